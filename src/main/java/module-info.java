@@ -1,0 +1,14 @@
+/** The Adafactor optimizer of tf_keras for TensorFlow Java's graph mode. */
+module dev.adafactor {
+  requires transitive tensorflow;
+  requires transitive tensorflow.framework;
+  requires org.tensorflow.ndarray;
+  requires com.fasterxml.jackson.databind;
+  requires static info.picocli;
+  requires static me.tongfei.progressbar;
+  requires static org.knowm.xchart;
+  requires static com.sun.jna;
+
+  exports dev.adafactor;
+  exports dev.adafactor.schedules;
+}
