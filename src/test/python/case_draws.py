@@ -115,7 +115,7 @@ def _schedule(rng):
 def _learning_rate(rng):
     if rng.random() < 0.4:
         class_name, config = _schedule(rng)
-        return {"class_name": class_name, "config": config | {"name": None} if class_name != "TestNoam" else config}
+        return {"class_name": class_name, "config": config}
     return _pick(rng, [0.05, 0.05, 0.01, 0.001, 0.3, 1.0, 1, 2, 100.0, 0, 0.0, -0.01, -1, 1e-8])
 
 

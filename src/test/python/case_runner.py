@@ -53,8 +53,15 @@ def schedule(serialized):
 
 
 def optimizer(kwargs):
+    """Adafactor with these arguments, where a schedule may be serialized."""
     rate = kwargs.get("learning_rate")
     return tf_keras.optimizers.Adafactor(**(kwargs | {"learning_rate": schedule(rate)} if isinstance(rate, dict) else kwargs))
+
+
+def spelled_out(kwargs):
+    """The arguments, with a schedule's own get_config(): no reader has to know its defaults."""
+    rate = kwargs.get("learning_rate")
+    return kwargs | {"learning_rate": rate | {"config": schedule(rate).get_config()}} if isinstance(rate, dict) else kwargs
 
 
 def gradient(g, variable):
@@ -115,7 +122,11 @@ def record(case):
         adafactor.apply_gradients(zip(gradients, variables))
         steps.append({"g": step["g"]} | state(adafactor, variables, case["kwargs"].get("use_ema", False)))
     adafactor.finalize_variable_values(variables)
-    return case | {"steps": steps, "final": [encode(variable.numpy()) for variable in variables]}
+    return case | {
+        "kwargs": spelled_out(case["kwargs"]),
+        "steps": steps,
+        "final": [encode(variable.numpy()) for variable in variables],
+    }
 
 
 def values_finite(case):

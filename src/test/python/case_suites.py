@@ -185,7 +185,7 @@ SCHEDULES = {
     "exponential_int": {"class_name": "ExponentialDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 1000, "decay_rate": 1}},
     "piecewise": {"class_name": "PiecewiseConstantDecay", "config": {"boundaries": [2, 5], "values": [0.1, 0.05, 0.001]}},
     "piecewise_at_0": {"class_name": "PiecewiseConstantDecay", "config": {"boundaries": [0, 100], "values": [1.0, 0.5, 2.0]}},
-    "piecewise_mixed": {"class_name": "PiecewiseConstantDecay", "config": {"boundaries": [3, 9, 20], "values": [1, 0.5, 0.25, 0]}},
+    "piecewise_int": {"class_name": "PiecewiseConstantDecay", "config": {"boundaries": [3, 9, 20], "values": [3, 2, 1, 0]}},
     "piecewise_large": {"class_name": "PiecewiseConstantDecay", "config": {"boundaries": [1000], "values": [2.0, 1.0]}},
     "polynomial": {"class_name": "PolynomialDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 6, "end_learning_rate": 0.01}},
     "polynomial_power": {"class_name": "PolynomialDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 10, "end_learning_rate": 0.0001, "power": 0.5}},

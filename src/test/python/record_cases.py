@@ -58,7 +58,13 @@ def write(path, cases):
         "errors": [],
     }
     lines = ",\n".join(json.dumps(case, allow_nan=False, separators=(",", ":")) for case in cases)
-    data = f'{{"meta":{json.dumps(meta)},\n"cases":[\n{lines}\n]}}\n'.encode()
+    write_whole(path, f'{{"meta":{json.dumps(meta)},\n"cases":[\n{lines}\n]}}\n')
+
+
+def write_whole(path, text):
+    """Gzipped if the name ends with .gz; the file is there when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = text.encode()
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     partial.replace(path)

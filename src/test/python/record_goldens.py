@@ -3,10 +3,10 @@
 
     record_goldens.py [--out src/test/resources/goldens]
 
-    SUITE.json      a case file (see record_cases.py)
-    schedules.json  {"schedules": [{"class_name", "config", "steps": […], "bits": […]}]}: the rate at each step, as the bits of a float32
-                    (an unsigned 32-bit number)
-    configs.json    {"configs": [{"kind": "get_config" | "serialize", "json": text}]}: configurations as Python's json.dumps prints them
+    cases/SUITE.json  a case file (see record_cases.py)
+    schedules.json    {"schedules": [{"class_name", "config", "steps": […], "bits": […]}]}: the rate at each step, as the bits of a float32
+                      (an unsigned 32-bit number)
+    configs.json      {"configs": [{"kind": "get_config" | "serialize", "json": text}]}: configurations as Python's json.dumps prints them
 """
 
 import argparse
@@ -14,8 +14,8 @@ import json
 import pathlib
 
 import case_suites
-from case_runner import np, record, schedule, tagged, tf, tf_keras
-from record_cases import write
+from case_runner import np, optimizer, record, schedule, tagged, tf, tf_keras
+from record_cases import write, write_whole
 
 STEPS = [*range(31), 99, 1000, 12_345, 1_000_000, 16_777_217]
 
@@ -50,8 +50,7 @@ def configurations():
         *({"learning_rate": serialized} for serialized in case_suites.SCHEDULES.values()),
     ]
     for kwargs in arguments:
-        rate = kwargs.get("learning_rate")
-        adafactor = tf_keras.optimizers.Adafactor(**(kwargs | ({"learning_rate": schedule(rate)} if isinstance(rate, dict) else {})))
+        adafactor = optimizer(kwargs)
         yield {"kind": "get_config", "json": json.dumps(adafactor.get_config(), default=number)}
         yield {"kind": "serialize", "json": json.dumps(tf_keras.optimizers.serialize(adafactor), default=number)}
 
@@ -65,11 +64,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parents[1] / "resources" / "goldens")
     out = parser.parse_args().out
-    out.mkdir(parents=True, exist_ok=True)
     for name, suite in case_suites.SUITES.items():
-        write(out / f"{name}.json", [tagged(record(case)) for case in suite()])
+        write(out / "cases" / f"{name}.json", [tagged(record(case)) for case in suite()])
     for name, entries in {"schedules": rates(), "configs": configurations()}.items():
-        ...
+        lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+        write_whole(out / f"{name}.json", f'{{"{name}":[\n{lines}\n]}}\n')
 
 
 if __name__ == "__main__":
