@@ -246,12 +246,13 @@ public final class CaseFile {
     if (field.isText()) {
       return new Gradient.Dense(field.values(variable.type(), variable.shape()));
     }
+    List<Field> indexFields = field.get("idx").list(index -> index);
     if (variable.shape().isEmpty()) {
       throw field.bad("is sparse, but the variable is a scalar");
     }
     long rows = variable.shape().get(0);
     List<Integer> indices =
-        field.get("idx").list(index -> Math.toIntExact(index.integer(0, rows - 1)));
+        indexFields.stream().map(index -> (int) index.integer(0, rows - 1)).toList();
     return new Gradient.Sparse(
         indices, field.get("val").values(variable.type(), variable.sliceShape(indices.size())));
   }

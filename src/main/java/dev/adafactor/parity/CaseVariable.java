@@ -2,6 +2,7 @@ package dev.adafactor.parity;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.tensorflow.ndarray.Shape;
 
 /**
  * A variable of a case.
@@ -15,6 +16,10 @@ public record CaseVariable(String name, List<Long> shape, ElementType type, Valu
   /** Keeps a copy of the shape. */
   public CaseVariable {
     shape = List.copyOf(shape);
+  }
+
+  Shape tensorShape() {
+    return Shape.of(shape.stream().mapToLong(Long::longValue).toArray());
   }
 
   /** Whether the second moment is factored into rows and columns. */

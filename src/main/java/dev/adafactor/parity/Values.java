@@ -2,6 +2,11 @@ package dev.adafactor.parity;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.List;
+import org.tensorflow.Tensor;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.ndarray.buffer.DataBuffers;
+import org.tensorflow.types.family.TNumber;
 
 /** The elements of a tensor in C order, bit for bit. Immutable. */
 public final class Values {
@@ -22,6 +27,21 @@ public final class Values {
     return new Values(
         ElementType.FLOAT32,
         ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN).putFloat(value).array());
+  }
+
+  /** Copies a tensor, which may share its memory with a variable. */
+  static Values copyOf(ElementType type, Tensor tensor) {
+    byte[] bytes = new byte[(int) tensor.numBytes()];
+    if (bytes.length > 0) {
+      tensor.asRawTensor().data().read(bytes);
+    }
+    return new Values(type, bytes);
+  }
+
+  /** A new tensor of these elements, to be closed by the caller. */
+  TNumber toTensor(List<Long> shape) {
+    Shape dimensions = Shape.of(shape.stream().mapToLong(Long::longValue).toArray());
+    return Tensor.of(type.tensorType(), dimensions, DataBuffers.of(bytes.array(), true, false));
   }
 
   /** The type of every element. */
