@@ -17,6 +17,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.zip.GZIPOutputStream;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.constraints.CharRange;
+import net.jqwik.api.constraints.IntRange;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -171,6 +175,23 @@ class CaseFileTest {
   void truncationIsRefused(double share) {
     String text = SOUND.strip();
     assertRefused(text.substring(0, (int) (share * text.length())), "");
+  }
+
+  @Property(tries = 500)
+  void anyDamageIsRefusedInOneLineOrHarmless(
+      @ForAll @IntRange(max = 1200) int place, @ForAll @CharRange(from = ' ', to = '~') char wrong)
+      throws IOException {
+    StringBuilder text = new StringBuilder(SOUND.strip());
+    text.setCharAt(place % text.length(), wrong);
+    Path file = Files.createTempFile("cases", ".json");
+    try {
+      List<Case> read = CaseFile.read(Files.writeString(file, text));
+      assertEquals(1, read.size());
+    } catch (IllegalArgumentException refused) {
+      assertEquals(1, refused.getMessage().lines().count(), refused.getMessage());
+    } finally {
+      Files.delete(file);
+    }
   }
 
   @Test
