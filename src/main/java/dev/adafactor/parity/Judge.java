@@ -1,13 +1,19 @@
 package dev.adafactor.parity;
 
 import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 
 /** Compares trajectories of one case, element by element in the order of their making. */
 public final class Judge {
   private final Requirement requirement;
+
+  /** The largest magnitude so far of each tensor: its rounding errors are of that size. */
+  private final Map<Scaled, Double> scales = new HashMap<>();
+
   private final Map<Quantity, Tally> tallies = new EnumMap<>(Quantity.class);
   private Optional<Difference> first = Optional.empty();
   private Optional<Difference> firstFailure = Optional.empty();
@@ -33,35 +39,66 @@ public final class Judge {
           "recorded are " + steps + " steps, computed " + computed.states().size());
     }
     Judge judge = new Judge(requirement);
+    for (int i = 0; i < variables.size(); i++) {
+      judge.scale(new Scaled(Quantity.VAR, i), variables.get(i).initial());
+    }
     for (int step = 0; step < steps; step++) {
       judge.compareStates(
           step, variables, recorded.states().get(step), computed.states().get(step));
     }
     for (int i = 0; i < variables.size(); i++) {
       judge.compare(
-          new Place(steps - 1, Quantity.FINAL, variables.get(i).name()),
+          new Place(steps - 1, Quantity.FINAL, i, variables.get(i).name(), true),
           recorded.finalValues().get(i),
           computed.finalValues().get(i));
     }
     return new Verdict(judge.tallies, judge.first, judge.firstFailure);
   }
 
-  private record Place(int step, Quantity quantity, String variable) {}
+  /**
+   * Where elements are compared.
+   *
+   * @param sound whether the numbers mean anything: once tf_keras has ruined a variable, its second
+   *     moment does not
+   */
+  private record Place(int step, Quantity quantity, int index, String variable, boolean sound) {
+    static Place shared(int step, Quantity quantity) {
+      return new Place(step, quantity, 0, "", true);
+    }
+
+    /** Averages and final values are of the variable's own scale. */
+    Scaled scaled() {
+      return switch (quantity) {
+        case VAR, EMA, FINAL -> new Scaled(Quantity.VAR, index);
+        case V, R, C, LR, IT -> new Scaled(quantity, index);
+      };
+    }
+  }
+
+  private record Scaled(Quantity quantity, int index) {}
+
+  private double scale(Scaled scaled, Values values) {
+    return scales.merge(scaled, values.largestMagnitude(), Math::max);
+  }
 
   private void compareStates(
       int step, List<CaseVariable> variables, State recorded, State computed) {
-    compare(new Place(step, Quantity.LR, ""), recorded.learningRate(), computed.learningRate());
+    compare(Place.shared(step, Quantity.LR), recorded.learningRate(), computed.learningRate());
     compareIterations(step, recorded.iterations(), computed.iterations());
     for (int i = 0; i < variables.size(); i++) {
+      int index = i;
       String name = variables.get(i).name();
       VariableState then = recorded.variables().get(i);
       VariableState now = computed.variables().get(i);
+      boolean sound = then.value().isFinite();
+      Function<Quantity, Place> value = q -> new Place(step, q, index, name, true);
+      Function<Quantity, Place> moment = q -> new Place(step, q, index, name, sound);
       // In the order in which they follow from one another: the first difference is the cause.
-      compare(new Place(step, Quantity.R, name), then.r(), now.r());
-      compare(new Place(step, Quantity.C, name), then.c(), now.c());
-      compare(new Place(step, Quantity.V, name), then.v(), now.v());
-      compare(new Place(step, Quantity.VAR, name), then.value(), now.value());
-      compare(new Place(step, Quantity.EMA, name), then.average(), now.average());
+      compare(moment.apply(Quantity.R), then.r(), now.r());
+      compare(moment.apply(Quantity.C), then.c(), now.c());
+      compare(moment.apply(Quantity.V), then.v(), now.v());
+      compare(value.apply(Quantity.VAR), then.value(), now.value());
+      compare(value.apply(Quantity.EMA), then.average(), now.average());
     }
   }
 
@@ -81,13 +118,13 @@ public final class Judge {
               "%s: recorded are %d elements of %s, computed %d of %s",
               place, recorded.size(), type, computed.size(), computed.type()));
     }
-    double scale = recorded.largestMagnitude();
+    double scale = scale(place.scaled(), recorded);
     double allowance = type.ulp(scale) * (place.step() + 1);
     for (int i = 0; i < recorded.size(); i++) {
       long then = recorded.bits(i);
       long now = computed.bits(i);
       boolean bothNaN = type.isNaN(then) && type.isNaN(now);
-      boolean finite = type.isFinite(then);
+      boolean finite = place.sound() && type.isFinite(then);
       double distance = 0;
       long ulps = 0;
       if (finite) {
@@ -116,7 +153,7 @@ public final class Judge {
     double off = same ? 0 : Double.POSITIVE_INFINITY;
     long ulps = same ? 0 : Long.MAX_VALUE;
     add(
-        new Place(step, Quantity.IT, ""),
+        Place.shared(step, Quantity.IT),
         0,
         new Tally(1, 0, same ? 0 : 1, 0, ulps, off, off),
         (double) recorded,

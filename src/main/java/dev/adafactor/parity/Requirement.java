@@ -13,8 +13,9 @@ public enum Requirement {
   },
 
   /**
-   * Where tf_keras has a finite number, it is away from it by at most 8 units in the last place of
-   * the tensor's largest magnitude for each step taken.
+   * Where tf_keras has a finite number, and has not ruined the variable, it is away from it by at
+   * most 8 units in the last place of the largest magnitude that the tensor has had, for each step
+   * taken.
    */
   WITHIN_ROUNDING {
     @Override
@@ -40,8 +41,8 @@ public enum Requirement {
    * Whether a computed element may have other bits than the recorded one.
    *
    * @param recordedIsFinite whether tf_keras has a finite number
-   * @param scaleUlps the distance in units of the last place of the tensor's largest magnitude for
-   *     each step taken; infinite where it is not defined
+   * @param scaleUlps the distance in units of the last place of the largest magnitude that the
+   *     tensor has had, for each step taken; infinite where it is not defined
    */
   abstract boolean allows(boolean recordedIsFinite, double scaleUlps);
 }

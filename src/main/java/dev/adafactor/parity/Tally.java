@@ -4,13 +4,13 @@ package dev.adafactor.parity;
  * How far pairs of elements are apart.
  *
  * @param elements how many pairs were compared
- * @param notFinite in how many tf_keras has no finite number
+ * @param notFinite in how many tf_keras has no finite number, or has ruined the variable
  * @param different in how many the bits differ; any two NaN count as the same
  * @param otherNaN how many pairs of NaN have different bits
  * @param ulps the largest distance in units of the last place of the element itself
- * @param relative the largest distance relative to the largest magnitude of the tensor
- * @param scaleUlps the largest distance in units of the last place of the largest magnitude of the
- *     tensor, for each step taken
+ * @param relative the largest distance relative to the largest magnitude that the tensor has had
+ * @param scaleUlps the largest distance in units of the last place of the largest magnitude that
+ *     the tensor has had, for each step taken
  */
 public record Tally(
     long elements,

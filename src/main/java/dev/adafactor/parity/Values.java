@@ -3,6 +3,7 @@ package dev.adafactor.parity;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.tensorflow.Tensor;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.ndarray.buffer.DataBuffers;
@@ -70,6 +71,11 @@ public final class Values {
   /** A copy of the raw little-endian bytes. */
   byte[] toByteArray() {
     return bytes.array().clone();
+  }
+
+  /** Whether no element is infinite or NaN. */
+  boolean isFinite() {
+    return IntStream.range(0, size()).allMatch(i -> type.isFinite(bits(i)));
   }
 
   /** The largest absolute value of the finite elements, 0 if there is none. */

@@ -7,7 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class JudgeTest {
@@ -22,6 +24,8 @@ class JudgeTest {
     assertTrue(verdict.isBitEqual());
     assertTrue(verdict.isGood());
     assertEquals(new Tally(4, 1, 0, 0, 0, 0, 0), verdict.tallies().get(Quantity.VAR));
+    // The second moment of a variable that is not finite counts as not finite.
+    assertEquals(new Tally(4, 2, 0, 0, 0, 0, 0), verdict.tallies().get(Quantity.V));
     assertEquals(2, verdict.tallies().get(Quantity.LR).elements());
     assertEquals(2, verdict.tallies().get(Quantity.IT).elements());
     assertEquals(2, verdict.tallies().get(Quantity.FINAL).elements());
@@ -33,8 +37,8 @@ class JudgeTest {
     Verdict verdict =
         Judge.judge(
             VECTOR,
-            trajectory(float32(1, 2), float32(1, 1)),
-            trajectory(float32(1, 2), float32(1, 1 + 3 * ULP)),
+            trajectory(float32(1, 1), float32(1, 1)),
+            trajectory(float32(1, 1), float32(1, 1 + 3 * ULP)),
             Requirement.SAME_BITS);
     assertFalse(verdict.isBitEqual());
     assertFalse(verdict.isGood());
@@ -102,6 +106,46 @@ class JudgeTest {
     assertTrue(verdict.isGood());
     assertFalse(verdict.isBitEqual());
     assertEquals(new Tally(2, 2, 2, 0, 0, 0, 0), verdict.tallies().get(Quantity.VAR));
+  }
+
+  @Test
+  void whatTheVariableOnceWasIsItsScale() {
+    // The variable starts at 1: rounding may leave 16 ulp of that in a second step that ends at 0.
+    Trajectory recorded = variable(float32(1, 1), float32(0, 0));
+    assertTrue(judgeRounding(recorded, variable(float32(1, 1), float32(0, 16 * ULP))).isGood());
+    assertFalse(judgeRounding(recorded, variable(float32(1, 1), float32(0, 17 * ULP))).isGood());
+  }
+
+  @Test
+  void theStateOfARuinedVariableIsNotAskedFor() {
+    Values nan = float32(Float.NaN, Float.NaN);
+    Verdict verdict = judgeRounding(state(nan, float32(0, 0)), state(float32(1, 1), float32(1, 1)));
+    assertTrue(verdict.isGood());
+    assertFalse(verdict.isBitEqual());
+    assertFalse(
+        judgeRounding(state(float32(1, 1), float32(0, 0)), state(float32(1, 1), float32(1, 1)))
+            .isGood());
+  }
+
+  private static Verdict judgeRounding(Trajectory recorded, Trajectory computed) {
+    return Judge.judge(VECTOR, recorded, computed, Requirement.WITHIN_ROUNDING);
+  }
+
+  /** One variable whose second moment is always 1. */
+  private static Trajectory variable(Values... values) {
+    List<State> states = new ArrayList<>();
+    for (Values value : values) {
+      states.addAll(state(value, float32(1, 1)).states());
+    }
+    return new Trajectory(states, List.of(values[values.length - 1]));
+  }
+
+  /** One step of one variable. */
+  private static Trajectory state(Values value, Values v) {
+    VariableState variable =
+        new VariableState(value, v, Optional.empty(), Optional.empty(), Optional.empty());
+    return new Trajectory(
+        List.of(new State(List.of(variable), 1, Values.of(0.5f))), List.of(value));
   }
 
   @Test
