@@ -96,7 +96,7 @@ def save_arrays(folder, arrays):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent, help="where the folders go")
-    parser.add_argument("--seed", type=int, default=5, help="of the split, the initial weights and the order of the images")
+    parser.add_argument("--seed", type=int, default=42, help="of the split, the initial weights and the order of the images")
     parser.add_argument("--epochs", type=int, default=10, help="epochs of training on the digits 0 to 4")
     arguments = parser.parse_args()
 

@@ -10,5 +10,6 @@ module dev.adafactor {
   requires static com.sun.jna;
 
   exports dev.adafactor;
+  exports dev.adafactor.savedmodel;
   exports dev.adafactor.schedules;
 }
