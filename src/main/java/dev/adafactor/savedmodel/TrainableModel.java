@@ -124,6 +124,92 @@ public final class TrainableModel implements AutoCloseable {
     return variables;
   }
 
+  /**
+   * The operations between the trainable variables and an output whose gradients cannot be used:
+   * TensorFlow has none, has a wrong one, or has one that was not checked against Python's.
+   *
+   * @param outputName name of one of the {@link #outputs()}
+   * @return empty if the output can be differentiated
+   */
+  public List<UnusableGradient> unusableGradients(String outputName) {
+    List<UnusableGradient> unusable = new ArrayList<>();
+    for (NodeDef node : gradientPath(outputName)) {
+      TrustedGradients.objection(node)
+          .ifPresent(
+              reason -> unusable.add(new UnusableGradient(node.getOp(), node.getName(), reason)));
+    }
+    return List.copyOf(unusable);
+  }
+
+  /**
+   * Makes sure that an output can be differentiated with respect to the trainable variables. To be
+   * called before gradients are built: for some operations native code would compute a wrong
+   * gradient, or end the process.
+   *
+   * @param outputName name of one of the {@link #outputs()}
+   * @throws IllegalArgumentException if it cannot; the message names the operations
+   */
+  public void requireGradients(String outputName) {
+    List<UnusableGradient> unusable = unusableGradients(outputName);
+    if (!unusable.isEmpty()) {
+      throw new IllegalArgumentException(
+          String.format(
+              "Output '%s' of signature '%s' cannot be trained: %s%s",
+              outputName,
+              signatureName,
+              unusable.get(0),
+              unusable.size() == 1
+                  ? ""
+                  : " (and "
+                      + (unusable.size() - 1)
+                      + " more: "
+                      + unusable.stream()
+                          .skip(1)
+                          .limit(5)
+                          .map(UnusableGradient::type)
+                          .distinct()
+                          .collect(Collectors.joining(", "))
+                      + ")"));
+    }
+    if (gradientPath(outputName).isEmpty()) {
+      throw new IllegalArgumentException(
+          String.format(
+              "Output '%s' of signature '%s' depends on no trainable variable",
+              outputName, signatureName));
+    }
+  }
+
+  List<NodeDef> gradientPath(String outputName) {
+    TensorInfo output = folder.signature(signatureName).getOutputsMap().get(outputName);
+    if (output == null) {
+      throw new IllegalArgumentException(
+          String.format(
+              "Signature '%s' has no output '%s'; it has %s",
+              signatureName, outputName, outputs.keySet()));
+    }
+    return GradientPaths.between(
+        flat.graphDef(),
+        flat.tensors().get(output.getName()),
+        variables.stream()
+            .filter(ModelVariable::trainable)
+            .map(variable -> variable.handle().op().name().substring(prefix.length() + 1))
+            .toList());
+  }
+
+  /**
+   * Writes a copy of the model with the variables' present values: the input folder with all its
+   * signatures, assets and metadata, so that Python loads it as it loaded the input. It appears at
+   * the target as a whole or not at all.
+   *
+   * @param target the folder to write; it must not overlap with the input folder
+   * @param existing what to do if the target is a folder that is not empty
+   * @throws IllegalArgumentException if the target is not free
+   * @throws IOException if writing fails
+   */
+  public void export(Path target, ExistingFolder existing) throws IOException {
+    new SavedModelExport(folder.path(), session()).writeTo(target, existing);
+  }
+
   /** Frees the session and the graph, and with them the variables. */
   @Override
   public void close() {
