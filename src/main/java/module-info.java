@@ -3,6 +3,7 @@ module dev.adafactor {
   requires transitive tensorflow;
   requires transitive tensorflow.framework;
   requires org.tensorflow.ndarray;
+  requires org.bytedeco.javacpp;
   requires com.fasterxml.jackson.databind;
   requires static info.picocli;
   requires static me.tongfei.progressbar;

@@ -1,0 +1,874 @@
+package dev.adafactor;
+
+import dev.adafactor.graph.Devices;
+import dev.adafactor.graph.Gradients;
+import dev.adafactor.graph.Names;
+import dev.adafactor.graph.Slot;
+import dev.adafactor.graph.VariableView;
+import dev.adafactor.schedules.LearningRateSchedule;
+import java.lang.System.Logger.Level;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.tensorflow.Graph;
+import org.tensorflow.Operand;
+import org.tensorflow.Operation;
+import org.tensorflow.Output;
+import org.tensorflow.Session;
+import org.tensorflow.framework.constraints.Constraint;
+import org.tensorflow.framework.optimizers.Optimizer;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Placeholder;
+import org.tensorflow.op.core.Variable;
+import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.TInt64;
+import org.tensorflow.types.family.TNumber;
+import org.tensorflow.types.family.TType;
+
+/**
+ * The optimizer {@code tf_keras.optimizers.Adafactor} (Shazeer &amp; Stern 2018, arXiv 1804.04235)
+ * for TensorFlow Java's graph mode.
+ *
+ * <pre>{@code
+ * Adafactor adafactor = Adafactor.builder(graph).learningRate(1e-3).weightDecay(0.004).build();
+ * Op train = adafactor.minimize(loss);
+ * try (Session session = new Session(graph)) {
+ *   for (...) session.runner().feed(...).addTarget(train).run();
+ *   session.run(adafactor.finalizeVariableValues());
+ * }
+ * }</pre>
+ *
+ * <p>One step with gradient g, for each variable w, where t counts the steps from 1:
+ *
+ * <pre>
+ *   rho   = min(learning_rate, 1/√t)          beta2 = 1 − t^beta_2_decay
+ *   alpha = max(epsilon_2, rms(w)) · rho
+ *   rank ≥ 2:  r = beta2·r + (1−beta2)·mean(g² + epsilon_1, last axis)
+ *              c = beta2·c + (1−beta2)·mean(g² + epsilon_1, last but one axis)
+ *              v = (r / mean(r, last axis))[…, None] · c[…, None, :]
+ *   rank &lt; 2:  v = beta2·v + (1−beta2)·(g² + epsilon_1)
+ *   u = g / √v                                w = w − alpha · u / max(1, rms(u) / clip_threshold)
+ * </pre>
+ *
+ * <p>Before it gradients are clipped and weights decay; after it follow moving averages and
+ * constraints, all in tf_keras's order.
+ *
+ * <h2>Differences from tf_keras</h2>
+ *
+ * <ul>
+ *   <li>For variables of rank ≥ 2 tf_keras keeps v, as large as the variable, and never reads it;
+ *       here it is not kept. {@link #secondMoment} derives it.
+ *   <li>The default numerics, {@link Numerics#STABLE}, is finite wherever the mathematics is: also
+ *       where a dead row meets a dead column, for float16 and bfloat16 (state and computation are
+ *       float32 then), for gradients of zero and for variables without elements. {@link
+ *       Numerics#TF_KERAS} gives tf_keras's bits.
+ *   <li>A variable that a later {@code applyGradients} brings gets its state then; tf_keras raises
+ *       KeyError.
+ *   <li>With {@code global_clipnorm} the variables may be of several types; tf_keras raises an
+ *       error.
+ *   <li>Arguments that cannot work, as NaN, are refused when they are set.
+ *   <li>What tf_keras warns about in {@code minimize}, variables without a gradient, is logged
+ *       through {@link System.Logger}.
+ * </ul>
+ *
+ * <p>tf_keras's documentation says that variables "of dimension &gt; 2" are factored; its code, and
+ * so this class, factors from rank 2 on. {@code relative_step} changes nothing there or here: rho
+ * takes the minimum with 1/√t in any case.
+ *
+ * <p>Building a graph is not thread-safe; running it in sessions is as safe as TensorFlow makes it.
+ */
+public final class Adafactor extends Optimizer {
+
+  /** The slot of the row factor, for rank ≥ 2. */
+  public static final String R = "r";
+
+  /** The slot of the column factor, for rank ≥ 2. */
+  public static final String C = "c";
+
+  /** The slot of the second moment, for rank &lt; 2. */
+  public static final String V = "v";
+
+  /** The slot of the moving average of the variable, with {@code use_ema}. */
+  public static final String AVERAGE = "average";
+
+  private static final System.Logger LOG = System.getLogger(Adafactor.class.getName());
+
+  private final AdafactorConfig config;
+  private final boolean jitCompile;
+  private final Optional<WeightDecay> weightDecay;
+  private final Optional<MovingAverage> movingAverage;
+  private final Map<VariableView<?>, Constraint> constraints;
+  private final UpdateRule rule;
+
+  /** Where this optimizer's operations go: a name scope of its own. */
+  private final Ops ops;
+
+  private final Variable<TInt64> iterations;
+  private final Variable<TFloat32> learningRate;
+  private final Placeholder<TFloat32> newLearningRate;
+  private final Op setLearningRate;
+
+  /** The state of each variable, in the order in which they came. */
+  private final Map<VariableView<?>, VariableState> states = new LinkedHashMap<>();
+
+  private final Map<Operation, VariableView<?>> views = new HashMap<>();
+
+  /** Of the step that is being built: operations that run when all gradients are known. */
+  private Ops gated;
+
+  /** Of the step that is being built: what {@link #prepare} makes for {@link #applyDense}. */
+  private UpdateStep step;
+
+  /**
+   * An optimizer with tf_keras's default for every argument.
+   *
+   * @param graph the graph of the variables
+   */
+  public Adafactor(Graph graph) {
+    this(builder(graph));
+  }
+
+  private Adafactor(Builder builder) {
+    this(builder, builder.config());
+  }
+
+  private Adafactor(Builder builder, AdafactorConfig config) {
+    super(builder.graph, scopeName(config));
+    this.config = config;
+    this.jitCompile =
+        config.jitCompile() == JitCompile.ALWAYS
+            || (config.jitCompile() == JitCompile.WHERE_GPU && Devices.hasGpu());
+    this.rule = rule(config.numerics(), jitCompile);
+    this.weightDecay =
+        config.weightDecay().isPresent()
+            ? Optional.of(
+                new WeightDecay(
+                    config.weightDecay().getAsDouble(),
+                    Set.copyOf(builder.excludedVariables),
+                    List.copyOf(builder.excludedNames)))
+            : Optional.empty();
+    this.movingAverage =
+        config.useEma()
+            ? Optional.of(new MovingAverage(config.emaMomentum(), config.emaOverwriteFrequency()))
+            : Optional.empty();
+    this.constraints = Map.copyOf(builder.constraints);
+    this.ops = Ops.create(graph).withSubScope(scopeName(config));
+
+    Ops init = ops.withInitScope();
+    this.iterations = init.withName("iteration").variable(Shape.scalar(), TInt64.class);
+    init.assign(iterations, init.constant(0L));
+    this.learningRate =
+        init.withName(isSchedule() ? "current_learning_rate" : "learning_rate")
+            .variable(Shape.scalar(), TFloat32.class);
+    init.assign(learningRate, config.learningRate().learningRate(init, init.constant(0L)));
+    this.newLearningRate = ops.placeholder(TFloat32.class, Placeholder.shape(Shape.scalar()));
+    this.setLearningRate = ops.assign(learningRate, newLearningRate);
+  }
+
+  private static String scopeName(AdafactorConfig config) {
+    return Names.sanitize(config.name() == null ? "optimizer" : config.name());
+  }
+
+  private static UpdateRule rule(Numerics numerics, boolean jitCompile) {
+    if (numerics == Numerics.TF_KERAS) {
+      return new TfKerasUpdate();
+    }
+    return new StableUpdate(
+        jitCompile || Devices.hasGpu()
+            ? StableUpdate.Passes.BROADCASTS
+            : StableUpdate.Passes.MATRIX_PRODUCTS);
+  }
+
+  private boolean isSchedule() {
+    return !(config.learningRate() instanceof AdafactorConfig.Constant);
+  }
+
+  /**
+   * Starts to set the arguments.
+   *
+   * @param graph the graph of the variables
+   */
+  public static Builder builder(Graph graph) {
+    return new Builder(graph);
+  }
+
+  /**
+   * Reads a configuration.
+   *
+   * @param graph the graph of the variables
+   * @param json what tf_keras's {@code get_config()} or {@code serialize()} gives, as JSON
+   * @return a builder with these arguments: exclusions, constraints and numerics are not in the
+   *     JSON
+   * @throws IllegalArgumentException if an argument is unknown, deprecated ({@code decay}), of the
+   *     wrong type or impossible; {@code lr} is ignored with a warning, as in tf_keras
+   */
+  public static Builder fromConfig(Graph graph, String json) {
+    Builder builder = builder(graph);
+    ConfigJson.read(json, builder);
+    return builder;
+  }
+
+  /**
+   * Adds the operations of a training step for the variables that the loss follows from.
+   *
+   * @param loss what to minimize; if it is no scalar, the sum of its elements
+   * @return the step, a target to run
+   * @throws IllegalArgumentException if the loss follows from no variable, or its gradient cannot
+   *     be computed
+   */
+  @Override
+  public Op minimize(Operand<?> loss) {
+    return minimize(loss, getOptimizerName() + "-minimize");
+  }
+
+  /**
+   * Adds the operations of a training step for the variables that the loss follows from.
+   *
+   * @param loss what to minimize; if it is no scalar, the sum of its elements
+   * @param name of the step's operation
+   * @return the step, a target to run
+   * @throws IllegalArgumentException if the loss follows from no variable, or its gradient cannot
+   *     be computed
+   */
+  @Override
+  public Op minimize(Operand<?> loss, String name) {
+    return apply(computeGradients(loss), name, List.of(loss));
+  }
+
+  /**
+   * Adds the operations of a training step for some variables.
+   *
+   * @param loss what to minimize; if it is no scalar, the sum of its elements
+   * @param variables outputs of {@code VariableV2} or handles of {@code VarHandleOp}; those that
+   *     the loss does not follow from are left as they are, with a warning
+   * @return the step, a target to run
+   * @throws IllegalArgumentException if the loss follows from none of the variables, or its
+   *     gradient cannot be computed
+   */
+  public Op minimize(Operand<?> loss, List<? extends Operand<?>> variables) {
+    List<Output<?>> outputs = variables.stream().<Output<?>>map(Operand::asOutput).toList();
+    return apply(
+        pairs(Gradients.of(graph, loss).with(outputs), outputs),
+        getOptimizerName() + "-minimize",
+        List.of(loss));
+  }
+
+  /**
+   * Adds the gradients of a loss by the variables of a floating type that it follows from,
+   * reference and resource variables alike.
+   *
+   * @param loss what to differentiate; if it is no scalar, the sum of its elements
+   * @throws IllegalArgumentException if the loss follows from no variable, or its gradient cannot
+   *     be computed
+   */
+  @Override
+  public <T extends TType> List<GradAndVar<?>> computeGradients(Operand<?> loss) {
+    Gradients gradients = Gradients.of(graph, loss);
+    List<Output<?>> variables = gradients.trainableVariables();
+    if (variables.isEmpty()) {
+      throw new IllegalArgumentException(
+          "the loss '" + loss.asOutput().name() + "' does not follow from any trainable variable");
+    }
+    return pairs(gradients.with(variables), variables);
+  }
+
+  @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.
+  private static List<GradAndVar<?>> pairs(List<Output<?>> gradients, List<Output<?>> variables) {
+    List<GradAndVar<?>> pairs = new ArrayList<>(variables.size());
+    for (int i = 0; i < variables.size(); i++) {
+      pairs.add(new GradAndVar(gradients.get(i), variables.get(i)));
+    }
+    return pairs;
+  }
+
+  /**
+   * Adds the operations of a training step. It may be called several times, with different
+   * variables: they share the iteration counter, and each variable its state.
+   *
+   * @param gradsAndVars gradients, each of its variable's shape and type, and variables, outputs of
+   *     {@code VariableV2} or handles of {@code VarHandleOp}; a gradient that is null or closed
+   *     means none, and {@link IndexedSlices#of} makes a sparse one. An empty list makes a step
+   *     that does nothing.
+   * @param name of the step's operation
+   * @return the step, a target to run
+   * @throws IllegalArgumentException if there are variables and none has a gradient, a variable is
+   *     given twice or cannot be trained, or a gradient has the wrong shape or type
+   */
+  @Override
+  public Op applyGradients(List<GradAndVar<? extends TType>> gradsAndVars, String name) {
+    return apply(gradsAndVars, name, List.of());
+  }
+
+  /**
+   * @param first operations that read variables and must come before every write
+   */
+  private Op apply(
+      List<? extends GradAndVar<? extends TType>> gradsAndVars, String name, List<Op> first) {
+    if (gradsAndVars.isEmpty()) {
+      return ops.withName(Names.sanitize(name)).noOp();
+    }
+    List<Gradient> all = gradsAndVars.stream().map(this::gradient).toList();
+    requireDistinct(all);
+    List<Gradient> gradients = all.stream().filter(Gradient::isPresent).toList();
+    if (gradients.isEmpty()) {
+      throw new IllegalArgumentException(
+          "No gradients provided for any variable: " + names(all.stream()) + ".");
+    }
+    if (gradients.size() < all.size()) {
+      LOG.log(
+          Level.WARNING,
+          "Gradients do not exist for variables {0} when minimizing the loss.",
+          names(all.stream().filter(g -> !g.isPresent())));
+    }
+    createSlots(all.stream().<Output<? extends TType>>map(g -> g.variable().output()).toList());
+
+    List<Op> before = new ArrayList<>(first);
+    gradients.forEach(
+        g -> {
+          before.add(g.values());
+          if (g.indices() != null) {
+            before.add(g.indices());
+          }
+        });
+    // All gradients meet here: no variable changes before another's gradient has read it.
+    gated = ops.withControlDependencies(List.of(ops.withControlDependencies(before).noOp()));
+
+    List<Op> updates = new ArrayList<>();
+    prepare(name).ifPresent(updates::add);
+    List<Operand<? extends TNumber>> values =
+        gradients.stream()
+            .<Operand<? extends TNumber>>map(
+                g -> g.values(ops, rule.computeType(g.variable().type())))
+            .toList();
+    List<Operand<? extends TNumber>> clipped = GradientClipping.clip(ops, config, values);
+    for (int i = 0; i < gradients.size(); i++) {
+      Gradient g = gradients.get(i);
+      updates.add(update(g.variable(), g.dense(ops, clipped.get(i))));
+    }
+    return finish(updates, name);
+  }
+
+  private Gradient gradient(GradAndVar<? extends TType> pair) {
+    if (pair.getVariable() == null) {
+      throw new IllegalArgumentException("a pair of gradient and variable has no variable");
+    }
+    VariableView<?> variable = view(pair.getVariable());
+    Output<?> values = pair.getGradient();
+    if (values == null || values.isClosed()) {
+      return new Gradient(variable, null, null);
+    }
+    return new Gradient(variable, values, IndexedSlices.indicesOf(pair));
+  }
+
+  private VariableView<?> view(Output<?> variable) {
+    return views.computeIfAbsent(variable.op(), op -> VariableView.of(variable));
+  }
+
+  private static void requireDistinct(List<Gradient> gradients) {
+    Set<VariableView<?>> seen = new HashSet<>();
+    for (Gradient g : gradients) {
+      if (!seen.add(g.variable())) {
+        throw new IllegalArgumentException(
+            "variable '" + g.variable().name() + "' is given twice; add its gradients up");
+      }
+    }
+  }
+
+  private static String names(Stream<Gradient> gradients) {
+    return gradients
+        .map(g -> "'" + g.variable().name() + "'")
+        .collect(Collectors.joining(", ", "[", "]"));
+  }
+
+  /** {@inheritDoc} */
+  @Override
+  protected void createSlots(List<Output<? extends TType>> variables) {
+    for (Output<?> output : variables) {
+      VariableView<?> variable = view(output);
+      states.computeIfAbsent(
+          variable,
+          v -> VariableState.create(ops, v, rule.computeType(v.type()), movingAverage.isPresent()));
+    }
+  }
+
+  /** Adds what all variables share in a step: the learning rate and its kin. */
+  @Override
+  protected Optional<Op> prepare(String scopeName) {
+    Op rate = learningRate;
+    if (isSchedule()) {
+      rate = ops.assign(learningRate, config.learningRate().learningRate(ops, iterations));
+    }
+    Operand<TFloat32> current = ops.withControlDependencies(List.of(rate)).identity(learningRate);
+    step = new UpdateStep(ops, gated, config, rule, jitCompile, current, iterations);
+    return Optional.of(rate);
+  }
+
+  /** {@inheritDoc} */
+  @Override
+  @SuppressWarnings("unchecked") // A gradient is numeric.
+  protected <T extends TType> Op applyDense(Ops deps, Output<T> gradient, Output<T> variable) {
+    return update(view(variable), (Operand<? extends TNumber>) (Operand<?>) gradient);
+  }
+
+  /** Adds the update of one variable and of its state. */
+  private <T extends TNumber, C extends TNumber> Op update(
+      VariableView<T> variable, Operand<C> gradient) {
+    VariableState state = states.get(variable);
+    List<Op> writes = new ArrayList<>();
+    Operand<T> w = variable.read(ops);
+    if (weightDecay.isPresent() && weightDecay.get().applies(variable)) {
+      w =
+          variable.readAfter(
+              ops, weightDecay.get().apply(ops, gated, variable, step.learningRate()));
+    }
+    Op last = step.update(variable, state, gradient, w, writes);
+    if (movingAverage.isPresent()) {
+      last = movingAverage.get().apply(ops, variable, state.average(), last, iterations);
+    }
+    Constraint constraint = constraints.get(variable);
+    if (constraint != null) {
+      last = variable.assign(ops, constraint.call(ops, variable.readAfter(ops, last)));
+    }
+    writes.add(last);
+    return ops.withControlDependencies(writes).noOp();
+  }
+
+  /** Adds the count of the step behind all updates. */
+  @Override
+  protected Op finish(List<Op> updateOperations, String name) {
+    Op updated = ops.withControlDependencies(updateOperations).noOp();
+    Op counted =
+        ops.withControlDependencies(List.of(updated)).assignAdd(iterations, ops.constant(1L));
+    return ops.withControlDependencies(List.of(counted)).withName(Names.sanitize(name)).noOp();
+  }
+
+  /**
+   * Adds the operation that sets the variables to their moving averages, as tf_keras does at the
+   * end of {@code fit()}. Without {@code use_ema} it does nothing.
+   *
+   * @return a target to run after the last step
+   */
+  public Op finalizeVariableValues() {
+    List<Op> writes = new ArrayList<>();
+    if (movingAverage.isPresent()) {
+      states.values().forEach(state -> writes.add(overwrite(state.variable(), state)));
+    }
+    return ops.withControlDependencies(writes).withName("finalize_variable_values").noOp();
+  }
+
+  private <T extends TNumber> Op overwrite(VariableView<T> variable, VariableState state) {
+    return variable.assign(ops, state.<T>average().read());
+  }
+
+  /**
+   * Changes the learning rate from the next step on.
+   *
+   * @param session of the optimizer's graph
+   * @param rate the new learning rate
+   * @throws IllegalStateException if the optimizer was made with a schedule
+   * @throws IllegalArgumentException if the rate is not finite
+   */
+  public void setLearningRate(Session session, double rate) {
+    if (isSchedule()) {
+      throw new IllegalStateException(
+          "This optimizer was created with a `LearningRateSchedule` object as its `learning_rate`"
+              + " constructor argument, hence its learning rate is not settable. If you need the"
+              + " learning rate to be settable, you should instantiate the optimizer with a float"
+              + " `learning_rate` argument.");
+    }
+    Builder.requireFinite("learning_rate", rate);
+    try (TFloat32 value = TFloat32.scalarOf((float) rate)) {
+      session.runner().feed(newLearningRate, value).addTarget(setLearningRate).run();
+    }
+  }
+
+  /** The number of steps taken, a scalar. */
+  public Variable<TInt64> iterations() {
+    return iterations;
+  }
+
+  /** The learning rate, a scalar; of a schedule, that of the last step. */
+  public Variable<TFloat32> learningRate() {
+    return learningRate;
+  }
+
+  /** The optimizer's variables for all that came so far: what a checkpoint has to keep. */
+  List<VariableState> states() {
+    return List.copyOf(states.values());
+  }
+
+  /**
+   * The state of a variable.
+   *
+   * <p>With {@link Numerics#STABLE} the slots of a float16 or bfloat16 variable, except {@link
+   * #AVERAGE}, are of float32.
+   *
+   * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}
+   * @param slotName {@link #R}, {@link #C}, {@link #V} or {@link #AVERAGE}
+   * @return the slot, of the variable's shape or that shape without an axis; empty if the variable
+   *     has no such slot or is unknown
+   */
+  @Override
+  @SuppressWarnings("unchecked") // Documented: the slot can be wider than the variable.
+  public <T extends TType> Optional<Variable<T>> getSlot(Output<T> variable, String slotName) {
+    VariableState state =
+        VariableView.isVariable(variable.op()) ? states.get(view(variable)) : null;
+    Slot<?> slot = state == null ? null : state.slots().get(slotName);
+    return Optional.ofNullable(slot).map(s -> (Variable<T>) (Variable<?>) s.variable());
+  }
+
+  /**
+   * Adds the operations that give tf_keras's {@code v} of a variable, of its shape and type. For
+   * rank ≥ 2 it is derived from r and c; it is 0 until the variable has had its first gradient.
+   *
+   * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}
+   * @throws IllegalArgumentException if the optimizer does not know the variable
+   */
+  public Operand<? extends TNumber> secondMoment(Operand<?> variable) {
+    VariableView<?> view = view(variable.asOutput());
+    VariableState state = states.get(view);
+    if (state == null) {
+      throw new IllegalArgumentException(
+          "the optimizer has no state for variable '" + view.name() + "'");
+    }
+    return state.v(ops, view);
+  }
+
+  /** tf_keras's {@code get_config()}, as JSON. */
+  public String toJson() {
+    return ConfigJson.write(config, jitCompile).toString();
+  }
+
+  @Override
+  public String toString() {
+    return "Adafactor" + ConfigJson.describe(config, jitCompile);
+  }
+
+  @Override
+  public String getOptimizerName() {
+    return scopeName(config);
+  }
+
+  /** The arguments of an optimizer; those not set have tf_keras's defaults. */
+  public static final class Builder {
+
+    private final Graph graph;
+    private LearningRateSchedule learningRate = new AdafactorConfig.Constant(0.001f);
+    private double beta2Decay = -0.8;
+    private double epsilon1 = 1e-30;
+    private double epsilon2 = 1e-3;
+    private double clipThreshold = 1.0;
+    private boolean relativeStep = true;
+    private OptionalDouble weightDecay = OptionalDouble.empty();
+    private OptionalDouble clipnorm = OptionalDouble.empty();
+    private OptionalDouble clipvalue = OptionalDouble.empty();
+    private OptionalDouble globalClipnorm = OptionalDouble.empty();
+    private boolean useEma;
+    private double emaMomentum = 0.99;
+    private OptionalInt emaOverwriteFrequency = OptionalInt.empty();
+    private JitCompile jitCompile = JitCompile.WHERE_GPU;
+    private String name = "Adafactor";
+    private Numerics numerics = Numerics.STABLE;
+    private List<VariableView<?>> excludedVariables = List.of();
+    private List<Pattern> excludedNames = List.of();
+    private final Map<VariableView<?>, Constraint> constraints = new HashMap<>();
+
+    private Builder(Graph graph) {
+      this.graph = Objects.requireNonNull(graph, "graph");
+    }
+
+    /**
+     * Sets the learning rate; 0.001 if not set. {@link Adafactor#setLearningRate} can change it.
+     *
+     * @throws IllegalArgumentException if it is not finite
+     */
+    public Builder learningRate(double learningRate) {
+      requireFinite("learning_rate", learningRate);
+      this.learningRate = new AdafactorConfig.Constant((float) learningRate);
+      return this;
+    }
+
+    /** Sets the learning rate to one that depends on the step. */
+    public Builder learningRate(LearningRateSchedule schedule) {
+      this.learningRate = Objects.requireNonNull(schedule, "schedule");
+      return this;
+    }
+
+    /**
+     * Sets the exponent of the decay of the second moment; -0.8 if not set.
+     *
+     * @throws IllegalArgumentException if it is not finite
+     */
+    public Builder beta2Decay(double beta2Decay) {
+      requireFinite("beta_2_decay", beta2Decay);
+      this.beta2Decay = beta2Decay;
+      return this;
+    }
+
+    /**
+     * Sets what is added to the squared gradient; 1e-30 if not set.
+     *
+     * @throws IllegalArgumentException if it is not finite
+     */
+    public Builder epsilon1(double epsilon1) {
+      requireFinite("epsilon_1", epsilon1);
+      this.epsilon1 = epsilon1;
+      return this;
+    }
+
+    /**
+     * Sets the least scale of a variable, in place of its rms; 0.001 if not set.
+     *
+     * @throws IllegalArgumentException if it is not finite
+     */
+    public Builder epsilon2(double epsilon2) {
+      requireFinite("epsilon_2", epsilon2);
+      this.epsilon2 = epsilon2;
+      return this;
+    }
+
+    /**
+     * Sets the rms from which on an update is clipped; 1 if not set. Infinity clips nothing, 0
+     * freezes the variables.
+     *
+     * @throws IllegalArgumentException if it is NaN
+     */
+    public Builder clipThreshold(double clipThreshold) {
+      requireNumber("clip_threshold", clipThreshold);
+      this.clipThreshold = clipThreshold;
+      return this;
+    }
+
+    /**
+     * Sets tf_keras's {@code relative_step}; true if not set. It changes nothing, there or here.
+     */
+    public Builder relativeStep(boolean relativeStep) {
+      this.relativeStep = relativeStep;
+      return this;
+    }
+
+    /**
+     * Sets the weight decay; none if not set.
+     *
+     * @throws IllegalArgumentException if it is not finite
+     */
+    public Builder weightDecay(double weightDecay) {
+      requireFinite("weight_decay", weightDecay);
+      this.weightDecay = OptionalDouble.of(weightDecay);
+      return this;
+    }
+
+    /**
+     * Exempts the variables in whose {@code name:0} one of the regular expressions is found. Like
+     * tf_keras's {@code exclude_from_weight_decay}, it replaces an earlier call.
+     *
+     * @throws IllegalArgumentException if a text is no regular expression
+     */
+    public Builder excludeFromWeightDecay(String... names) {
+      return excludeFromWeightDecay(List.of(), names);
+    }
+
+    /**
+     * Exempts variables from the weight decay, and those in whose {@code name:0} one of the regular
+     * expressions is found. Like tf_keras's {@code exclude_from_weight_decay}, it replaces an
+     * earlier call.
+     *
+     * @throws IllegalArgumentException if an operand is no variable, or a text no regular
+     *     expression
+     */
+    public Builder excludeFromWeightDecay(List<? extends Operand<?>> variables, String... names) {
+      this.excludedVariables = variables.stream().<VariableView<?>>map(VariableView::of).toList();
+      this.excludedNames = Stream.of(names).map(WeightDecay::compile).toList();
+      return this;
+    }
+
+    /**
+     * Clips each gradient to a norm; off if not set, 0 or negative.
+     *
+     * @throws IllegalArgumentException if it is not finite, or {@link #globalClipnorm} is set
+     */
+    public Builder clipnorm(double clipnorm) {
+      requireFinite("clipnorm", clipnorm);
+      this.clipnorm = OptionalDouble.of(clipnorm);
+      requireOneNorm();
+      return this;
+    }
+
+    /**
+     * Clips each element of each gradient to ±clipvalue; off if not set, 0 or negative, or if one
+     * of the norms is on.
+     *
+     * @throws IllegalArgumentException if it is NaN
+     */
+    public Builder clipvalue(double clipvalue) {
+      requireNumber("clipvalue", clipvalue);
+      this.clipvalue = OptionalDouble.of(clipvalue);
+      return this;
+    }
+
+    /**
+     * Clips all gradients together to a norm; off if not set, 0 or negative.
+     *
+     * @throws IllegalArgumentException if it is not finite, or {@link #clipnorm} is set
+     */
+    public Builder globalClipnorm(double globalClipnorm) {
+      requireFinite("global_clipnorm", globalClipnorm);
+      this.globalClipnorm = OptionalDouble.of(globalClipnorm);
+      requireOneNorm();
+      return this;
+    }
+
+    /**
+     * Sets whether moving averages of the variables are kept; false if not set.
+     *
+     * @throws IllegalArgumentException if the momentum or frequency set before is impossible
+     */
+    public Builder useEma(boolean useEma) {
+      this.useEma = useEma;
+      requireValidEma();
+      return this;
+    }
+
+    /**
+     * Sets the momentum of the moving averages; 0.99 if not set.
+     *
+     * @throws IllegalArgumentException if it is not finite, or outside [0, 1] with {@link #useEma}
+     */
+    public Builder emaMomentum(double emaMomentum) {
+      requireFinite("ema_momentum", emaMomentum);
+      this.emaMomentum = emaMomentum;
+      requireValidEma();
+      return this;
+    }
+
+    /**
+     * Sets after how many steps the averages replace the variables; never if not set, or 0.
+     *
+     * @throws IllegalArgumentException if it is negative, with {@link #useEma}
+     */
+    public Builder emaOverwriteFrequency(int emaOverwriteFrequency) {
+      this.emaOverwriteFrequency = OptionalInt.of(emaOverwriteFrequency);
+      requireValidEma();
+      return this;
+    }
+
+    /**
+     * Sets whether XLA compiles the update where there is a GPU, as tf_keras's argument; true if
+     * not set.
+     */
+    public Builder jitCompile(boolean jitCompile) {
+      return jitCompile(jitCompile ? JitCompile.WHERE_GPU : JitCompile.OFF);
+    }
+
+    /** Sets where XLA compiles the update. */
+    public Builder jitCompile(JitCompile jitCompile) {
+      this.jitCompile = Objects.requireNonNull(jitCompile, "jitCompile");
+      return this;
+    }
+
+    /**
+     * Sets the name, from which the operations have theirs: "Adafactor" if not set.
+     *
+     * @param name any text; what TensorFlow does not admit in names is replaced there
+     */
+    public Builder name(String name) {
+      this.name = name;
+      return this;
+    }
+
+    /**
+     * Sets what a variable is mapped to after each step, as {@code tf.Variable}'s constraint.
+     *
+     * @throws IllegalArgumentException if the operand is no variable
+     */
+    public Builder constraint(Operand<?> variable, Constraint constraint) {
+      constraints.put(VariableView.of(variable), Objects.requireNonNull(constraint, "constraint"));
+      return this;
+    }
+
+    /** Sets which operations compute the update; {@link Numerics#STABLE} if not set. */
+    public Builder numerics(Numerics numerics) {
+      this.numerics = Objects.requireNonNull(numerics, "numerics");
+      return this;
+    }
+
+    /** Makes the optimizer: adds its iteration counter and learning rate to the graph. */
+    public Adafactor build() {
+      return new Adafactor(this);
+    }
+
+    private AdafactorConfig config() {
+      return new AdafactorConfig(
+          learningRate,
+          beta2Decay,
+          epsilon1,
+          epsilon2,
+          clipThreshold,
+          relativeStep,
+          weightDecay,
+          clipnorm,
+          clipvalue,
+          globalClipnorm,
+          useEma,
+          emaMomentum,
+          emaOverwriteFrequency,
+          jitCompile,
+          name,
+          numerics);
+    }
+
+    private static void requireFinite(String argument, double value) {
+      if (!Double.isFinite(value)) {
+        throw new IllegalArgumentException(
+            "`" + argument + "` must be a finite number. Received: " + argument + "=" + value);
+      }
+    }
+
+    private static void requireNumber(String argument, double value) {
+      if (Double.isNaN(value)) {
+        throw new IllegalArgumentException(
+            "`" + argument + "` must be a number. Received: " + argument + "=" + value);
+      }
+    }
+
+    private void requireOneNorm() {
+      if (clipnorm.isPresent() && globalClipnorm.isPresent()) {
+        throw new IllegalArgumentException(
+            "At most one of `clipnorm` and `global_clipnorm` can be set. Received: clipnorm="
+                + clipnorm.getAsDouble()
+                + ", global_clipnorm="
+                + globalClipnorm.getAsDouble()
+                + ".");
+      }
+    }
+
+    private void requireValidEma() {
+      if (!useEma) {
+        return;
+      }
+      if (emaMomentum > 1 || emaMomentum < 0) {
+        throw new IllegalArgumentException(
+            "`ema_momentum` must be in the range [0, 1]. Received: ema_momentum=" + emaMomentum);
+      }
+      if (emaOverwriteFrequency.orElse(0) < 0) {
+        throw new IllegalArgumentException(
+            "`ema_overwrite_frequency` must be an integer > 1 or None. Received:"
+                + " ema_overwrite_frequency="
+                + emaOverwriteFrequency.getAsInt());
+      }
+    }
+  }
+}

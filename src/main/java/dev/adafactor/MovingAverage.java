@@ -1,0 +1,60 @@
+package dev.adafactor;
+
+import dev.adafactor.graph.Slot;
+import dev.adafactor.graph.VariableView;
+import java.util.List;
+import java.util.OptionalInt;
+import org.tensorflow.Operand;
+import org.tensorflow.Operation;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.TBool;
+import org.tensorflow.types.TInt64;
+import org.tensorflow.types.family.TNumber;
+
+/**
+ * tf_keras's exponential moving averages of the variables ({@code use_ema}).
+ *
+ * @param momentum of the average
+ * @param overwriteFrequency the number of steps after which the averages replace the variables
+ */
+record MovingAverage(double momentum, OptionalInt overwriteFrequency) {
+
+  /**
+   * Adds {@code average = momentum * average + (1 - momentum) * w}, and the replacement.
+   *
+   * @param written the last write to the variable in this step
+   * @param iterations the number of steps taken before this one
+   * @return the last write, in its turn
+   */
+  <T extends TNumber> Op apply(
+      Ops ops, VariableView<T> variable, Slot<T> average, Op written, Operand<TInt64> iterations) {
+    Operand<T> m = Scalars.constant(ops, variable.type(), momentum);
+    Operand<T> rest = Scalars.constant(ops, variable.type(), 1 - momentum);
+    Operand<T> moved =
+        ops.math.add(
+            ops.math.mul(m, average.read()), ops.math.mul(rest, variable.readAfter(ops, written)));
+    Op averaged = average.assign(ops, moved);
+    int frequency = overwriteFrequency.orElse(0);
+    if (frequency == 0) {
+      return averaged;
+    }
+    Ops afterwards = ops.withControlDependencyOps(List.<Operation>of(averaged.op()));
+    if (frequency == 1) {
+      return variable.assign(afterwards, moved);
+    }
+    Operand<TBool> due =
+        ops.math.equal(
+            ops.math.mod(
+                ops.math.add(iterations, ops.constant(1L)), ops.constant((long) frequency)),
+            ops.constant(0L));
+    // A switch: where the replacement is not due, it is not even looked at.
+    Op replaced = variable.assign(afterwards, ops.switchCond(moved, due).outputTrue());
+    var branch = ops.switchCond(due, due);
+    Operand<TBool> done =
+        ops.withControlDependencyOps(List.<Operation>of(replaced.op()))
+            .identity(branch.outputTrue());
+    return ops.withControlDependencyOps(List.<Operation>of(averaged.op()))
+        .merge(List.of(done, branch.outputFalse()));
+  }
+}

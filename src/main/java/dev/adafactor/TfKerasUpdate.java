@@ -1,0 +1,71 @@
+package dev.adafactor;
+
+import dev.adafactor.graph.VariableView;
+import org.tensorflow.Operand;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.op.math.Mean;
+import org.tensorflow.types.family.TNumber;
+
+/**
+ * {@link Numerics#TF_KERAS}: {@code Adafactor.update_step} of tf_keras 2.18, operation by operation
+ * and in its order, so that rounding, overflow and underflow are its own.
+ */
+final class TfKerasUpdate implements UpdateRule {
+
+  @Override
+  public Class<? extends TNumber> computeType(Class<? extends TNumber> variable) {
+    return variable;
+  }
+
+  @Override
+  public <T extends TNumber> Step<T> step(
+      Ops tf, Scalars<T> s, Operand<T> g, Operand<T> w, SecondMoment<T> state) {
+    // alpha_t = max(epsilon_2, rms(w)) * rho_t
+    Operand<T> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), rms(tf, w)), s.rho());
+    // regulated_grad_square = g^2 + epsilon_1
+    Operand<T> square = tf.math.add(tf.math.square(g), s.epsilon1());
+    SecondMoment<T> moved =
+        state.map(
+            r -> average(tf, s, r, tf.math.mean(square, tf.constant(-1))),
+            c -> average(tf, s, c, tf.math.mean(square, tf.constant(-2))),
+            v -> average(tf, s, v, square));
+    // u_t = g * rsqrt(v)
+    Operand<T> u = tf.math.mul(g, tf.math.rsqrt(v(tf, moved)));
+    // u_t_hat = u_t / max(1, rms(u_t) / clip_threshold)
+    Operand<T> uHat =
+        tf.math.div(u, tf.math.maximum(s.one(), tf.math.div(rms(tf, u), s.clipThreshold())));
+    return new Step<>(alpha, uHat, moved);
+  }
+
+  @Override
+  @SuppressWarnings("unchecked") // Computed in the variable's own type.
+  public <T extends TNumber, C extends TNumber> Op apply(
+      Ops ops, Ops gated, VariableView<T> variable, Operand<T> w, Step<C> step) {
+    // variable.assign_add(-alpha_t * u_t_hat)
+    return variable.assignAdd(
+        gated, (Operand<T>) ops.math.mul(ops.math.neg(step.rate()), step.direction()));
+  }
+
+  /** beta_2_t * average + (1 - beta_2_t) * value. */
+  private static <T extends TNumber> Operand<T> average(
+      Ops tf, Scalars<T> s, Operand<T> average, Operand<T> value) {
+    return tf.math.add(tf.math.mul(s.beta2(), average), tf.math.mul(s.oneMinusBeta2(), value));
+  }
+
+  /** The second moment whole: expand_dims(r / mean(r), -1) * expand_dims(c, -2) where factored. */
+  static <T extends TNumber> Operand<T> v(Ops tf, SecondMoment<T> state) {
+    return state.reduce(
+        (r, c) -> {
+          Operand<T> mean = tf.math.mean(r, tf.constant(-1), Mean.keepDims(true));
+          return tf.math.mul(
+              tf.expandDims(tf.math.div(r, mean), tf.constant(-1)),
+              tf.expandDims(c, tf.constant(-2)));
+        },
+        v -> v);
+  }
+
+  private static <T extends TNumber> Operand<T> rms(Ops tf, Operand<T> x) {
+    return tf.math.sqrt(tf.math.mean(tf.math.square(x), UpdateRule.allAxes(tf, x)));
+  }
+}

@@ -1,0 +1,94 @@
+package dev.adafactor;
+
+import dev.adafactor.graph.Slot;
+import dev.adafactor.graph.VariableView;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.tensorflow.Operand;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.TBool;
+import org.tensorflow.types.family.TNumber;
+
+/**
+ * What the optimizer keeps for one variable between steps.
+ *
+ * @param slots r and c, or v; then the moving average if there is one
+ */
+record VariableState(VariableView<?> variable, Map<String, Slot<?>> slots) {
+
+  /**
+   * Adds the slots to the graph.
+   *
+   * @param type the type of r, c and v
+   */
+  static VariableState create(
+      Ops ops, VariableView<?> variable, Class<? extends TNumber> type, boolean average) {
+    Map<String, Slot<?>> slots = new LinkedHashMap<>();
+    Optional<FactoredShape> factored = FactoredShape.of(variable.shape());
+    if (factored.isPresent()) {
+      slots.put(Adafactor.R, zeros(ops, variable, Adafactor.R, factored.get().r(), type));
+      slots.put(Adafactor.C, zeros(ops, variable, Adafactor.C, factored.get().c(), type));
+    } else {
+      slots.put(Adafactor.V, zeros(ops, variable, Adafactor.V, variable.shape(), type));
+    }
+    if (average) {
+      slots.put(Adafactor.AVERAGE, Slot.copy(ops, variable, Adafactor.AVERAGE));
+    }
+    return new VariableState(variable, slots);
+  }
+
+  private static <T extends TNumber> Slot<T> zeros(
+      Ops ops, VariableView<?> variable, String name, Shape shape, Class<T> type) {
+    return Slot.zeros(ops, variable, name, shape, type);
+  }
+
+  /** The slots of the second moment, in the order of {@link SecondMoment#parts}. */
+  List<Slot<?>> secondMomentSlots() {
+    List<Slot<?>> parts = new ArrayList<>(slots.values());
+    parts.remove(slots.get(Adafactor.AVERAGE));
+    return parts;
+  }
+
+  /** The second moment as it is when it is read. */
+  @SuppressWarnings("unchecked") // C is the type with which the slots were created.
+  <C extends TNumber> SecondMoment<C> secondMoment() {
+    return slots.containsKey(Adafactor.V)
+        ? new SecondMoment.Full<>(((Slot<C>) slots.get(Adafactor.V)).read())
+        : new SecondMoment.Factored<>(
+            ((Slot<C>) slots.get(Adafactor.R)).read(), ((Slot<C>) slots.get(Adafactor.C)).read());
+  }
+
+  /** The moving average of a variable of type T. */
+  @SuppressWarnings("unchecked") // It was created with the variable's type.
+  <T extends TNumber> Slot<T> average() {
+    return (Slot<T>) slots.get(Adafactor.AVERAGE);
+  }
+
+  /**
+   * Adds the operations for tf_keras's v. The derived one is 0 until the first gradient: while r
+   * and c are 0 and the variable is finite. Afterwards it is the formula, its 0/0 included.
+   */
+  <T extends TNumber> Operand<T> v(Ops ops, VariableView<T> view) {
+    return slots.containsKey(Adafactor.V)
+        ? UpdateStep.cast(ops, TfKerasUpdate.v(ops, secondMoment()), view.type())
+        : derived(ops, view, this.<T>secondMoment());
+  }
+
+  private static <T extends TNumber, C extends TNumber> Operand<T> derived(
+      Ops ops, VariableView<T> view, SecondMoment<C> state) {
+    Operand<T> formula = UpdateStep.cast(ops, TfKerasUpdate.v(ops, state), view.type());
+    List<Operand<TBool>> conditions = new ArrayList<>();
+    for (Operand<C> part : state.parts()) {
+      Operand<C> zero = Scalars.constant(ops, part.type(), 0);
+      conditions.add(ops.reduceAll(ops.math.equal(part, zero), UpdateRule.allAxes(ops, part)));
+    }
+    Operand<T> w = view.read(ops);
+    conditions.add(ops.reduceAll(ops.math.isFinite(w), UpdateRule.allAxes(ops, w)));
+    Operand<TBool> untouched = ops.reduceAll(ops.stack(conditions), ops.constant(0));
+    return ops.select(untouched, ops.zerosLike(formula), formula);
+  }
+}

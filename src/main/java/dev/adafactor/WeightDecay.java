@@ -1,0 +1,55 @@
+package dev.adafactor;
+
+import dev.adafactor.graph.VariableView;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import org.tensorflow.Operand;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.family.TNumber;
+
+/**
+ * tf_keras's weight decay, {@code w -= w * weight_decay * learning_rate}, and the variables that
+ * are exempt from it.
+ *
+ * @param names regular expressions, searched for in {@code name:0} as Python's {@code re.search}
+ */
+record WeightDecay(double rate, Set<VariableView<?>> excluded, List<Pattern> names) {
+
+  /**
+   * @throws IllegalArgumentException if the text is no regular expression
+   */
+  static Pattern compile(String regex) {
+    try {
+      // Python's spelling of named groups and of the end of the text.
+      return Pattern.compile(regex.replace("(?P<", "(?<").replace("\\Z", "\\z"));
+    } catch (PatternSyntaxException e) {
+      throw new IllegalArgumentException(
+          "excludeFromWeightDecay: '"
+              + regex
+              + "' is not a regular expression: "
+              + e.getDescription(),
+          e);
+    }
+  }
+
+  boolean applies(VariableView<?> variable) {
+    return !excluded.contains(variable)
+        && names.stream().noneMatch(name -> name.matcher(variable.name() + ":0").find());
+  }
+
+  /**
+   * Adds the decay of a variable.
+   *
+   * @param gated where writes to variables go
+   * @param learningRate the rate as it is, not the relative step
+   */
+  <T extends TNumber> Op apply(
+      Ops ops, Ops gated, VariableView<T> variable, Operand<? extends TNumber> learningRate) {
+    Operand<T> lr = ops.dtypes.cast(learningRate, variable.type());
+    Operand<T> wd = Scalars.float32Constant(ops, variable.type(), rate);
+    return variable.assignSub(gated, ops.math.mul(ops.math.mul(variable.read(ops), wd), lr));
+  }
+}

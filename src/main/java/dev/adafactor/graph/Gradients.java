@@ -1,0 +1,108 @@
+package dev.adafactor.graph;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.Deque;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import org.tensorflow.Graph;
+import org.tensorflow.GraphOperation;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
+
+/**
+ * The part of a graph that a loss is computed from, and its derivatives. {@code
+ * Optimizer.computeGradients} differentiates by every {@code VariableV2} of the graph and fails at
+ * the first from which the loss does not follow; this looks first.
+ */
+public final class Gradients {
+
+  /**
+   * Operations whose native gradient function takes the whole process down, or fails, if one of
+   * their inputs is a reference variable itself.
+   */
+  private static final Set<String> UNSAFE_ON_REFERENCES = Set.of("Square", "Pow");
+
+  private final Graph graph;
+  private final Output<?> loss;
+  private final Set<GraphOperation> reached;
+
+  private Gradients(Graph graph, Output<?> loss, Set<GraphOperation> reached) {
+    this.graph = graph;
+    this.loss = loss;
+    this.reached = reached;
+  }
+
+  /** Finds the operations that the loss is computed from. */
+  public static Gradients of(Graph graph, Operand<?> loss) {
+    graph.checkInput(loss.asOutput().op());
+    Set<GraphOperation> reached = new LinkedHashSet<>();
+    Deque<GraphOperation> next = new ArrayDeque<>();
+    next.add((GraphOperation) loss.asOutput().op());
+    while (!next.isEmpty()) {
+      GraphOperation op = next.remove();
+      if (reached.add(op)) {
+        for (Operand<?> input : op.inputs()) {
+          next.add((GraphOperation) input.asOutput().op());
+        }
+      }
+    }
+    return new Gradients(graph, loss.asOutput(), reached);
+  }
+
+  /** The variables of a floating type that the loss follows from, of both kinds, by name. */
+  public List<Output<?>> trainableVariables() {
+    return reached.stream()
+        .filter(VariableView::isTrainable)
+        .sorted(Comparator.comparing(GraphOperation::name))
+        .<Output<?>>map(op -> op.output(0))
+        .toList();
+  }
+
+  /**
+   * The gradients of the loss, in the order of the variables; null for a variable that the loss
+   * does not follow from, or not differentiably.
+   *
+   * @throws IllegalArgumentException if a native gradient function would crash
+   */
+  public List<Output<?>> with(List<? extends Output<?>> variables) {
+    reached.forEach(this::refuseUnsafe);
+    List<Output<?>> present =
+        variables.stream()
+            .<Output<?>>map(v -> v)
+            .filter(v -> reached.contains((GraphOperation) v.op()))
+            .toList();
+    Output<?>[] gradients =
+        present.isEmpty()
+            ? new Output<?>[0]
+            : graph.addGradients(loss, present.toArray(Output<?>[]::new));
+    List<Output<?>> byVariable = new ArrayList<>(variables.size());
+    int next = 0;
+    for (Output<?> variable : variables) {
+      Output<?> gradient =
+          reached.contains((GraphOperation) variable.op()) ? gradients[next++] : null;
+      byVariable.add(gradient == null || gradient.isClosed() ? null : gradient);
+    }
+    return byVariable;
+  }
+
+  private void refuseUnsafe(GraphOperation op) {
+    if (!UNSAFE_ON_REFERENCES.contains(op.type())) {
+      return;
+    }
+    for (Operand<?> input : op.inputs()) {
+      if (input.asOutput().op().type().equals(ReferenceVariable.OP_TYPE)) {
+        throw new IllegalArgumentException(
+            "the gradient of the "
+                + op.type()
+                + " operation '"
+                + op.name()
+                + "' cannot be computed natively with the variable '"
+                + input.asOutput().op().name()
+                + "' as its direct input; give it tf.identity(variable) instead");
+      }
+    }
+  }
+}

@@ -1,0 +1,82 @@
+package dev.adafactor.graph;
+
+import org.tensorflow.Operand;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.op.Scope;
+import org.tensorflow.op.core.Variable;
+import org.tensorflow.proto.DataType;
+import org.tensorflow.types.TBfloat16;
+import org.tensorflow.types.TFloat16;
+import org.tensorflow.types.TFloat64;
+import org.tensorflow.types.family.TNumber;
+
+/** A variable that an optimizer keeps beside a model's variable, on the same device. */
+public final class Slot<T extends TNumber> {
+
+  private final Variable<T> variable;
+
+  private Slot(Variable<T> variable) {
+    this.variable = variable;
+  }
+
+  /** Adds a slot that starts with zeros. */
+  public static <T extends TNumber> Slot<T> zeros(
+      Ops ops, VariableView<?> beside, String name, Shape shape, Class<T> type) {
+    Ops init = ops.withInitScope();
+    Slot<T> slot = create(init, beside, name, shape, type);
+    Operand<T> zero = init.dtypes.cast(init.constant(0f), type);
+    slot.assign(init, init.fill(init.constant(shape.asArray()), zero));
+    return slot;
+  }
+
+  /** Adds a slot that starts with the value of the variable. */
+  public static <T extends TNumber> Slot<T> copy(Ops ops, VariableView<T> variable, String name) {
+    Ops init = ops.withInitScope();
+    Slot<T> slot = create(init, variable, name, variable.shape(), variable.type());
+    slot.assign(init, variable.initialValue(init));
+    return slot;
+  }
+
+  private static <T extends TNumber> Slot<T> create(
+      Ops init, VariableView<?> beside, String name, Shape shape, Class<T> type) {
+    Scope scope = init.scope();
+    // The builder itself: only it takes the attribute that colocates.
+    return new Slot<>(
+        new Variable<>(
+            scope
+                .env()
+                .opBuilder(
+                    "VariableV2",
+                    scope.makeOpName(Names.sanitize(beside.name() + "-" + name)),
+                    scope)
+                .setAttr("shape", shape)
+                .setAttr("dtype", dataType(type))
+                .setAttr("_class", new String[] {"loc:@" + beside.op().name()})
+                .build()));
+  }
+
+  private static DataType dataType(Class<? extends TNumber> type) {
+    if (type == TFloat16.class) {
+      return DataType.DT_HALF;
+    }
+    if (type == TBfloat16.class) {
+      return DataType.DT_BFLOAT16;
+    }
+    return type == TFloat64.class ? DataType.DT_DOUBLE : DataType.DT_FLOAT;
+  }
+
+  public Variable<T> variable() {
+    return variable;
+  }
+
+  /** The value at the moment at which what consumes it runs. */
+  public Operand<T> read() {
+    return variable;
+  }
+
+  public Op assign(Ops ops, Operand<T> value) {
+    return ops.assign(variable, value);
+  }
+}

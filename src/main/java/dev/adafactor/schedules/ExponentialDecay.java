@@ -1,0 +1,56 @@
+package dev.adafactor.schedules;
+
+import java.util.Map;
+import org.tensorflow.Operand;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.TInt64;
+
+/**
+ * {@code initialLearningRate · decayRate ^ (step / decaySteps)}.
+ *
+ * @param initialLearningRate the rate of the first step
+ * @param decaySteps the number of steps in which the rate falls by {@code decayRate}; not 0
+ * @param decayRate the factor
+ * @param staircase whether the exponent is rounded down to a whole number
+ * @param name tf_keras's name of the operation, or null
+ */
+public record ExponentialDecay(
+    double initialLearningRate, double decaySteps, double decayRate, boolean staircase, String name)
+    implements ConfigurableSchedule {
+
+  /**
+   * @throws IllegalArgumentException if an argument is not finite or {@code decaySteps} is 0
+   */
+  public ExponentialDecay {
+    Arguments.requireFinite("ExponentialDecay", "initial_learning_rate", initialLearningRate);
+    Arguments.requireDivisor("ExponentialDecay", "decay_steps", decaySteps);
+    Arguments.requireFinite("ExponentialDecay", "decay_rate", decayRate);
+  }
+
+  /** Without a staircase. */
+  public ExponentialDecay(double initialLearningRate, double decaySteps, double decayRate) {
+    this(initialLearningRate, decaySteps, decayRate, false, null);
+  }
+
+  @Override
+  public Operand<TFloat32> learningRate(Ops tf, Operand<TInt64> step) {
+    Operand<TFloat32> p =
+        tf.math.div(tf.dtypes.cast(step, TFloat32.class), tf.constant((float) decaySteps));
+    if (staircase) {
+      p = tf.math.floor(p);
+    }
+    return tf.math.mul(
+        tf.constant((float) initialLearningRate), tf.math.pow(tf.constant((float) decayRate), p));
+  }
+
+  @Override
+  public Map<String, Object> config() {
+    return Arguments.config(
+        "initial_learning_rate", initialLearningRate,
+        "decay_steps", Arguments.steps(decaySteps),
+        "decay_rate", decayRate,
+        "staircase", staircase,
+        "name", name);
+  }
+}
