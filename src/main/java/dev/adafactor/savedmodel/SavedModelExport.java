@@ -36,9 +36,7 @@ final class SavedModelExport {
 
   /** Writes everything beside the target, and moves it there when it is complete. */
   void writeTo(Path target, ExistingFolder existing) throws IOException {
-    Path absolute = target.toAbsolutePath().normalize();
-    requireApart(absolute);
-    requireFree(absolute, existing);
+    Path absolute = requireWritable(target, existing);
     Path parent = absolute.getParent();
     Files.createDirectories(parent);
     Path draft = parent.resolve("." + absolute.getFileName() + "." + UUID.randomUUID());
@@ -50,6 +48,14 @@ final class SavedModelExport {
     } finally {
       deleteTree(draft);
     }
+  }
+
+  /** The absolute target, if it may be written. */
+  Path requireWritable(Path target, ExistingFolder existing) throws IOException {
+    Path absolute = target.toAbsolutePath().normalize();
+    requireApart(absolute);
+    requireFree(absolute, existing);
+    return absolute;
   }
 
   private void requireApart(Path target) throws IOException {
@@ -87,7 +93,10 @@ final class SavedModelExport {
     }
     if (existing == ExistingFolder.REFUSE) {
       throw new IllegalArgumentException(
-          "Cannot export to '" + target + "': the folder exists and is not empty");
+          "Cannot export to '"
+              + target
+              + "': the folder exists and is not empty; name another one, or have it"
+              + " overwritten");
     }
     if (!Files.exists(target.resolve("saved_model.pb"))) {
       throw new IllegalArgumentException(

@@ -210,6 +210,16 @@ public final class TrainableModel implements AutoCloseable {
     new SavedModelExport(folder.path(), session()).writeTo(target, existing);
   }
 
+  /**
+   * Checks what {@link #export} will check, so that hours of training are not lost to a folder that
+   * is not free.
+   *
+   * @throws IllegalArgumentException if the target is not free
+   */
+  public void requireExportable(Path target, ExistingFolder existing) throws IOException {
+    new SavedModelExport(folder.path(), session()).requireWritable(target, existing);
+  }
+
   /** Frees the session and the graph, and with them the variables. */
   @Override
   public void close() {

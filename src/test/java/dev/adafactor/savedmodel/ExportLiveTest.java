@@ -31,7 +31,9 @@ class ExportLiveTest {
       images.copyTo(org.tensorflow.ndarray.buffer.DataBuffers.of(pixels, false, false));
       Files.write(folder.resolve("images.json"), json.writeValueAsBytes(pixels));
     }
-    JsonNode python = json.readTree(Python.run("reload.py", target, folder.resolve("images.json")));
+    Path results = folder.resolve("results.json");
+    Python.run("reload.py", target, folder.resolve("images.json"), results);
+    JsonNode python = json.readTree(results.toFile());
     for (String loader : new String[] {"saved_model", "load_model"}) {
       assertArrayEquals(expected, json.treeToValue(python.get(loader), float[].class), 1e-6f);
     }
