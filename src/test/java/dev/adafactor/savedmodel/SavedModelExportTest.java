@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -30,6 +31,13 @@ class SavedModelExportTest {
               .getMessage();
       assertTrue(message.contains(expected), message);
     }
+  }
+
+  private static void assertFails(String expected, TrainableModel model, Path target) {
+    String message =
+        assertThrows(IOException.class, () -> model.export(target, ExistingFolder.REFUSE))
+            .getMessage();
+    assertTrue(message.contains(expected), message);
   }
 
   private List<String> names() throws Exception {
@@ -137,8 +145,10 @@ class SavedModelExportTest {
     copy(DIGITS, input);
     try (TrainableModel model = TrainableModel.load(input, "serving_default")) {
       Files.writeString(input.resolve("fingerprint.pb"), "damaged");
-      assertThrows(java.io.IOException.class, () -> model.export(target, ExistingFolder.REFUSE));
+      assertFails("fingerprint.pb is damaged", model, target);
+      Path file = Files.writeString(folder.resolve("file"), "text");
+      assertFails("'" + file + "' is a file", model, file.resolve("model"));
     }
-    assertEquals(List.of("input"), names());
+    assertEquals(List.of("file", "input"), names());
   }
 }
