@@ -11,5 +11,6 @@ module dev.adafactor {
   requires static com.sun.jna;
 
   exports dev.adafactor;
+  exports dev.adafactor.savedmodel;
   exports dev.adafactor.schedules;
 }
