@@ -82,7 +82,8 @@ record NpyType(Kind kind, int size, ByteOrder order) {
       }
     }
     throw new IllegalArgumentException(
-        "has elements of type '%s'; read are booleans, integers, floats of 2, 4 or 8 bytes, and text (S, U)"
+        ("has elements of type '%s'; read are booleans, integers, floats of 2, 4 or 8 bytes, and"
+                + " text (S, U)")
             .formatted(description));
   }
 
