@@ -19,7 +19,10 @@ import org.tensorflow.types.family.TNumber;
  *   <li>The factors of 1/√v are applied one after the other, as {@code g · √mean(r)/√r · 1/√c}: the
  *       product {@code r/mean(r)·c} of a dead row and a dead column underflows.
  *   <li>float16 and bfloat16 are computed, and their state is kept, in float32: a square leaves
- *       float16 at 256, and 1 − t^-0.8 is 1 in bfloat16 from the 600th step on.
+ *       float16 at 256.
+ *   <li>beta2 is rounded as tf_keras rounds it, in the variable's type, since a state that averages
+ *       at another rate is soon another state. But where that makes it 1, as it makes 1 − t^-0.8 in
+ *       bfloat16 from the 600th step on, it is taken as it is.
  *   <li>epsilon_1 is added to the means, not to each square: the mean is linear.
  * </ul>
  */
@@ -139,8 +142,8 @@ final class StableUpdate implements UpdateRule {
   private static <T extends TNumber> Operand<T> average(
       Ops tf, Scalars<T> s, Operand<T> average, Operand<T> value) {
     return tf.math.add(
-        tf.math.mul(s.beta2(), average),
-        tf.math.mul(s.decayPower(), tf.math.add(value, s.epsilon1())));
+        tf.math.mul(s.steadyBeta2(), average),
+        tf.math.mul(s.steadyWeight(), tf.math.add(value, s.epsilon1())));
   }
 
   /** 1/√x; where x is 0, or less than CPUs reckon with, a large number in place of infinity. */
