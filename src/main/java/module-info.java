@@ -12,5 +12,10 @@ module dev.adafactor {
   requires static com.sun.jna;
 
   exports dev.adafactor;
+  exports dev.adafactor.finetune;
+  exports dev.adafactor.savedmodel;
   exports dev.adafactor.schedules;
+
+  opens dev.adafactor.cli to
+      info.picocli;
 }

@@ -1,0 +1,32 @@
+package dev.adafactor.cli;
+
+import java.nio.file.Path;
+import java.util.Optional;
+import picocli.CommandLine.ITypeConverter;
+
+/**
+ * A file for an input of a model: {@code FILE} for the only input, {@code INPUT=FILE} for one of
+ * several.
+ */
+record InputFile(Optional<String> input, Path file) {
+
+  static InputFile parse(String text) {
+    int equals = text.indexOf('=');
+    return equals < 0
+        ? new InputFile(Optional.empty(), Path.of(text))
+        : new InputFile(
+            Optional.of(text.substring(0, equals)), Path.of(text.substring(equals + 1)));
+  }
+
+  @Override
+  public String toString() {
+    return input.map(name -> name + "=").orElse("") + file;
+  }
+
+  static final class Converter implements ITypeConverter<InputFile> {
+    @Override
+    public InputFile convert(String value) {
+      return parse(value);
+    }
+  }
+}

@@ -1,0 +1,69 @@
+package dev.adafactor.cli;
+
+import dev.adafactor.finetune.TrainingListener.Step;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+import org.knowm.xchart.BitmapEncoder;
+import org.knowm.xchart.BitmapEncoder.BitmapFormat;
+import org.knowm.xchart.XYChart;
+import org.knowm.xchart.XYChartBuilder;
+import org.knowm.xchart.XYSeries.XYSeriesRenderStyle;
+import org.knowm.xchart.style.Styler.ChartTheme;
+import org.knowm.xchart.style.Styler.LegendPosition;
+import org.knowm.xchart.style.Styler.YAxisPosition;
+import org.knowm.xchart.style.markers.SeriesMarkers;
+
+/** A picture of loss and accuracy over the steps of a training job. */
+final class LossChart {
+  /** More points than this cannot be told apart: neighbours are shown as their mean. */
+  private static final int MAX_POINTS = 400;
+
+  private static final int ACCURACY_AXIS = 1;
+
+  private LossChart() {}
+
+  /** Writes a PNG picture of 1000 x 500 pixels. */
+  static void write(List<Step> steps, Path file) throws IOException {
+    XYChart chart =
+        new XYChartBuilder()
+            .width(1000)
+            .height(500)
+            .title("Fine-tuning with Adafactor")
+            .xAxisTitle("step")
+            .yAxisTitle("loss of the batch")
+            .theme(ChartTheme.Matlab)
+            .build();
+    chart.getStyler().setLegendPosition(LegendPosition.OutsideS);
+    chart.getStyler().setYAxisMin(0, 0.0);
+    chart.getStyler().setDefaultSeriesRenderStyle(XYSeriesRenderStyle.Line);
+    double[] numbers = means(steps, Step::number);
+    chart
+        .addSeries("loss", numbers, means(steps, Step::loss))
+        .setMarker(SeriesMarkers.NONE)
+        .setYAxisGroup(0);
+    if (steps.stream().allMatch(step -> step.accuracy().isPresent())) {
+      chart
+          .addSeries("accuracy", numbers, means(steps, step -> step.accuracy().getAsDouble()))
+          .setMarker(SeriesMarkers.NONE)
+          .setYAxisGroup(ACCURACY_AXIS);
+      chart.setYAxisGroupTitle(ACCURACY_AXIS, "accuracy of the batch");
+      chart.getStyler().setYAxisGroupPosition(ACCURACY_AXIS, YAxisPosition.Right);
+      chart.getStyler().setYAxisMin(ACCURACY_AXIS, 0.0);
+      chart.getStyler().setYAxisMax(ACCURACY_AXIS, 1.0);
+    }
+    WholeFile.write(file, out -> BitmapEncoder.saveBitmap(chart, out, BitmapFormat.PNG));
+  }
+
+  private static double[] means(List<Step> steps, ToDoubleFunction<Step> value) {
+    int run = (steps.size() - 1) / MAX_POINTS + 1;
+    List<Double> means = new ArrayList<>();
+    for (int start = 0; start < steps.size(); start += run) {
+      List<Step> neighbours = steps.subList(start, Math.min(steps.size(), start + run));
+      means.add(neighbours.stream().mapToDouble(value).average().orElseThrow());
+    }
+    return means.stream().mapToDouble(Double::doubleValue).toArray();
+  }
+}

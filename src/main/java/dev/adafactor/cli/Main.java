@@ -1,0 +1,115 @@
+package dev.adafactor.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.RunLast;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
+
+/**
+ * The program. Exit codes: 0 done; 1 the job ran and its result is bad; 2 the input is bad, said in
+ * one line.
+ */
+@Command(
+    name = "adafactor",
+    description = "Trains with tf_keras's Adafactor optimizer in TensorFlow Java.",
+    subcommands = {FineTuneCommand.class},
+    mixinStandardHelpOptions = true,
+    versionProvider = Main.Version.class,
+    footer = {
+      "",
+      "Without a command: fine-tunes the bundled model, as 'fine-tune' does without options.",
+      "'COMMAND --help' explains a command and has an example.",
+      "Exit codes: 0 done; 1 the result is bad; 2 the input is bad."
+    })
+public final class Main implements Runnable {
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--stacktrace",
+      scope = ScopeType.INHERIT,
+      description = "Show where in the program an error was found.")
+  private boolean stacktrace;
+
+  private Main() {}
+
+  /** Runs a command, and ends the process where its exit code is not 0. */
+  public static void main(String[] arguments) {
+    NativeEnvironment.prepare();
+    int exitCode =
+        commandLine().execute(arguments.length == 0 ? new String[] {"fine-tune"} : arguments);
+    if (exitCode != ExitCode.OK) {
+      System.exit(exitCode);
+    }
+  }
+
+  /** The parser of all commands, set up to say what is wrong in one line. */
+  static CommandLine commandLine() {
+    Main main = new Main();
+    CommandLine commandLine = new CommandLine(main);
+    return commandLine
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setUsageHelpAutoWidth(true)
+        .setExecutionStrategy(Main::execute)
+        .setParameterExceptionHandler(
+            (e, arguments) -> main.report(e.getCommandLine(), e, ExitCode.USAGE))
+        .setExecutionExceptionHandler((e, command, parsed) -> main.report(command, e, exitCode(e)));
+  }
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "which command?");
+  }
+
+  private static int execute(ParseResult parsed) {
+    Integer help = CommandLine.executeHelpRequest(parsed);
+    if (help != null) {
+      return help;
+    }
+    NativeEnvironment.loadTensorFlow();
+    return new RunLast().execute(parsed);
+  }
+
+  private static int exitCode(Exception e) {
+    boolean badInput =
+        (e instanceof IllegalArgumentException && !(e instanceof TFInvalidArgumentException))
+            || e instanceof IOException
+            || e instanceof UncheckedIOException
+            || e instanceof ParameterException;
+    return badInput ? ExitCode.USAGE : ExitCode.SOFTWARE;
+  }
+
+  private int report(CommandLine command, Exception e, int exitCode) {
+    PrintWriter err = command.getErr();
+    if (stacktrace) {
+      e.printStackTrace(err);
+    } else {
+      String message = e.getMessage() == null ? e.toString() : e.getMessage();
+      err.println(
+          "%s: %s"
+              .formatted(
+                  command.getCommandSpec().qualifiedName(),
+                  message.lines().findFirst().orElse("")));
+    }
+    err.flush();
+    return exitCode;
+  }
+
+  static final class Version implements IVersionProvider {
+    @Override
+    public String[] getVersion() {
+      String version = Main.class.getPackage().getImplementationVersion();
+      return new String[] {"adafactor " + (version == null ? "(not packaged)" : version)};
+    }
+  }
+}

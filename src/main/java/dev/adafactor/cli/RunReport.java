@@ -1,0 +1,74 @@
+package dev.adafactor.cli;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.adafactor.finetune.Evaluation;
+import dev.adafactor.finetune.FineTuningResult;
+import dev.adafactor.finetune.StateSize;
+import dev.adafactor.finetune.TrainingListener.Step;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Locale;
+
+/** What came of a training job, as JSON for other programs. */
+final class RunReport {
+  private static final ObjectMapper JSON =
+      JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
+
+  private RunReport() {}
+
+  /**
+   * Writes an object with {@code losses} (one number a step), {@code accuracies} and {@code
+   * learning_rates} alike, {@code metrics} before and after, {@code timings} in seconds, {@code
+   * state_bytes}, {@code mode}, and {@code export}, the folder of the trained model or null.
+   */
+  static void write(FineTuningResult result, Path file) throws IOException {
+    ObjectNode report = JSON.createObjectNode();
+    report.put("mode", result.plan().mode().name().toLowerCase(Locale.ROOT));
+    report.put("examples", result.plan().examples());
+    report.put("epochs", result.plan().epochs());
+    ArrayNode losses = report.putArray("losses");
+    ArrayNode accuracies = report.putArray("accuracies");
+    ArrayNode rates = report.putArray("learning_rates");
+    for (Step step : result.steps()) {
+      losses.add(step.loss());
+      step.accuracy().ifPresent(accuracies::add);
+      rates.add(step.learningRate());
+    }
+    ObjectNode metrics = report.putObject("metrics");
+    result.before().ifPresent(before -> put(metrics.putObject("before"), before));
+    result.after().ifPresent(after -> put(metrics.putObject("after"), after));
+    FineTuningResult.Timings timings = result.timings();
+    report
+        .putObject("timings")
+        .put("load_s", seconds(timings.load()))
+        .put("build_s", seconds(timings.build()))
+        .put("train_s", seconds(timings.train()))
+        .put("evaluate_s", seconds(timings.evaluate()))
+        .put("export_s", seconds(timings.export()))
+        .put("examples_per_s", result.examplesPerSecond());
+    StateSize size = result.plan().stateSize();
+    report
+        .putObject("state_bytes")
+        .put("parameters", size.parameters())
+        .put("adafactor", size.adafactor())
+        .put("tf_keras_adafactor", size.tfKerasAdafactor())
+        .put("adam", size.adam());
+    report.put("export", result.exported().map(Path::toString).orElse(null));
+    WholeFile.write(file, out -> out.write(JSON.writeValueAsBytes(report)));
+  }
+
+  private static void put(ObjectNode node, Evaluation evaluation) {
+    node.put("loss", evaluation.loss());
+    evaluation.accuracy().ifPresent(accuracy -> node.put("accuracy", accuracy));
+    node.put("examples", evaluation.examples());
+  }
+
+  private static double seconds(Duration duration) {
+    return duration.toNanos() / 1e9;
+  }
+}

@@ -1,0 +1,98 @@
+package dev.adafactor.cli;
+
+import dev.adafactor.finetune.Evaluation;
+import dev.adafactor.finetune.TrainingListener;
+import java.io.PrintWriter;
+import java.time.Duration;
+import java.util.Locale;
+
+/** Tells the user how training goes: what is done, and a line for each epoch. */
+class TrainingDisplay implements TrainingListener, AutoCloseable {
+  private final PrintWriter out;
+  private Plan plan;
+  private long start;
+  private long examples;
+  private double learningRate;
+
+  TrainingDisplay(PrintWriter out) {
+    this.out = out;
+  }
+
+  @Override
+  public void planned(Plan newPlan) {
+    plan = newPlan;
+    start = System.nanoTime();
+    print(
+        "Mode: %s (%s)".formatted(plan.mode().name().toLowerCase(Locale.ROOT), plan.modeReason()));
+    print(
+        "Training %d variables on %,d examples: %d epochs of %,d steps"
+            .formatted(
+                plan.trainableVariables(), plan.examples(), plan.epochs(), plan.stepsPerEpoch()));
+  }
+
+  @Override
+  public void evaluatedBefore(Evaluation evaluation) {
+    print("Before: " + describe(evaluation));
+    start = System.nanoTime();
+  }
+
+  @Override
+  public void stepped(Step step) {
+    examples += step.examples();
+    learningRate = step.learningRate();
+  }
+
+  @Override
+  public void epochEnded(int epoch, Evaluation training) {
+    Duration left = elapsed().multipliedBy(plan.epochs() - epoch).dividedBy(epoch);
+    print(
+        "Epoch %d/%d: loss %.4f%s, rate %.3g, %,.0f examples/s, %d:%02d left"
+            .formatted(
+                epoch,
+                plan.epochs(),
+                training.loss(),
+                accuracy(training),
+                learningRate,
+                examplesPerSecond(),
+                left.toMinutes(),
+                left.toSecondsPart()));
+  }
+
+  @Override
+  public void evaluatedAfter(Evaluation evaluation) {
+    print("After: " + describe(evaluation));
+  }
+
+  /** Leaves the terminal as it was. */
+  @Override
+  public void close() {}
+
+  /** Of all steps so far. */
+  final double examplesPerSecond() {
+    return examples / (elapsed().toNanos() / 1e9);
+  }
+
+  final Plan plan() {
+    return plan;
+  }
+
+  private Duration elapsed() {
+    return Duration.ofNanos(System.nanoTime() - start);
+  }
+
+  static String describe(Evaluation evaluation) {
+    return "loss %.4f%s on %,d validation examples"
+        .formatted(evaluation.loss(), accuracy(evaluation), evaluation.examples());
+  }
+
+  private static String accuracy(Evaluation evaluation) {
+    return evaluation.accuracy().isEmpty()
+        ? ""
+        : ", accuracy %.2f%%".formatted(100 * evaluation.accuracy().getAsDouble());
+  }
+
+  private void print(String line) {
+    out.println(line);
+    out.flush();
+  }
+}

@@ -1,0 +1,245 @@
+package dev.adafactor.finetune;
+
+import dev.adafactor.Adafactor;
+import dev.adafactor.finetune.FineTuningResult.Timings;
+import dev.adafactor.finetune.TrainingGraph.Measured;
+import dev.adafactor.finetune.TrainingGraph.Stepped;
+import dev.adafactor.finetune.TrainingListener.Plan;
+import dev.adafactor.finetune.TrainingListener.Step;
+import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.TrainableModel;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
+import org.tensorflow.op.Ops;
+
+/** A training job being done. */
+final class FineTuningRun {
+  private final FineTuning job;
+  private final List<TrainingListener> listeners;
+  private final List<Step> steps = new ArrayList<>();
+  private final Stopwatch stopwatch = new Stopwatch();
+
+  FineTuningRun(FineTuning job, List<TrainingListener> listeners) {
+    this.job = job;
+    this.listeners = listeners;
+  }
+
+  FineTuningResult run() throws IOException {
+    requireMode();
+    Examples.Files files = Examples.Files.open("", job.features, job.labels);
+    Optional<Examples.Files> validationFiles =
+        job.validationLabels.isEmpty()
+            ? Optional.empty()
+            : Optional.of(
+                Examples.Files.open(
+                    "validation ", job.validationFeatures, job.validationLabels.get()));
+    try (TrainableModel model = TrainableModel.load(job.model, job.signature)) {
+      if (job.export.isPresent()) {
+        model.requireExportable(job.export.get(), job.existing);
+      }
+      String outputName = outputName(model.outputs());
+      model.requireGradients(outputName);
+      Output<?> output = model.outputs().get(outputName);
+      Objective objective =
+          Objective.of(
+              Ops.create(model.graph()).withSubScope("objective"),
+              job.loss,
+              job.outputKind,
+              outputName,
+              output);
+      long classes = output.shape().get(-1);
+      Function<Examples.Files, Examples> match =
+          f -> Examples.match(f, model.inputs(), objective, job.loss, classes);
+      Examples training = match.apply(files);
+      Optional<Examples> validation = validationFiles.map(match);
+      requireFixedBatchSize(training);
+      validation.ifPresent(this::requireFixedBatchSize);
+      Duration load = stopwatch.lap();
+
+      List<ModelVariable> trainable =
+          model.variables().stream().filter(ModelVariable::trainable).toList();
+      Adafactor adafactor = job.optimizer.apply(model.graph());
+      TrainingGraph graph =
+          new TrainingGraph(
+              model.session(),
+              objective,
+              adafactor,
+              trainable.stream().<Output<?>>map(ModelVariable::handle).toList());
+      BatchOrder order =
+          job.shuffled
+              ? BatchOrder.shuffled(training.rows(), job.batchSize, job.seed)
+              : BatchOrder.inFileOrder(training.rows(), job.batchSize);
+      Plan plan = plan(training, order, trainable, adafactor);
+      tell(listener -> listener.planned(plan));
+      Duration build = stopwatch.lap();
+
+      Optional<Evaluation> before = validation.map(examples -> evaluate(graph, examples));
+      before.ifPresent(result -> tell(listener -> listener.evaluatedBefore(result)));
+      Duration evaluate = stopwatch.lap();
+      train(graph, training, order);
+      Duration train = stopwatch.lap();
+      Optional<Evaluation> after = validation.map(examples -> evaluate(graph, examples));
+      after.ifPresent(result -> tell(listener -> listener.evaluatedAfter(result)));
+      evaluate = evaluate.plus(stopwatch.lap());
+      if (job.export.isPresent()) {
+        model.export(job.export.get(), job.existing);
+      }
+      return new FineTuningResult(
+          plan,
+          List.copyOf(steps),
+          before,
+          after,
+          new Timings(load, build, train, evaluate, stopwatch.lap()),
+          job.export);
+    }
+  }
+
+  private void requireMode() {
+    if (job.mode.equals(Optional.of(Mode.TRAINING))) {
+      throw new IllegalArgumentException(
+          "mode training: functions for training are not taken from the model; leave the mode"
+              + " out, or say inference");
+    }
+  }
+
+  private String outputName(Map<String, Output<?>> outputs) {
+    if (job.output.isEmpty() && outputs.size() == 1) {
+      return outputs.keySet().iterator().next();
+    }
+    String name =
+        job.output.orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "the signature '%s' has the outputs %s; name the one to take the loss of"
+                        .formatted(job.signature, outputs.keySet())));
+    if (!outputs.containsKey(name)) {
+      throw new IllegalArgumentException(
+          "the signature '%s' has no output '%s'; its outputs are %s"
+              .formatted(job.signature, name, outputs.keySet()));
+    }
+    return name;
+  }
+
+  private void requireFixedBatchSize(Examples examples) {
+    Optional<Long> fixed = examples.fixedBatchSize();
+    if (fixed.isPresent() && (fixed.get() != job.batchSize || examples.rows() % fixed.get() != 0)) {
+      throw new IllegalArgumentException(
+          ("the model takes batches of %d; the batch size is %d, for %d rows: take that batch"
+                  + " size, and a multiple of it in rows")
+              .formatted(fixed.get(), job.batchSize, examples.rows()));
+    }
+  }
+
+  private Plan plan(
+      Examples training, BatchOrder order, List<ModelVariable> trainable, Adafactor adafactor) {
+    String reason =
+        "the signature '%s' as it predicts; functions for training are not taken from the model"
+            .formatted(job.signature);
+    return new Plan(
+        Mode.INFERENCE,
+        reason,
+        training.rows(),
+        job.epochs,
+        order.batches(),
+        trainable.size(),
+        StateSize.of(
+            trainable.stream()
+                .map(variable -> new StateSize.Parameter(variable.shape(), variable.dtype()))
+                .toList(),
+            slotBytes(
+                adafactor,
+                trainable,
+                List.of(Adafactor.R, Adafactor.C, Adafactor.V, Adafactor.AVERAGE)),
+            slotBytes(adafactor, trainable, List.of(Adafactor.AVERAGE))));
+  }
+
+  private static long slotBytes(
+      Adafactor adafactor, List<ModelVariable> variables, List<String> names) {
+    return variables.stream()
+        .flatMap(variable -> names.stream().map(name -> adafactor.getSlot(variable.handle(), name)))
+        .flatMap(Optional::stream)
+        .map(Operand::asOutput)
+        .mapToLong(slot -> slot.shape().size() * StateSize.width(slot.dataType()))
+        .sum();
+  }
+
+  private void train(TrainingGraph graph, Examples examples, BatchOrder order) {
+    int[] last = {};
+    for (int epoch = 0; epoch < job.epochs; epoch++) {
+      Evaluation.Accumulator mean = new Evaluation.Accumulator();
+      for (int[] rows : order.epoch(epoch)) {
+        Step step = step(graph, examples, rows, epoch + 1);
+        mean.add(rows.length, step.loss(), step.accuracy());
+        last = rows;
+      }
+      int number = epoch + 1;
+      Evaluation training = mean.mean();
+      tell(listener -> listener.epochEnded(number, training));
+    }
+    graph.finish();
+    // The loss of a step is that before its update: what the last update did shows only now.
+    try (Examples.Batch batch = examples.batch(last)) {
+      requireFinite(graph.evaluate(batch).loss(), job.epochs, last);
+    }
+  }
+
+  private Step step(TrainingGraph graph, Examples examples, int[] rows, int epoch) {
+    try (Examples.Batch batch = examples.batch(rows)) {
+      Stepped stepped = graph.step(batch);
+      Measured measured = stepped.measured();
+      requireFinite(measured.loss(), epoch, rows);
+      Step step =
+          new Step(
+              steps.size() + 1,
+              epoch,
+              rows.length,
+              measured.loss(),
+              measured.accuracy(),
+              stepped.learningRate());
+      steps.add(step);
+      tell(listener -> listener.stepped(step));
+      return step;
+    }
+  }
+
+  private void requireFinite(double loss, int epoch, int[] rows) {
+    if (!Double.isFinite(loss)) {
+      throw new NotFiniteLossException(steps.size() + 1, epoch, loss, rows);
+    }
+  }
+
+  private Evaluation evaluate(TrainingGraph graph, Examples examples) {
+    Evaluation.Accumulator mean = new Evaluation.Accumulator();
+    for (int[] rows : BatchOrder.inFileOrder(examples.rows(), job.batchSize).epoch(0)) {
+      try (Examples.Batch batch = examples.batch(rows)) {
+        Measured measured = graph.evaluate(batch);
+        mean.add(rows.length, measured.loss(), measured.accuracy());
+      }
+    }
+    return mean.mean();
+  }
+
+  private void tell(Consumer<TrainingListener> event) {
+    listeners.forEach(event);
+  }
+
+  private static final class Stopwatch {
+    private long start = System.nanoTime();
+
+    /** The time since the last lap. */
+    Duration lap() {
+      long now = System.nanoTime();
+      Duration lap = Duration.ofNanos(now - start);
+      start = now;
+      return lap;
+    }
+  }
+}

@@ -1,0 +1,56 @@
+package dev.adafactor.finetune;
+
+import java.util.List;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.proto.DataType;
+
+/**
+ * What optimizers keep in memory for the same parameters, in bytes. The step counter and the
+ * learning rate, a few bytes in each of them, are left out.
+ *
+ * @param parameters the trainable parameters themselves
+ * @param adafactor this library's Adafactor: a row and a column factor for each variable of rank 2
+ *     or more, the full second moment for the others, moving averages where they are in use
+ * @param tfKerasAdafactor tf_keras's Adafactor, which keeps a full second moment for every variable
+ *     beside the factors, and the averages
+ * @param adam Adam: two moments, and the averages
+ */
+public record StateSize(long parameters, long adafactor, long tfKerasAdafactor, long adam) {
+
+  /** A variable, as far as the size of its state goes. */
+  record Parameter(Shape shape, DataType dtype) {}
+
+  /**
+   * The sizes for these variables.
+   *
+   * @param adafactor bytes of all slots that Adafactor has for them
+   * @param averages bytes of those slots that are moving averages, which every optimizer of
+   *     tf_keras can keep
+   */
+  static StateSize of(List<Parameter> variables, long adafactor, long averages) {
+    long parameters = 0;
+    long factors = 0;
+    for (Parameter variable : variables) {
+      Shape shape = variable.shape();
+      long width = width(variable.dtype());
+      int rank = shape.numDimensions();
+      parameters += shape.size() * width;
+      if (rank >= 2) {
+        Shape rows = shape.take(rank - 1);
+        Shape columns = shape.take(rank - 2).append(shape.get(-1));
+        factors += (rows.size() + columns.size()) * width;
+      }
+    }
+    return new StateSize(
+        parameters, adafactor, factors + parameters + averages, 2 * parameters + averages);
+  }
+
+  /** Bytes of an element of a floating-point type. */
+  static long width(DataType dtype) {
+    return switch (dtype) {
+      case DT_HALF, DT_BFLOAT16 -> 2;
+      case DT_DOUBLE -> 8;
+      default -> 4;
+    };
+  }
+}

@@ -1,0 +1,94 @@
+package dev.adafactor.finetune;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Writes a training job's numbers for TensorBoard: {@code loss}, {@code accuracy} (of a
+ * classification) and {@code learning_rate} of each step, {@code validation_loss} and {@code
+ * validation_accuracy} of step 0 and of the last one.
+ *
+ * <p>The directory and the file appear with the first event, so that a job that does not start
+ * leaves nothing behind. What has been written of a job that fails is kept.
+ */
+public final class TensorBoardLog implements TrainingListener, Closeable {
+  private final Path directory;
+  private Optional<EventFile> file = Optional.empty();
+  private long lastStep;
+
+  /**
+   * A log that nothing has been written to yet.
+   *
+   * @param directory where the event file goes, beside others that may be there
+   */
+  public TensorBoardLog(Path directory) {
+    this.directory = directory;
+  }
+
+  @Override
+  public void evaluatedBefore(Evaluation evaluation) {
+    validation(evaluation);
+  }
+
+  @Override
+  public void stepped(Step step) {
+    lastStep = step.number();
+    Map<String, Double> values = new LinkedHashMap<>();
+    values.put("loss", step.loss());
+    step.accuracy().ifPresent(accuracy -> values.put("accuracy", accuracy));
+    values.put("learning_rate", step.learningRate());
+    write(values);
+  }
+
+  @Override
+  public void epochEnded(int epoch, Evaluation training) {
+    try {
+      if (file.isPresent()) {
+        file.get().flush();
+      }
+    } catch (IOException e) {
+      throw failure(e);
+    }
+  }
+
+  @Override
+  public void evaluatedAfter(Evaluation evaluation) {
+    validation(evaluation);
+  }
+
+  private void validation(Evaluation evaluation) {
+    Map<String, Double> values = new LinkedHashMap<>();
+    values.put("validation_loss", evaluation.loss());
+    evaluation.accuracy().ifPresent(accuracy -> values.put("validation_accuracy", accuracy));
+    write(values);
+  }
+
+  private void write(Map<String, Double> values) {
+    try {
+      if (file.isEmpty()) {
+        file = Optional.of(EventFile.create(directory, Clock.systemUTC()));
+      }
+      file.get().scalars(lastStep, values);
+    } catch (IOException e) {
+      throw failure(e);
+    }
+  }
+
+  private UncheckedIOException failure(IOException e) {
+    return new UncheckedIOException(
+        "%s: cannot write TensorBoard events: %s".formatted(directory, e.getMessage()), e);
+  }
+
+  @Override
+  public void close() throws IOException {
+    if (file.isPresent()) {
+      file.get().close();
+    }
+  }
+}

@@ -1,0 +1,65 @@
+package dev.adafactor.finetune;
+
+import java.util.OptionalDouble;
+
+/** Hears of a training job as it goes on. Called by the thread that trains, between two steps. */
+public interface TrainingListener {
+
+  /**
+   * What is going to be done.
+   *
+   * @param mode how the model's functions are used
+   * @param modeReason why, in a few words
+   * @param examples examples of an epoch
+   * @param epochs how many times each is seen
+   * @param stepsPerEpoch batches of an epoch
+   * @param trainableVariables how many variables are trained
+   * @param stateSize what the optimizer keeps in memory for them
+   */
+  record Plan(
+      Mode mode,
+      String modeReason,
+      int examples,
+      int epochs,
+      int stepsPerEpoch,
+      int trainableVariables,
+      StateSize stateSize) {}
+
+  /**
+   * A step that has been done.
+   *
+   * @param number of the step, from 1
+   * @param epoch of the step, from 1
+   * @param examples of its batch
+   * @param loss of its batch, before the update
+   * @param accuracy of its batch, before the update; none for a regression
+   * @param learningRate that it was done with
+   */
+  record Step(
+      long number,
+      int epoch,
+      int examples,
+      double loss,
+      OptionalDouble accuracy,
+      double learningRate) {}
+
+  /** Everything is checked and built; the first step comes next. */
+  default void planned(Plan plan) {}
+
+  /** The model has been evaluated on the validation data, before the first step. */
+  default void evaluatedBefore(Evaluation evaluation) {}
+
+  /** A step is done. */
+  default void stepped(Step step) {}
+
+  /**
+   * An epoch is done.
+   *
+   * @param epoch its number, from 1
+   * @param training the means over its steps, each taken before that step's update
+   */
+  default void epochEnded(int epoch, Evaluation training) {}
+
+  /** The model has been evaluated on the validation data, after the last step. */
+  default void evaluatedAfter(Evaluation evaluation) {}
+}

@@ -1,0 +1,252 @@
+package dev.adafactor.savedmodel;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.FileVisitOption;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.EnumSet;
+import java.util.UUID;
+import java.util.stream.Stream;
+import org.tensorflow.Graph;
+import org.tensorflow.Session;
+import org.tensorflow.exceptions.TensorFlowException;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.ndarray.buffer.DataBuffers;
+import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Placeholder;
+import org.tensorflow.proto.FingerprintDef;
+import org.tensorflow.types.TString;
+import org.tensorflow.types.TUint8;
+
+/** Writes a SavedModel's folder anew, with the variables' values of a session. */
+final class SavedModelExport {
+  private static final String FINGERPRINT = "fingerprint.pb";
+
+  private final Path source;
+  private final Session session;
+
+  SavedModelExport(Path source, Session session) {
+    this.source = source;
+    this.session = session;
+  }
+
+  /** Writes everything beside the target, and moves it there when it is complete. */
+  void writeTo(Path target, ExistingFolder existing) throws IOException {
+    Path absolute = requireWritable(target, existing);
+    Path parent = absolute.getParent();
+    Path draft = parent.resolve("." + absolute.getFileName() + "." + UUID.randomUUID());
+    try {
+      Files.createDirectories(parent);
+      copyAllButVariables(draft);
+      saveVariables(draft);
+      updateFingerprint(draft);
+      moveInto(draft, absolute);
+    } catch (FileSystemException e) {
+      throw new IOException("Cannot export to '" + target + "': " + reason(e), e);
+    } finally {
+      deleteTree(draft);
+    }
+  }
+
+  /** The absolute target, if it may be written. */
+  Path requireWritable(Path target, ExistingFolder existing) throws IOException {
+    Path absolute = target.toAbsolutePath().normalize();
+    requireApart(absolute);
+    requireFree(absolute, existing);
+    return absolute;
+  }
+
+  private void requireApart(Path target) throws IOException {
+    if (target.getParent() == null) {
+      throw new IllegalArgumentException("Cannot export to '" + target + "', the root folder");
+    }
+    Path input = source.toRealPath();
+    Path output = realPath(target);
+    if (output.startsWith(input) || input.startsWith(output)) {
+      throw new IllegalArgumentException(
+          String.format(
+              "Cannot export to '%s': it overlaps with the input model '%s', which is never"
+                  + " written to",
+              target, source));
+    }
+  }
+
+  private static String reason(FileSystemException e) {
+    if (e instanceof AccessDeniedException) {
+      return "no permission for '" + e.getFile() + "'";
+    }
+    if (e instanceof FileAlreadyExistsException) {
+      return "'" + e.getFile() + "' is a file, not a folder";
+    }
+    return "'" + e.getFile() + "': " + (e.getReason() == null ? e.toString() : e.getReason());
+  }
+
+  /** The path without links, of a file that may not exist yet. */
+  private static Path realPath(Path path) throws IOException {
+    if (Files.exists(path) || path.getParent() == null) {
+      return path.toRealPath();
+    }
+    return realPath(path.getParent()).resolve(path.getFileName());
+  }
+
+  private static void requireFree(Path target, ExistingFolder existing) throws IOException {
+    if (!Files.exists(target)) {
+      return;
+    }
+    if (!Files.isDirectory(target)) {
+      throw new IllegalArgumentException("Cannot export to '" + target + "': it is not a folder");
+    }
+    if (isEmpty(target)) {
+      return;
+    }
+    if (existing == ExistingFolder.REFUSE) {
+      throw new IllegalArgumentException(
+          "Cannot export to '"
+              + target
+              + "': the folder exists and is not empty; name another one, or have it"
+              + " overwritten");
+    }
+    if (!Files.exists(target.resolve("saved_model.pb"))) {
+      throw new IllegalArgumentException(
+          String.format(
+              "Cannot export to '%s': the folder is no SavedModel, and will not be replaced",
+              target));
+    }
+  }
+
+  private static boolean isEmpty(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.findAny().isEmpty();
+    }
+  }
+
+  /** The old values stay behind: they may be in another number of files than the new ones. */
+  private void copyAllButVariables(Path draft) throws IOException {
+    Path oldVariables = source.resolve(SavedModelFolder.VARIABLES);
+    Files.walkFileTree(
+        source,
+        EnumSet.of(FileVisitOption.FOLLOW_LINKS),
+        Integer.MAX_VALUE,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes)
+              throws IOException {
+            Files.createDirectories(draft.resolve(source.relativize(folder)));
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+              throws IOException {
+            boolean variables =
+                file.getParent().equals(oldVariables.getParent())
+                    && file.getFileName().toString().startsWith(oldVariables.getFileName() + ".");
+            if (!variables) {
+              Files.copy(file, draft.resolve(source.relativize(file)));
+            }
+            return FileVisitResult.CONTINUE;
+          }
+        });
+  }
+
+  private void saveVariables(Path draft) throws IOException {
+    Path prefix = draft.resolve(SavedModelFolder.VARIABLES);
+    Files.createDirectories(prefix.getParent());
+    try {
+      session.save(prefix.toString());
+    } catch (TensorFlowException e) {
+      throw new IOException(
+          "Cannot write the variables of the model: " + SavedModelFolder.oneLine(e), e);
+    }
+  }
+
+  /**
+   * The fingerprint names hashes of the model's parts. Of these only the variables' index changes.
+   */
+  private static void updateFingerprint(Path draft) throws IOException {
+    Path file = draft.resolve(FINGERPRINT);
+    Path index = draft.resolve(SavedModelFolder.VARIABLES).resolveSibling("variables.index");
+    if (Files.exists(file) && Files.exists(index)) {
+      FingerprintDef fingerprint;
+      try {
+        fingerprint = FingerprintDef.parseFrom(Files.readAllBytes(file));
+      } catch (InvalidProtocolBufferException e) {
+        throw new IOException(
+            "The model's " + FINGERPRINT + " is damaged: " + SavedModelFolder.oneLine(e), e);
+      }
+      long hash = fingerprint64(Files.readAllBytes(index));
+      // The copy of a read-only file is read-only.
+      Files.delete(file);
+      Files.write(file, fingerprint.toBuilder().setCheckpointHash(hash).build().toByteArray());
+    }
+  }
+
+  /** TensorFlow's own hash, which is that of its {@code Fingerprint} operation. */
+  static long fingerprint64(byte[] bytes) {
+    try (Graph graph = new Graph();
+        Session hashing = new Session(graph);
+        TUint8 row =
+            TUint8.tensorOf(Shape.of(1, bytes.length), DataBuffers.of(bytes, true, false));
+        TString method = TString.scalarOf("farmhash64")) {
+      Ops tf = Ops.create(graph);
+      Placeholder<TUint8> data = tf.placeholder(TUint8.class);
+      var hash = tf.fingerprint(data, tf.constant(method));
+      try (TUint8 result = (TUint8) hashing.runner().feed(data, row).fetch(hash).run().get(0)) {
+        long value = 0;
+        for (int i = 7; i >= 0; i--) {
+          value = value << 8 | Byte.toUnsignedLong(result.getByte(0, i));
+        }
+        return value;
+      }
+    }
+  }
+
+  private static void moveInto(Path draft, Path target) throws IOException {
+    if (!Files.exists(target)) {
+      Files.move(draft, target, StandardCopyOption.ATOMIC_MOVE);
+      return;
+    }
+    Path old = draft.resolveSibling(draft.getFileName() + ".old");
+    Files.move(target, old, StandardCopyOption.ATOMIC_MOVE);
+    try {
+      Files.move(draft, target, StandardCopyOption.ATOMIC_MOVE);
+    } catch (IOException e) {
+      Files.move(old, target, StandardCopyOption.ATOMIC_MOVE);
+      throw e;
+    }
+    deleteTree(old);
+  }
+
+  private static void deleteTree(Path root) throws IOException {
+    if (!Files.exists(root)) {
+      return;
+    }
+    Files.walkFileTree(
+        root,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+              throws IOException {
+            Files.delete(file);
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult postVisitDirectory(Path folder, IOException e) throws IOException {
+            if (e != null) {
+              throw e;
+            }
+            Files.delete(folder);
+            return FileVisitResult.CONTINUE;
+          }
+        });
+  }
+}

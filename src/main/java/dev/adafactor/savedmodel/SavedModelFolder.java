@@ -1,0 +1,154 @@
+package dev.adafactor.savedmodel;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import java.io.BufferedInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.tensorflow.SavedModelBundle;
+import org.tensorflow.exceptions.TensorFlowException;
+import org.tensorflow.proto.ConfigProto;
+import org.tensorflow.proto.MetaGraphDef;
+import org.tensorflow.proto.SavedModel;
+import org.tensorflow.proto.SignatureDef;
+
+/**
+ * A SavedModel's folder, read and checked without native code.
+ *
+ * @param path the folder
+ * @param metaGraph what {@code saved_model.pb} holds for serving
+ */
+record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
+  /** Where the folder keeps the values of the variables: the files' common prefix. */
+  static final Path VARIABLES = Path.of("variables", "variables");
+
+  private static final Pattern SHARD = Pattern.compile("variables\\.data-(\\d{5})-of-(\\d{5})");
+
+  /**
+   * Reads the folder's description of the model and looks for the files that must be beside it.
+   *
+   * @throws IOException if a file is missing or damaged
+   */
+  static SavedModelFolder read(Path path) throws IOException {
+    Path file = path.resolve("saved_model.pb");
+    if (!Files.isDirectory(path)) {
+      throw new IOException(
+          Files.exists(path)
+              ? "'" + path + "' is not a folder; a SavedModel is a folder with a saved_model.pb"
+              : "There is no folder '" + path + "'");
+    }
+    if (!Files.isRegularFile(file)) {
+      throw new IOException(
+          "'" + path + "' is not a SavedModel: it has no saved_model.pb" + otherKind(path));
+    }
+    SavedModel model;
+    try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
+      model = SavedModel.parseFrom(in);
+    } catch (InvalidProtocolBufferException e) {
+      throw new IOException("'" + file + "' is damaged: " + oneLine(e), e);
+    }
+    SavedModelFolder folder = new SavedModelFolder(path, servingGraph(model, file));
+    folder.requireVariables();
+    return folder;
+  }
+
+  private static String otherKind(Path path) {
+    for (String other : List.of("saved_model.pbtxt", "saved_model.cpb", "config.json")) {
+      if (Files.exists(path.resolve(other))) {
+        return " (a " + other + " is there, which cannot be read)";
+      }
+    }
+    return "";
+  }
+
+  private static MetaGraphDef servingGraph(SavedModel model, Path file) throws IOException {
+    if (model.getMetaGraphsCount() == 0) {
+      throw new IOException("'" + file + "' is damaged: it holds no graph");
+    }
+    return model.getMetaGraphsList().stream()
+        .filter(graph -> graph.getMetaInfoDef().getTagsList().contains("serve"))
+        .findFirst()
+        .orElse(model.getMetaGraphs(0));
+  }
+
+  private void requireVariables() throws IOException {
+    if (metaGraph.getGraphDef().getNodeList().stream()
+        .noneMatch(node -> node.getOp().equals("VarHandleOp"))) {
+      return;
+    }
+    Path prefix = path.resolve(VARIABLES);
+    Path index = prefix.resolveSibling("variables.index");
+    if (!Files.isRegularFile(index)) {
+      throw new IOException("The model's variables are missing: there is no '" + index + "'");
+    }
+    int present = 0;
+    int expected = 1;
+    try (Stream<Path> files = Files.list(prefix.getParent())) {
+      for (Path file : (Iterable<Path>) files::iterator) {
+        Matcher shard = SHARD.matcher(file.getFileName().toString());
+        if (shard.matches()) {
+          present++;
+          expected = Integer.parseInt(shard.group(2));
+        }
+      }
+    }
+    if (present != expected) {
+      throw new IOException(
+          String.format(
+              "The model's variables are missing: '%s' has %d of %d files variables.data-*",
+              prefix.getParent(), present, expected));
+    }
+  }
+
+  /** The signatures that a user can call, by name. */
+  Map<String, SignatureDef> signatures() {
+    Map<String, SignatureDef> signatures = new TreeMap<>(metaGraph.getSignatureDefMap());
+    signatures.keySet().removeIf(name -> name.startsWith("__saved_model_"));
+    return signatures;
+  }
+
+  /**
+   * One signature.
+   *
+   * @throws IllegalArgumentException if the model has none of that name
+   */
+  SignatureDef signature(String name) {
+    SignatureDef signature = signatures().get(name);
+    if (signature == null) {
+      throw new IllegalArgumentException(
+          String.format(
+              "The model '%s' has no signature '%s'; it has %s",
+              path, name, signatures().isEmpty() ? "none" : signatures().keySet()));
+    }
+    return signature;
+  }
+
+  /**
+   * Loads graph and variables into TensorFlow.
+   *
+   * @throws IOException if TensorFlow refuses them
+   */
+  SavedModelBundle open() throws IOException {
+    try {
+      return SavedModelBundle.loader(path.toString())
+          .withTags(metaGraph.getMetaInfoDef().getTagsList().toArray(String[]::new))
+          // A model from a machine with an accelerator runs on one without.
+          .withConfigProto(ConfigProto.newBuilder().setAllowSoftPlacement(true).build())
+          .load();
+    } catch (TensorFlowException | IllegalArgumentException | IllegalStateException e) {
+      throw new IOException("TensorFlow cannot load the model '" + path + "': " + oneLine(e), e);
+    }
+  }
+
+  static String oneLine(Exception e) {
+    String message = e.getMessage() == null ? e.toString() : e.getMessage();
+    return message.strip().lines().findFirst().orElse("");
+  }
+}

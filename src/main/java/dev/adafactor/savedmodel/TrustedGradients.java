@@ -1,0 +1,197 @@
+package dev.adafactor.savedmodel;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.tensorflow.proto.AttrValue;
+import org.tensorflow.proto.DataType;
+import org.tensorflow.proto.NodeDef;
+
+/**
+ * The operations whose native gradient was checked against Python's {@code tf.GradientTape}.
+ *
+ * <p>The one place that decides it. TensorFlow's C API has no gradient for some operations, a wrong
+ * one for others, and ends the process for a few; nothing that is not listed here gets there.
+ */
+final class TrustedGradients {
+  private static final Set<String> TRUSTED =
+      Set.of(
+          // Variables, and what passes values on
+          "ReadVariableOp",
+          "Identity",
+          "Cast",
+          // Layers
+          "MatMul",
+          "BatchMatMulV2",
+          "Einsum",
+          "BiasAdd",
+          "Conv2D",
+          "DepthwiseConv2dNative",
+          "MaxPool",
+          "AvgPool",
+          "FusedBatchNormV3",
+          "LRN",
+          // Activations
+          "Relu",
+          "Relu6",
+          "LeakyRelu",
+          "Elu",
+          "Selu",
+          "Softplus",
+          "Softsign",
+          "Softmax",
+          "LogSoftmax",
+          "Sigmoid",
+          "Tanh",
+          // Element by element
+          "Abs",
+          "Add",
+          "AddN",
+          "AddV2",
+          "Cos",
+          "Cosh",
+          "DivNoNan",
+          "Erf",
+          "Exp",
+          "Expm1",
+          "Log",
+          "Log1p",
+          "Maximum",
+          "Minimum",
+          "Mul",
+          "Neg",
+          "Pow",
+          "RealDiv",
+          "Reciprocal",
+          "Rsqrt",
+          "SelectV2",
+          "Sin",
+          "Sinh",
+          "Sqrt",
+          "Square",
+          "SquaredDifference",
+          "Sub",
+          // Reductions
+          "Cumsum",
+          "L2Loss",
+          "Max",
+          "Mean",
+          "Min",
+          "Prod",
+          "SoftmaxCrossEntropyWithLogits",
+          "Sum",
+          // Shapes
+          "BatchToSpaceND",
+          "BroadcastTo",
+          "ConcatV2",
+          "DepthToSpace",
+          "ExpandDims",
+          "Fill",
+          "GatherNd",
+          "GatherV2",
+          "MatrixBandPart",
+          "MirrorPad",
+          "Pack",
+          "Pad",
+          "PadV2",
+          "Reshape",
+          "ResizeBilinear",
+          "ResizeNearestNeighbor",
+          "ReverseV2",
+          "Slice",
+          "SpaceToBatchND",
+          "SpaceToDepth",
+          "Split",
+          "SplitV",
+          "Squeeze",
+          "StridedSlice",
+          "Tile",
+          "Transpose",
+          "Unpack");
+
+  /** No gradient flows through these, in Python as in C++. */
+  private static final Set<String> BLOCKING =
+      Set.of(
+          "Equal",
+          "Greater",
+          "GreaterEqual",
+          "Less",
+          "LessEqual",
+          "LogicalAnd",
+          "LogicalNot",
+          "LogicalOr",
+          "NotEqual",
+          "Rank",
+          "Shape",
+          "Size",
+          "StopGradient",
+          "ZerosLike");
+
+  private TrustedGradients() {}
+
+  /** Whether a node's results do not change with its inputs, as far as gradients are concerned. */
+  static boolean blocks(NodeDef node) {
+    return BLOCKING.contains(node.getOp());
+  }
+
+  /** All the operations that are trusted, if their attributes are. */
+  static Stream<String> operations() {
+    return Stream.concat(TRUSTED.stream(), BLOCKING.stream());
+  }
+
+  /** Why the native gradient of a node must not be used; empty if it may. */
+  static Optional<String> objection(NodeDef node) {
+    if (node.containsAttr("_gradient_op_type")) {
+      return Optional.of("has a gradient of its own (tf.custom_gradient)");
+    }
+    if (!TRUSTED.contains(node.getOp())) {
+      return Optional.of("has no gradient that was checked");
+    }
+    return switch (node.getOp()) {
+      case "Conv2D", "DepthwiseConv2dNative" -> convolution(node);
+      case "MaxPool", "AvgPool", "BiasAdd" ->
+          text(node, "padding").equals("EXPLICIT") ? explicitPadding() : layout(node);
+      case "Cast" ->
+          Stream.of("SrcT", "DstT").allMatch(type -> isReal(node, type))
+              ? Optional.empty()
+              : Optional.of("converts to or from a type that has no gradient");
+      default -> Optional.empty();
+    };
+  }
+
+  private static Optional<String> convolution(NodeDef node) {
+    List<Long> dilations = attribute(node, "dilations").getList().getIList();
+    if (dilations.stream().anyMatch(dilation -> dilation != 1)) {
+      return Optional.of("has dilations " + dilations + ", whose native gradient is wrong");
+    }
+    return text(node, "padding").equals("EXPLICIT") ? explicitPadding() : layout(node);
+  }
+
+  private static Optional<String> explicitPadding() {
+    return Optional.of("has explicit padding, which native gradients do not support");
+  }
+
+  private static Optional<String> layout(NodeDef node) {
+    String format = text(node, "data_format");
+    return format.isEmpty() || format.equals("NHWC")
+        ? Optional.empty()
+        : Optional.of("has the data format " + format + ", whose gradient was not checked");
+  }
+
+  private static boolean isReal(NodeDef node, String type) {
+    DataType dtype = attribute(node, type).getType();
+    return dtype == DataType.DT_FLOAT
+        || dtype == DataType.DT_DOUBLE
+        || dtype == DataType.DT_HALF
+        || dtype == DataType.DT_BFLOAT16;
+  }
+
+  private static String text(NodeDef node, String attribute) {
+    return attribute(node, attribute).getS().toStringUtf8();
+  }
+
+  private static AttrValue attribute(NodeDef node, String name) {
+    return node.getAttrOrDefault(name, AttrValue.getDefaultInstance());
+  }
+}

@@ -1,0 +1,275 @@
+"""Exports one small SavedModel for each kind of operation, with its gradients by tf.GradientTape.
+
+    python gradients.py FOLDER
+
+FOLDER/NAME is the SavedModel, FOLDER/NAME.json holds the input x, a cotangent for the output y, y itself
+and, for each variable, the gradient of sum(y * cotangent) or null; "refused" marks a model whose gradient the
+Java side must not trust.
+"""
+
+import json
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import numpy as np
+import tensorflow as tf
+
+raw = tf.raw_ops
+rng = np.random.default_rng(7)
+
+
+def normal(*shape):
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def unary(f, positive=False, scale=1.0):
+    """y = f(x * w), where f wants values within (0, 1) or of any sign."""
+    w = normal(4) * scale
+    return [np.abs(w) + 0.1 if positive else w], np.abs(normal(3, 4)) * scale + 0.05, lambda x, w: f(x * w)
+
+
+def binary(f, positive=False):
+    """y = f(x * w, v) with broadcasting, both differentiated."""
+    w, v = normal(4), normal(3, 1)
+    if positive:
+        w, v = np.abs(w) + 0.5, np.abs(v) + 0.5
+    return [w, v], np.abs(normal(3, 4)) + 0.1, lambda x, w, v: f(x * w, v)
+
+
+def conv(f, kernel=(3, 3, 2, 4), image=(2, 7, 8, 2)):
+    return [normal(*kernel)], normal(*image), f
+
+
+def image(f, shape=(2, 8, 6, 3)):
+    """y = f(x * w) on images."""
+    return [normal(shape[-1])], normal(*shape), lambda x, w: f(x * w)
+
+
+def matrix(f):
+    """y = f(x w) on a matrix [3, 5]."""
+    return [normal(4, 5)], normal(3, 4), lambda x, w: f(x @ w)
+
+
+def batch_norm(x, gamma, beta, mean, variance):
+    return raw.FusedBatchNormV3(
+        x=x * 2.0, scale=gamma, offset=beta, mean=mean, variance=tf.abs(variance) + 0.5, is_training=False
+    ).y
+
+
+def batch_norm_training(x, gamma, beta):
+    empty = tf.zeros([0])
+    return raw.FusedBatchNormV3(x=x, scale=gamma, offset=beta, mean=empty, variance=empty, is_training=True).y
+
+
+def layer_norm(x, w, gamma, beta):
+    """As tf_keras's LayerNormalization does it: each row is a channel."""
+    a = tf.reshape(x @ w, [1, 3, 5, 1])
+    normal = raw.FusedBatchNormV3(
+        x=a, scale=tf.ones([3]), offset=tf.zeros([3]), mean=[], variance=[], epsilon=1e-3, data_format="NCHW"
+    )
+    return tf.reshape(normal.y, [3, 5]) * gamma + beta
+
+
+@tf.custom_gradient
+def doubled_gradient(x):
+    return tf.identity(x), lambda dy: 2.0 * dy
+
+
+def through_calls(x, w, v):
+    @tf.function
+    def inner(a, b):
+        return tf.tanh(a @ b)
+
+    @tf.function
+    def outer(a, b):
+        return inner(a, b) + inner(a * 2.0, b)
+
+    return outer(x, w) * outer(x, w + 1.0) + v
+
+
+CASES = {
+    "calls": ([normal(4, 5), normal(5)], normal(3, 4), through_calls),
+    "dense": ([normal(4, 5), normal(5)], normal(3, 4), lambda x, w, b: tf.nn.relu(tf.nn.bias_add(x @ w, b))),
+    "batch_matmul": ([normal(2, 4, 5)], normal(2, 3, 4), lambda x, w: tf.matmul(x, w)),
+    "batch_matmul_transposed": ([normal(1, 5, 4)], normal(2, 3, 4), lambda x, w: tf.matmul(x, w, transpose_b=True)),
+    "matmul_transposed": ([normal(5, 4)], normal(3, 4), lambda x, w: tf.matmul(x, w, transpose_b=True)),
+    "conv_same": conv(lambda x, w: tf.nn.conv2d(x, w, 1, "SAME")),
+    "conv_valid_strides": conv(lambda x, w: tf.nn.conv2d(x, w, 2, "VALID")),
+    "conv_of_conv": (
+        [normal(3, 3, 2, 3), normal(2, 2, 3, 4)],
+        normal(2, 7, 8, 2),
+        lambda x, w, v: tf.nn.conv2d(tf.nn.conv2d(x, w, 1, "SAME"), v, [1, 2, 1, 1], "SAME"),
+    ),
+    "depthwise": conv(lambda x, w: tf.nn.depthwise_conv2d(x, w, [1, 1, 1, 1], "SAME"), (3, 3, 2, 2)),
+    "max_pool": image(lambda x: tf.nn.max_pool2d(x, 2, 2, "VALID")),
+    "max_pool_same": image(lambda x: tf.nn.max_pool2d(x, 3, 2, "SAME")),
+    "avg_pool": image(lambda x: tf.nn.avg_pool2d(x, 2, 2, "VALID")),
+    "avg_pool_same": image(lambda x: tf.nn.avg_pool2d(x, 3, 2, "SAME")),
+    "batch_norm_inference": ([normal(3), normal(3), normal(3), normal(3)], normal(2, 4, 4, 3), batch_norm),
+    "batch_norm_of_variable": (
+        [normal(3), normal(3)],
+        normal(2, 4, 4, 3),
+        lambda x, w, gamma: raw.FusedBatchNormV3(
+            x=x * w, scale=gamma, offset=tf.ones(3), mean=tf.ones(3), variance=2 * tf.ones(3), is_training=False
+        ).y,
+    ),
+    "batch_norm_training": ([normal(3), normal(3)], normal(2, 4, 4, 3), batch_norm_training),
+    "layer_norm": ([normal(4, 5), normal(5), normal(5)], normal(3, 4), layer_norm),
+    "relu6": unary(tf.nn.relu6, scale=4.0),
+    "elu": unary(tf.nn.elu),
+    "selu": unary(tf.nn.selu),
+    "leaky_relu": unary(lambda x: tf.nn.leaky_relu(x, 0.3)),
+    "softplus": unary(tf.nn.softplus),
+    "softsign": unary(tf.nn.softsign),
+    "softmax": matrix(tf.nn.softmax),
+    "log_softmax": matrix(tf.nn.log_softmax),
+    "sigmoid": unary(tf.sigmoid),
+    "tanh": unary(tf.tanh),
+    "exp": unary(tf.exp),
+    "expm1": unary(tf.math.expm1),
+    "log": unary(tf.math.log, positive=True),
+    "log1p": unary(tf.math.log1p, positive=True),
+    "sqrt": unary(tf.sqrt, positive=True),
+    "rsqrt": unary(tf.math.rsqrt, positive=True),
+    "square": unary(tf.square),
+    "reciprocal": unary(tf.math.reciprocal, positive=True),
+    "neg": unary(tf.negative),
+    "abs": unary(tf.abs),
+    "sin": unary(tf.sin),
+    "cos": unary(tf.cos),
+    "erf": unary(tf.math.erf),
+    "sinh": unary(tf.sinh),
+    "cosh": unary(tf.cosh),
+    "add": binary(lambda a, b: raw.Add(x=a, y=b)),
+    "add_v2": binary(lambda a, b: a + b),
+    "sub": binary(lambda a, b: a - b),
+    "mul": binary(lambda a, b: a * b),
+    "real_div": binary(lambda a, b: a / b, positive=True),
+    "div_no_nan": binary(tf.math.divide_no_nan, positive=True),
+    "squared_difference": binary(tf.math.squared_difference),
+    "pow": binary(tf.pow, positive=True),
+    "maximum": binary(tf.maximum),
+    "minimum": binary(tf.minimum),
+    "add_n": ([normal(4), normal(3, 4)], normal(3, 4), lambda x, w, v: tf.add_n([x * w, v, v])),
+    "reshape": matrix(lambda a: tf.reshape(a, [5, 3])),
+    "reshape_dynamic": matrix(lambda a: tf.reshape(a, [tf.shape(a)[0], -1, 1])),
+    "expand_dims": matrix(lambda a: tf.expand_dims(a, 1)),
+    "squeeze": matrix(lambda a: tf.squeeze(tf.expand_dims(a, 1), [1])),
+    "transpose": matrix(tf.transpose),
+    "cast": matrix(lambda a: tf.cast(tf.cast(a, tf.float64) * 2.0, tf.float32)),
+    "identity": matrix(tf.identity),
+    "mean": matrix(lambda a: tf.reduce_mean(a, 0)),
+    "mean_keep": matrix(lambda a: tf.reduce_mean(a, -1, keepdims=True) * a),
+    "sum": matrix(lambda a: tf.reduce_sum(a, 1)),
+    "max": matrix(lambda a: tf.reduce_max(a, 1)),
+    "min": matrix(lambda a: tf.reduce_min(a, 0)),
+    "prod": matrix(lambda a: tf.reduce_prod(a, 1)),
+    "concat": ([normal(4, 5), normal(3, 2)], normal(3, 4), lambda x, w, v: tf.concat([v, x @ w, v], 1)),
+    "pack": matrix(lambda a: tf.stack([a, tf.tanh(a)], 1)),
+    "unpack": matrix(lambda a: tf.unstack(a, num=5, axis=1)[3]),
+    "split": matrix(lambda a: tf.split(a, 5, 1)[2] * tf.split(a, 5, 1)[1]),
+    "split_v": matrix(lambda a: tf.split(a, [2, 3], 1)[1]),
+    "strided_slice": matrix(lambda a: a[1:, ::-2]),
+    "strided_slice_masks": matrix(lambda a: a[..., tf.newaxis, 1]),
+    "slice": matrix(lambda a: tf.slice(a, [1, 1], [2, 3])),
+    "pad": matrix(lambda a: tf.pad(a, [[1, 2], [0, 1]])),
+    "pad_v2": matrix(lambda a: tf.pad(a, [[1, 2], [0, 1]], constant_values=3.0)),
+    "mirror_pad": matrix(lambda a: tf.pad(a, [[1, 1], [2, 1]], mode="REFLECT")),
+    "tile": matrix(lambda a: tf.tile(a, [2, 3])),
+    "broadcast_to": ([normal(1, 4)], normal(3, 4), lambda x, w: x * tf.broadcast_to(w, [3, 4])),
+    "reverse": matrix(lambda a: tf.reverse(a, [1])),
+    "gather": matrix(lambda a: tf.gather(a, [2, 0, 0], axis=1)),
+    "gather_nd": matrix(lambda a: tf.gather_nd(a, [[0, 1], [2, 2]])),
+    "einsum": ([normal(4, 2, 3)], normal(2, 5, 4), lambda x, w: tf.einsum("bse,ehd->bshd", x, w)),
+    "select": matrix(lambda a: tf.where(a > 0.0, a, 2.0 * a)),
+    "cumsum": matrix(lambda a: tf.cumsum(a, 1)),
+    "fill": matrix(lambda a: tf.fill([3, 2], a[0, 0])),
+    "l2_loss": matrix(tf.nn.l2_loss),
+    "softmax_cross_entropy": matrix(
+        lambda a: tf.nn.softmax_cross_entropy_with_logits(labels=tf.one_hot([1, 0, 4], 5), logits=a)
+    ),
+    "space_to_depth": image(lambda x: tf.nn.space_to_depth(x, 2)),
+    "depth_to_space": image(lambda x: tf.nn.depth_to_space(x, 2), (2, 3, 3, 4)),
+    "space_to_batch": image(lambda x: tf.space_to_batch(x, [2, 2], [[0, 0], [0, 0]])),
+    "batch_to_space": image(lambda x: tf.batch_to_space(x, [2, 1], [[0, 0], [0, 0]])),
+    "resize_nearest": image(lambda x: tf.image.resize(x, [16, 12], "nearest")),
+    "resize_bilinear": image(lambda x: tf.image.resize(x, [11, 9], "bilinear")),
+    "lrn": image(tf.nn.local_response_normalization),
+    "band_part": matrix(lambda a: tf.linalg.band_part(a, 1, 1)),
+    # No gradient flows through these.
+    "stop_gradient": matrix(lambda a: a * tf.stop_gradient(a)),
+    "shape": matrix(lambda a: a * tf.cast(tf.size(a) + raw.Rank(input=a) + tf.shape(a)[0], tf.float32)),
+    "like": matrix(lambda a: a + raw.ZerosLike(x=a)),
+    "greater": matrix(lambda a: a * tf.cast((a > 0.0) & ~(a < -1.0) | (a >= 2.0), tf.float32)),
+    "less_equal": matrix(lambda a: tf.where((a <= 0.3) | (a == 1.0) | (a != 2.0), a, a * a)),
+    # Not trusted.
+    "diag": unary(tf.linalg.diag) + ("refused",),
+    "ones_like": matrix(lambda a: a * raw.OnesLike(x=a)) + ("refused",),
+    "custom_gradient": matrix(doubled_gradient) + ("refused",),
+    "conv_dilated": conv(lambda x, w: tf.nn.conv2d(x, w, 1, "VALID", dilations=2)) + ("refused",),
+    "conv_dilated_same": conv(
+        lambda x, w: raw.Conv2D(input=x, filter=w, strides=[1, 1, 1, 1], padding="SAME", dilations=[1, 2, 2, 1])
+    )
+    + ("refused",),
+    "conv_explicit": conv(lambda x, w: tf.nn.conv2d(x, w, 1, [[0, 0], [1, 2], [0, 1], [0, 0]])) + ("refused",),
+    "depthwise_dilated": conv(
+        lambda x, w: raw.DepthwiseConv2dNative(
+            input=x, filter=w, strides=[1, 1, 1, 1], padding="SAME", dilations=[1, 2, 2, 1]
+        ),
+        (3, 3, 2, 2),
+    )
+    + ("refused",),
+    "embedding": ([normal(5, 3)], normal(2), lambda x, w: tf.nn.embedding_lookup(w, [1, 1, 4]) * x[0])
+    + ("refused",),
+    "loop": matrix(lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a), [0, a])[1])
+    + ("refused",),
+    "branch": matrix(lambda a: tf.cond(tf.shape(a)[0] > 2, lambda: a * a, lambda: a)) + ("refused",),
+    "integer_cast": matrix(lambda a: a + tf.cast(tf.cast(a, tf.int32), tf.float32)) + ("refused",),
+}
+
+
+class Model(tf.Module):
+    def __init__(self, variables, x, f):
+        super().__init__()
+        self.variables_ = [tf.Variable(value, name=f"v{i}") for i, value in enumerate(variables)]
+        shape = [None] + list(x.shape[1:])
+
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+        def serve(x):
+            return {"y": f(x, *[tf.convert_to_tensor(v) for v in self.variables_])}
+
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+        def serve_resources(x):
+            return {"y": f(x, *self.variables_)}
+
+        self.serve = serve_resources if f is CASES["embedding"][2] else serve
+
+
+def main(folder):
+    for name, (variables, x, f, *refused) in CASES.items():
+        model = Model(variables, x, f)
+        tf.saved_model.save(model, os.path.join(folder, name), signatures={"serving_default": model.serve})
+        with tf.GradientTape() as tape:
+            y = model.serve(x)["y"]
+            cotangent = normal(*y.shape)
+            loss = tf.reduce_sum(y * cotangent)
+        gradients = tape.gradient(loss, model.variables_)
+        numbers = lambda a: {"shape": list(np.shape(a)), "values": np.ravel(a).tolist()}
+        with open(os.path.join(folder, name + ".json"), "w") as out:
+            json.dump(
+                {
+                    "refused": bool(refused),
+                    "x": numbers(x),
+                    "y": numbers(y.numpy()),
+                    "cotangent": numbers(cotangent),
+                    "gradients": [g if g is None else numbers(tf.convert_to_tensor(g).numpy()) for g in gradients],
+                },
+                out,
+            )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
