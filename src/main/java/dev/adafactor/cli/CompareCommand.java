@@ -36,6 +36,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "compare",
     mixinStandardHelpOptions = true,
+    sortOptions = false,
     description = {
       "Replay what tf_keras's Adafactor did, and compare.",
       "",
@@ -50,7 +51,7 @@ import picocli.CommandLine.Spec;
       "Example:",
       "  java -jar target/adafactor.jar compare --cases cases.json --numerics tf_keras"
     })
-public final class CompareCommand implements Callable<Integer> {
+final class CompareCommand implements Callable<Integer> {
   private static final int MOST_REMARKS = 20;
   private static final int LINE_WIDTH = 100;
 
