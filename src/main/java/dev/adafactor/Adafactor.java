@@ -571,7 +571,7 @@ public final class Adafactor extends Optimizer {
 
   /** tf_keras's {@code get_config()}, as JSON. */
   public String toJson() {
-    return ConfigJson.write(config, jitCompile).toString();
+    return ConfigJson.write(config, jitCompile);
   }
 
   @Override
