@@ -444,7 +444,7 @@ class AdafactorTest {
         variables.stream()
             .<Operand<TFloat64>>map(w -> tf.dtypes.cast(read(tf, kind, w), TFloat64.class))
             .toList();
-    for (int repetition = 0; repetition < 5; repetition++) {
+    for (int repetition = 0; repetition < 2; repetition++) {
       try (Session session = new Session(graph, true, THREADS)) {
         session.run(mutual);
         session.run(fixed);
