@@ -72,10 +72,6 @@ class AdafactorTest {
     return tf.nn.l2Loss(read(tf, kind, w));
   }
 
-  private Operand<TFloat32> sum(Operand<TFloat32> x) {
-    return tf.reduceSum(x, tf.constant(0));
-  }
-
   @SuppressWarnings("unchecked") // The handle of a resource variable is typed as a resource.
   private static GradAndVar<? extends TType> pair(
       Operand<? extends TType> gradient, Output<?> variable) {
@@ -373,17 +369,23 @@ class AdafactorTest {
 
   /** Ways to read another variable as a gradient. */
   private static final Map<String, Alias> ALIASES =
-      Map.of(
-          "value", (tf, x) -> x,
-          "Identity", (tf, x) -> tf.identity(x),
-          "Reshape", (tf, x) -> tf.reshape(tf.expandDims(x, tf.constant(0)), tf.array(WIDE)),
-          "StopGradient", (tf, x) -> tf.stopGradient(tf.ensureShape(x, Shape.of(WIDE))),
-          "AddN", (tf, x) -> tf.math.addN(List.of(x)),
-          "Slice", (tf, x) -> tf.slice(x, tf.array(0), tf.array(-1)),
-          "Cast", (tf, x) -> tf.dtypes.cast(x, TFloat32.class),
-          "Pad", (tf, x) -> tf.pad(x, tf.constant(new int[1][2]), tf.constant(0f)),
-          "Sum", (tf, x) -> tf.reduceSum(x, tf.constant(new int[0])),
-          "Mul", (tf, x) -> tf.math.mul(x, tf.constant(1f)));
+      Map.ofEntries(
+          Map.entry("value", (tf, x) -> x),
+          Map.entry("Identity", (tf, x) -> tf.identity(x)),
+          Map.entry(
+              "Reshape", (tf, x) -> tf.reshape(tf.expandDims(x, tf.constant(0)), tf.array(WIDE))),
+          Map.entry("StopGradient", (tf, x) -> tf.stopGradient(tf.ensureShape(x, Shape.of(WIDE)))),
+          Map.entry("AddN", (tf, x) -> tf.math.addN(List.of(x))),
+          Map.entry("Slice", (tf, x) -> tf.slice(x, tf.array(0), tf.array(-1))),
+          Map.entry("Cast", (tf, x) -> tf.dtypes.cast(x, TFloat32.class)),
+          Map.entry("Pad", (tf, x) -> tf.pad(x, tf.constant(new int[1][2]), tf.constant(0f))),
+          Map.entry("Sum", (tf, x) -> tf.reduceSum(x, tf.constant(new int[0]))),
+          Map.entry("Mul", (tf, x) -> tf.math.mul(x, tf.constant(1f))),
+          Map.entry("Neg", (tf, x) -> tf.math.neg(tf.math.neg(x))),
+          Map.entry("Reciprocal", (tf, x) -> tf.math.reciprocal(tf.math.reciprocal(x))),
+          Map.entry("Add", (tf, x) -> tf.math.add(x, tf.constant(0f))),
+          Map.entry("Div", (tf, x) -> tf.math.div(x, tf.constant(1f))),
+          Map.entry("Reverse", (tf, x) -> tf.reverse(tf.reverse(x, tf.array(0)), tf.array(0))));
 
   static Set<String> aliases() {
     return ALIASES.keySet();
@@ -398,43 +400,79 @@ class AdafactorTest {
     return numbers;
   }
 
+  /** Adds a training step of two variables whose gradients are each other. */
+  private interface Mutual {
+    Op train(Ops tf, Adafactor adafactor, VariableKind kind, Output<?> a, Output<?> b);
+  }
+
   @ParameterizedTest
   @MethodSource("aliases")
-  void everyGradientIsThatOfTheOldValues(String alias) {
+  void everyGradientIsThatOfTheOldValues(String name) {
+    Alias alias = ALIASES.get(name);
+    assertOldValues(
+        (tf, adafactor, kind, a, b) ->
+            adafactor.applyGradients(
+                List.of(
+                    pair(alias.of(tf, read(tf, kind, b)), a),
+                    pair(alias.of(tf, read(tf, kind, a)), b)),
+                "mutual"));
+  }
+
+  private interface Product {
+    Operand<TFloat32> of(Ops tf, Operand<TFloat32> a, Operand<TFloat32> b);
+  }
+
+  /** Ways to write a·b. */
+  private static final Map<String, Product> PRODUCTS =
+      Map.of(
+          "a·b", (tf, a, b) -> tf.math.mul(a, b),
+          "−(a·−b)", (tf, a, b) -> tf.math.neg(tf.math.mul(a, tf.math.neg(b))),
+          "−(−a·b)", (tf, a, b) -> tf.math.neg(tf.math.mul(tf.math.neg(a), b)),
+          "−a·−b", (tf, a, b) -> tf.math.mul(tf.math.neg(a), tf.math.neg(b)),
+          "0−a·−b", (tf, a, b) -> tf.math.sub(tf.constant(0f), tf.math.mul(a, tf.math.neg(b))),
+          "2·a·b/2",
+              (tf, a, b) ->
+                  tf.math.div(tf.math.mul(tf.math.mul(a, tf.constant(2f)), b), tf.constant(2f)));
+
+  static Set<String> products() {
+    return PRODUCTS.keySet();
+  }
+
+  @ParameterizedTest
+  @MethodSource("products")
+  void productsAreMinimizedWithTheOldValues(String name) {
+    assertOldValues(
+        (tf, adafactor, kind, a, b) ->
+            adafactor.minimize(
+                tf.reduceSum(
+                    PRODUCTS.get(name).of(tf, read(tf, kind, a), read(tf, kind, b)),
+                    tf.constant(0)),
+                List.of(a, b)));
+  }
+
+  private static void assertOldValues(Mutual mutual) {
     for (VariableKind kind : VariableKind.values()) {
       for (Numerics numerics : Numerics.values()) {
         try (Graph graph = new Graph()) {
-          assertOldValues(graph, kind, numerics, ALIASES.get(alias));
+          assertOldValues(graph, kind, numerics, mutual);
         }
       }
     }
   }
 
-  /** Two variables whose gradients are each other, and the same with gradients that are fixed. */
+  /** Compares with the same step whose gradients are constants. */
   private static void assertOldValues(
-      Graph graph, VariableKind kind, Numerics numerics, Alias alias) {
+      Graph graph, VariableKind kind, Numerics numerics, Mutual mutual) {
     Ops tf = Ops.create(graph);
-    List<Operand<TFloat32>> starts = new ArrayList<>();
+    List<Operand<TFloat32>> starts = List.of(tf.constant(numbers(1)), tf.constant(numbers(2)));
     List<Output<? extends TType>> variables = new ArrayList<>();
     for (int i = 0; i < 4; i++) {
-      Operand<TFloat32> start = tf.constant(numbers(i % 2));
-      starts.add(start);
-      variables.add(kind.create(tf, "w" + i, start));
+      variables.add(kind.create(tf, "w" + i, starts.get(i % 2)));
     }
-    Op mutual =
-        Adafactor.builder(graph)
-            .numerics(numerics)
-            .learningRate(0.5)
-            .build()
-            .applyGradients(
-                List.of(
-                    pair(alias.of(tf, read(tf, kind, variables.get(1))), variables.get(0)),
-                    pair(alias.of(tf, read(tf, kind, variables.get(0))), variables.get(1))),
-                "mutual");
+    Adafactor.Builder arguments = Adafactor.builder(graph).numerics(numerics).learningRate(0.5);
+    Op train = mutual.train(tf, arguments.build(), kind, variables.get(0), variables.get(1));
     Op fixed =
-        Adafactor.builder(graph)
-            .numerics(numerics)
-            .learningRate(0.5)
+        arguments
             .build()
             .applyGradients(
                 List.of(
@@ -446,33 +484,13 @@ class AdafactorTest {
             .toList();
     for (int repetition = 0; repetition < 2; repetition++) {
       try (Session session = new Session(graph, true, THREADS)) {
-        session.run(mutual);
+        session.run(train);
         session.run(fixed);
         for (int i = 0; i < 2; i++) {
-          assertArrayEquals(
-              Elements.of(session, values.get(2 + i)), Elements.of(session, values.get(i)));
+          // 1/(1/x) is not always x: a little is allowed.
+          Elements.assertClose(
+              Elements.of(session, values.get(2 + i)), Elements.of(session, values.get(i)), 1e-6);
         }
-      }
-    }
-  }
-
-  @ParameterizedTest
-  @EnumSource
-  void theLossOfAProductIsMinimizedWithOldValues(VariableKind kind) {
-    Output<? extends TType> a = kind.create(tf, "a", tf.constant(numbers(1)));
-    Output<? extends TType> b = kind.create(tf, "b", tf.constant(numbers(2)));
-    Op train =
-        Adafactor.builder(graph)
-            .learningRate(0.5)
-            .build()
-            .minimize(sum(tf.math.mul(read(tf, kind, a), read(tf, kind, b))));
-    double[] first = null;
-    for (int repetition = 0; repetition < 10; repetition++) {
-      try (Session session = new Session(graph, true, THREADS)) {
-        session.run(train);
-        double[] now = value(session, kind, a);
-        first = first == null ? now : first;
-        assertArrayEquals(first, now);
       }
     }
   }

@@ -2,12 +2,14 @@ package dev.adafactor;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
+import org.tensorflow.Result;
 import org.tensorflow.Session;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.ndarray.Shape;
@@ -15,6 +17,8 @@ import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.core.Placeholder;
 import org.tensorflow.proto.ConfigProto;
+import org.tensorflow.proto.NodeExecStats;
+import org.tensorflow.proto.RunOptions;
 import org.tensorflow.types.TFloat64;
 import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
@@ -75,18 +79,33 @@ final class FedTraining implements AutoCloseable {
 
   /** Takes a step with the gradients of the variables. */
   void step(double[]... elements) {
-    Session.Runner runner = session.runner().addTarget(train);
-    List<TFloat64> fed = new ArrayList<>();
-    for (int i = 0; i < elements.length; i++) {
-      fed.add(Elements.tensor(starts.get(i).shape(), elements[i]));
-      runner.feed(gradients.get(i), fed.get(i));
-    }
-    runner.run().close();
-    fed.forEach(TFloat64::close);
+    step(Session.Runner::run, elements).close();
   }
 
-  void run(Op op) {
-    session.run(op);
+  /** Takes a step and gives what ran. */
+  List<NodeExecStats> stepStats(double[]... elements) {
+    RunOptions options =
+        RunOptions.newBuilder().setTraceLevel(RunOptions.TraceLevel.FULL_TRACE).build();
+    try (Result result =
+        step(runner -> runner.setOptions(options).runAndFetchMetadata(), elements)) {
+      return result.getMetadata().orElseThrow().getStepStats().getDevStatsList().stream()
+          .flatMap(device -> device.getNodeStatsList().stream())
+          .toList();
+    }
+  }
+
+  private Result step(Function<Session.Runner, Result> run, double[]... elements) {
+    Session.Runner runner = session.runner().addTarget(train);
+    List<TFloat64> fed = new ArrayList<>();
+    try {
+      for (int i = 0; i < elements.length; i++) {
+        fed.add(Elements.tensor(starts.get(i).shape(), elements[i]));
+        runner.feed(gradients.get(i), fed.get(i));
+      }
+      return run.apply(runner);
+    } finally {
+      fed.forEach(TFloat64::close);
+    }
   }
 
   /** Makes the next step that of an optimizer which has taken some already. */

@@ -16,7 +16,10 @@ import org.tensorflow.types.family.TType;
  */
 public final class Snapshots {
 
-  /** Operations that can hand on the memory of an input. */
+  /**
+   * Operations that can hand on the memory of an input; or do so in pairs, of which the rewriting
+   * of graphs leaves nothing, as {@code Neg} of {@code Neg}.
+   */
   private static final Set<String> FORWARDING =
       Set.of(
           "AddN",
@@ -37,9 +40,11 @@ public final class Snapshots {
           "IdentityN",
           "Max",
           "Mean",
+          "Inv",
           "Merge",
           "Min",
           "MirrorPad",
+          "Neg",
           "Pack",
           "Pad",
           "PadV2",
@@ -47,13 +52,13 @@ public final class Snapshots {
           "PreventGradient",
           "Prod",
           "Real",
+          "Reciprocal",
           "Reshape",
           "Reverse",
           "ReverseV2",
           "Select",
           "SelectV2",
           "Slice",
-          "Snapshot",
           "SpaceToBatchND",
           "Split",
           "SplitV",
