@@ -29,7 +29,8 @@ def completed(spec, seed, index):
     variables = []
     for v in spec["vars"]:
         dtype = v.get("dtype", "float32")
-        variables.append({"name": v["name"], "shape": v["shape"], "dtype": dtype, "init": v.get("init") or encode(_normal(rng, v["shape"], dtype))})
+        init = v["init"] if "init" in v else encode(_normal(rng, v["shape"], dtype))
+        variables.append({"name": v["name"], "shape": v["shape"], "dtype": dtype, "init": init})
     steps = spec.get("steps", 10)
     if isinstance(steps, int):
         steps = [{"g": [encode(_normal(rng, v["shape"], v["dtype"])) for v in variables]} for _ in range(steps)]
@@ -102,11 +103,26 @@ def _schedule(rng):
             ("PiecewiseConstantDecay", {"boundaries": [2, 5], "values": [rate, 0.01, _pick(rng, [0.5, 0.002])]}),
             (
                 "PolynomialDecay",
-                {"initial_learning_rate": rate, "decay_steps": steps, "end_learning_rate": _pick(rng, [0.0001, 0.01, 0.0]), "power": _pick(rng, [1.0, 0.5, 2, 3.0]), "cycle": _pick(rng, [False, True])},
+                {
+                    "initial_learning_rate": rate,
+                    "decay_steps": steps,
+                    "end_learning_rate": _pick(rng, [0.0001, 0.01, 0.0]),
+                    "power": _pick(rng, [1.0, 0.5, 2, 3.0]),
+                    "cycle": _pick(rng, [False, True]),
+                },
             ),
             ("InverseTimeDecay", {"initial_learning_rate": rate, "decay_steps": steps, "decay_rate": decay, "staircase": _pick(rng, [False, True])}),
             ("CosineDecay", {"initial_learning_rate": rate, "decay_steps": steps, "alpha": alpha} | warm_up),
-            ("CosineDecayRestarts", {"initial_learning_rate": rate, "first_decay_steps": steps, "t_mul": _pick(rng, [1.0, 1.5, 2.0, 2]), "m_mul": _pick(rng, [1.0, 0.8]), "alpha": alpha}),
+            (
+                "CosineDecayRestarts",
+                {
+                    "initial_learning_rate": rate,
+                    "first_decay_steps": steps,
+                    "t_mul": _pick(rng, [1.0, 1.5, 2.0, 2]),
+                    "m_mul": _pick(rng, [1.0, 0.8]),
+                    "alpha": alpha,
+                },
+            ),
             ("TestNoam", {"base": rate, "warmup": _pick(rng, [4, 10])}),
         ],
     )

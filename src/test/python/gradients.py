@@ -64,6 +64,15 @@ def batch_norm_training(x, gamma, beta):
     return raw.FusedBatchNormV3(x=x, scale=gamma, offset=beta, mean=empty, variance=empty, is_training=True).y
 
 
+def layer_norm(x, w, gamma, beta):
+    """As tf_keras's LayerNormalization does it: each row is a channel."""
+    a = tf.reshape(x @ w, [1, 3, 5, 1])
+    normal = raw.FusedBatchNormV3(
+        x=a, scale=tf.ones([3]), offset=tf.zeros([3]), mean=[], variance=[], epsilon=1e-3, data_format="NCHW"
+    )
+    return tf.reshape(normal.y, [3, 5]) * gamma + beta
+
+
 @tf.custom_gradient
 def doubled_gradient(x):
     return tf.identity(x), lambda dy: 2.0 * dy
@@ -108,6 +117,7 @@ CASES = {
         ).y,
     ),
     "batch_norm_training": ([normal(3), normal(3)], normal(2, 4, 4, 3), batch_norm_training),
+    "layer_norm": ([normal(4, 5), normal(5), normal(5)], normal(3, 4), layer_norm),
     "relu6": unary(tf.nn.relu6, scale=4.0),
     "elu": unary(tf.nn.elu),
     "selu": unary(tf.nn.selu),

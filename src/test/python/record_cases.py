@@ -42,9 +42,18 @@ import case_suites
 from case_runner import np, record, tagged, tf, tf_keras
 
 
-def read(path):
-    data = path.read_bytes()
-    return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+def read_cases(path):
+    """The cases of a file; what is wrong with the file ends the program with one line."""
+    try:
+        data = path.read_bytes()
+        cases = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)["cases"]
+        for case in cases:
+            for v in case["vars"]:
+                v["name"], v["shape"]
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        print(f"{path}: not a file of cases ({type(error).__name__}: {error}); --help shows the format", file=sys.stderr)
+        sys.exit(2)
+    return cases
 
 
 def write(path, cases):
@@ -79,7 +88,7 @@ def differences(old, new):
 
 
 def replay(path):
-    cases = read(path)["cases"]
+    cases = read_cases(path)
     differing = 0
     for case in cases:
         found = differences(case, record(case))
@@ -119,10 +128,11 @@ def main():
     elif options.suite:
         cases = [tagged(record(case)) for case in case_suites.SUITES[options.suite]()]
     else:
-        spec = read(options.cases)["cases"]
+        spec = read_cases(options.cases)
         cases = [tagged(record(case_draws.completed(case, options.seed, index))) for index, case in enumerate(spec)]
     write(options.out, cases)
-    print(f"{options.out}: {len(cases)} cases, {sum(len(case['steps']) for case in cases)} steps, {sum('nan' in case['tags'] for case in cases)} with NaN")
+    steps = sum(len(case["steps"]) for case in cases)
+    print(f"{options.out}: {len(cases)} cases, {steps} steps, {sum('nan' in case['tags'] for case in cases)} cases with NaN")
     return 0
 
 

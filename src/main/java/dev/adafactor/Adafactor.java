@@ -1,5 +1,6 @@
 package dev.adafactor;
 
+import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.Devices;
 import dev.adafactor.graph.Gradients;
 import dev.adafactor.graph.Names;
@@ -116,6 +117,11 @@ public final class Adafactor extends Optimizer {
   /** Where this optimizer's operations go: a name scope of its own. */
   private final Ops ops;
 
+  /** The constants among them, and those of the initializers. */
+  private final Constants constants;
+
+  private final Constants initConstants;
+
   private final Variable<TInt64> iterations;
   private final Variable<TFloat32> learningRate;
   private final Placeholder<TFloat32> newLearningRate;
@@ -168,6 +174,8 @@ public final class Adafactor extends Optimizer {
     this.ops = Ops.create(graph).withSubScope(scopeName(config));
 
     Ops init = ops.withInitScope();
+    this.constants = new Constants(ops);
+    this.initConstants = new Constants(init);
     this.iterations = init.withName("iteration").variable(Shape.scalar(), TInt64.class);
     init.assign(iterations, init.constant(0L));
     this.learningRate =
@@ -259,11 +267,8 @@ public final class Adafactor extends Optimizer {
    *     gradient cannot be computed
    */
   public Op minimize(Operand<?> loss, List<? extends Operand<?>> variables) {
-    List<Output<?>> outputs = variables.stream().<Output<?>>map(Operand::asOutput).toList();
     return apply(
-        pairs(Gradients.of(graph, loss).with(outputs), outputs),
-        getOptimizerName() + "-minimize",
-        List.of(loss));
+        computeGradients(loss, variables), getOptimizerName() + "-minimize", List.of(loss));
   }
 
   /**
@@ -276,22 +281,37 @@ public final class Adafactor extends Optimizer {
    */
   @Override
   public <T extends TType> List<GradAndVar<?>> computeGradients(Operand<?> loss) {
-    Gradients gradients = Gradients.of(graph, loss);
-    List<Output<?>> variables = gradients.trainableVariables();
+    List<Output<?>> variables = Gradients.of(graph, loss).trainableVariables();
     if (variables.isEmpty()) {
       throw new IllegalArgumentException(
           "the loss '" + loss.asOutput().name() + "' does not follow from any trainable variable");
     }
-    return pairs(gradients.with(variables), variables);
+    return new ArrayList<>(computeGradients(loss, variables));
+  }
+
+  /**
+   * Adds the gradients of a loss by some variables: what {@link #applyGradients} takes.
+   *
+   * @param loss what to differentiate; if it is no scalar, the sum of its elements
+   * @param variables outputs of {@code VariableV2} or handles of {@code VarHandleOp}
+   * @return a pair for each variable, in their order; the gradient is null where the loss does not
+   *     follow from the variable
+   * @throws IllegalArgumentException if the gradient cannot be computed
+   */
+  public List<GradAndVar<? extends TType>> computeGradients(
+      Operand<?> loss, List<? extends Operand<?>> variables) {
+    List<Output<?>> outputs = variables.stream().<Output<?>>map(Operand::asOutput).toList();
+    List<Output<?>> gradients = Gradients.of(graph, loss).with(outputs);
+    List<GradAndVar<? extends TType>> pairs = new ArrayList<>(outputs.size());
+    for (int i = 0; i < outputs.size(); i++) {
+      pairs.add(pair(gradients.get(i), outputs.get(i)));
+    }
+    return pairs;
   }
 
   @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.
-  private static List<GradAndVar<?>> pairs(List<Output<?>> gradients, List<Output<?>> variables) {
-    List<GradAndVar<?>> pairs = new ArrayList<>(variables.size());
-    for (int i = 0; i < variables.size(); i++) {
-      pairs.add(new GradAndVar(gradients.get(i), variables.get(i)));
-    }
-    return pairs;
+  private static GradAndVar<? extends TType> pair(Output<?> gradient, Output<?> variable) {
+    return new GradAndVar(gradient, variable);
   }
 
   /**
@@ -353,7 +373,7 @@ public final class Adafactor extends Optimizer {
             .<Operand<? extends TNumber>>map(
                 g -> g.values(ops, rule.computeType(g.variable().type())))
             .toList();
-    List<Operand<? extends TNumber>> clipped = GradientClipping.clip(ops, config, values);
+    List<Operand<? extends TNumber>> clipped = GradientClipping.clip(constants, config, values);
     for (int i = 0; i < gradients.size(); i++) {
       Gradient g = gradients.get(i);
       updates.add(update(g.variable(), g.dense(ops, clipped.get(i))));
@@ -400,7 +420,9 @@ public final class Adafactor extends Optimizer {
       VariableView<?> variable = view(output);
       states.computeIfAbsent(
           variable,
-          v -> VariableState.create(ops, v, rule.computeType(v.type()), movingAverage.isPresent()));
+          v ->
+              VariableState.create(
+                  initConstants, v, rule.computeType(v.type()), movingAverage.isPresent()));
     }
   }
 
@@ -412,7 +434,7 @@ public final class Adafactor extends Optimizer {
       rate = ops.assign(learningRate, config.learningRate().learningRate(ops, iterations));
     }
     Operand<TFloat32> current = ops.withControlDependencies(List.of(rate)).identity(learningRate);
-    step = new UpdateStep(ops, gated, config, rule, jitCompile, current, iterations);
+    step = new UpdateStep(constants, gated, config, rule, jitCompile, current, iterations);
     return Optional.of(rate);
   }
 
@@ -432,11 +454,11 @@ public final class Adafactor extends Optimizer {
     if (weightDecay.isPresent() && weightDecay.get().applies(variable)) {
       w =
           variable.readAfter(
-              ops, weightDecay.get().apply(ops, gated, variable, step.learningRate()));
+              ops, weightDecay.get().apply(constants, gated, variable, step.learningRate()));
     }
     Op last = step.update(variable, state, gradient, w, writes);
     if (movingAverage.isPresent()) {
-      last = movingAverage.get().apply(ops, variable, state.average(), last, iterations);
+      last = movingAverage.get().apply(constants, variable, state.average(), last, iterations);
     }
     Constraint constraint = constraints.get(variable);
     if (constraint != null) {
@@ -544,7 +566,7 @@ public final class Adafactor extends Optimizer {
       throw new IllegalArgumentException(
           "the optimizer has no state for variable '" + view.name() + "'");
     }
-    return state.v(ops, view);
+    return state.v(constants, view);
   }
 
   /** tf_keras's {@code get_config()}, as JSON. */

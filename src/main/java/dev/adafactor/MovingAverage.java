@@ -1,5 +1,6 @@
 package dev.adafactor;
 
+import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.Slot;
 import dev.adafactor.graph.VariableView;
 import java.util.List;
@@ -28,9 +29,14 @@ record MovingAverage(double momentum, OptionalInt overwriteFrequency) {
    * @return the last write, in its turn
    */
   <T extends TNumber> Op apply(
-      Ops ops, VariableView<T> variable, Slot<T> average, Op written, Operand<TInt64> iterations) {
-    Operand<T> m = Scalars.constant(ops, variable.type(), momentum);
-    Operand<T> rest = Scalars.constant(ops, variable.type(), 1 - momentum);
+      Constants constants,
+      VariableView<T> variable,
+      Slot<T> average,
+      Op written,
+      Operand<TInt64> iterations) {
+    Ops ops = constants.ops();
+    Operand<T> m = constants.number(variable.type(), momentum);
+    Operand<T> rest = constants.number(variable.type(), 1 - momentum);
     Operand<T> moved =
         ops.math.add(
             ops.math.mul(m, average.read()), ops.math.mul(rest, variable.readAfter(ops, written)));

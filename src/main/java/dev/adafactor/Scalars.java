@@ -1,5 +1,6 @@
 package dev.adafactor;
 
+import dev.adafactor.graph.Constants;
 import java.util.List;
 import org.tensorflow.Operand;
 import org.tensorflow.op.Ops;
@@ -39,34 +40,25 @@ record Scalars<T extends TNumber>(
    * @param iterations the number of steps already taken
    */
   static <T extends TNumber> Scalars<T> of(
-      Ops tf,
+      Constants constants,
       Class<T> type,
       AdafactorConfig config,
       Operand<TFloat32> learningRate,
       Operand<TInt64> iterations) {
+    Ops tf = constants.ops();
     Operand<T> t = tf.dtypes.cast(tf.math.add(iterations, tf.constant(1L)), type);
     Operand<T> rho = tf.math.minimum(tf.dtypes.cast(learningRate, type), tf.math.rsqrt(t));
-    Operand<T> decayPower = tf.math.pow(t, constant(tf, type, config.beta2Decay()));
-    Operand<T> beta2 = tf.math.sub(constant(tf, type, 1), decayPower);
+    Operand<T> decayPower = tf.math.pow(t, constants.number(type, config.beta2Decay()));
+    Operand<T> beta2 = tf.math.sub(constants.number(type, 1), decayPower);
     return new Scalars<>(
         rho,
         beta2,
-        tf.math.sub(constant(tf, type, 1), beta2),
+        tf.math.sub(constants.number(type, 1), beta2),
         decayPower,
-        constant(tf, type, config.epsilon1()),
-        float32Constant(tf, type, config.epsilon2()),
-        float32Constant(tf, type, 1),
-        constant(tf, type, config.clipThreshold()));
-  }
-
-  /** A Python number where tf_keras leaves its conversion to an operation of the type. */
-  static <T extends TNumber> Operand<T> constant(Ops tf, Class<T> type, double value) {
-    return tf.dtypes.cast(tf.constant(value), type);
-  }
-
-  /** A Python number that tf_keras passes through {@code tf.cast}: by way of float32. */
-  static <T extends TNumber> Operand<T> float32Constant(Ops tf, Class<T> type, double value) {
-    return tf.dtypes.cast(tf.constant((float) value), type);
+        constants.number(type, config.epsilon1()),
+        constants.number(type, (float) config.epsilon2()),
+        constants.number(type, 1),
+        constants.number(type, config.clipThreshold()));
   }
 
   /** The scalars in the order of {@link #of(List)}. */

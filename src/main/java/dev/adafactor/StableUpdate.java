@@ -1,5 +1,6 @@
 package dev.adafactor;
 
+import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.VariableView;
 import org.tensorflow.Operand;
 import org.tensorflow.ndarray.Shape;
@@ -35,50 +36,56 @@ final class StableUpdate implements UpdateRule {
     /** As products of matrices: TensorFlow's CPU kernels for them are several times faster. */
     MATRIX_PRODUCTS {
       @Override
-      <T extends TNumber> Operand<T> columnMeans(Ops tf, Operand<T> x) {
+      <T extends TNumber> Operand<T> columnMeans(Constants constants, Operand<T> x) {
         if (x.shape().numDimensions() > 2) {
-          return BROADCASTS.columnMeans(tf, x);
+          return BROADCASTS.columnMeans(constants, x);
         }
         long rows = x.shape().get(0);
-        Class<T> type = x.type();
-        Operand<T> weights = tf.fill(tf.constant(new long[] {1, rows}), constant(tf, type, 1));
-        Operand<T> sums = tf.linalg.matMul(weights, x);
-        return tf.math.div(
-            tf.reshape(sums, tf.constant(new long[] {x.shape().get(1)})),
-            constant(tf, type, (double) rows));
+        Operand<T> weights = constants.filled(x.type(), Shape.of(1, rows), 1.0 / rows);
+        return constants
+            .ops()
+            .reshape(
+                constants.ops().linalg.matMul(weights, x),
+                constants.shape(Shape.of(x.shape().get(1))));
       }
 
       @Override
-      <T extends TNumber> Operand<T> scaled(Ops tf, Operand<T> x, Operand<T> a, Operand<T> b) {
+      <T extends TNumber> Operand<T> scaled(
+          Constants constants, Operand<T> x, Operand<T> a, Operand<T> b) {
         if (x.shape().numDimensions() > 2) {
-          return BROADCASTS.scaled(tf, x, a, b);
+          return BROADCASTS.scaled(constants, x, a, b);
         }
+        Ops tf = constants.ops();
         return tf.math.mul(
             x,
-            tf.linalg.matMul(tf.expandDims(a, tf.constant(-1)), tf.expandDims(b, tf.constant(-2))));
+            tf.linalg.matMul(
+                tf.expandDims(a, constants.axes(-1)), tf.expandDims(b, constants.axes(-2))));
       }
     },
 
     /** As reductions and broadcasts: XLA fuses them, and no GPU rounds them to tf32. */
     BROADCASTS {
       @Override
-      <T extends TNumber> Operand<T> columnMeans(Ops tf, Operand<T> x) {
-        return tf.math.mean(x, tf.constant(-2));
+      <T extends TNumber> Operand<T> columnMeans(Constants constants, Operand<T> x) {
+        return constants.ops().math.mean(x, constants.axes(-2));
       }
 
       @Override
-      <T extends TNumber> Operand<T> scaled(Ops tf, Operand<T> x, Operand<T> a, Operand<T> b) {
+      <T extends TNumber> Operand<T> scaled(
+          Constants constants, Operand<T> x, Operand<T> a, Operand<T> b) {
+        Ops tf = constants.ops();
         return tf.math.mul(
-            tf.math.mul(x, tf.expandDims(a, tf.constant(-1))), tf.expandDims(b, tf.constant(-2)));
+            tf.math.mul(x, tf.expandDims(a, constants.axes(-1))),
+            tf.expandDims(b, constants.axes(-2)));
       }
     };
 
     /** The means over the last but one axis. */
-    abstract <T extends TNumber> Operand<T> columnMeans(Ops tf, Operand<T> x);
+    abstract <T extends TNumber> Operand<T> columnMeans(Constants constants, Operand<T> x);
 
     /** x times a along the rows and b along the columns. */
     abstract <T extends TNumber> Operand<T> scaled(
-        Ops tf, Operand<T> x, Operand<T> a, Operand<T> b);
+        Constants constants, Operand<T> x, Operand<T> a, Operand<T> b);
   }
 
   @Override
@@ -88,27 +95,28 @@ final class StableUpdate implements UpdateRule {
 
   @Override
   public <T extends TNumber> Step<T> step(
-      Ops tf, Scalars<T> s, Operand<T> g, Operand<T> w, SecondMoment<T> state) {
+      Constants constants, Scalars<T> s, Operand<T> g, Operand<T> w, SecondMoment<T> state) {
+    Ops tf = constants.ops();
     // alpha_t = max(epsilon_2, rms(w)) * rho_t
-    Operand<T> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), rms(tf, w)), s.rho());
+    Operand<T> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), rms(constants, w)), s.rho());
     Operand<T> square = tf.math.square(g);
     SecondMoment<T> moved =
         state.map(
-            r -> average(tf, s, r, tf.math.mean(square, tf.constant(-1))),
-            c -> average(tf, s, c, passes.columnMeans(tf, square)),
+            r -> average(tf, s, r, tf.math.mean(square, constants.axes(-1))),
+            c -> average(tf, s, c, passes.columnMeans(constants, square)),
             v -> average(tf, s, v, square));
     // u_t = g / sqrt(v)
     Operand<T> u =
         moved.reduce(
             (r, c) -> {
-              Operand<T> mean = tf.math.mean(r, tf.constant(-1), Mean.keepDims(true));
-              Operand<T> rows = tf.math.mul(inverseRoot(tf, r), tf.math.sqrt(mean));
-              return passes.scaled(tf, g, rows, inverseRoot(tf, c));
+              Operand<T> mean = tf.math.mean(r, constants.axes(-1), Mean.keepDims(true));
+              Operand<T> rows = tf.math.mul(inverseRoot(constants, r), tf.math.sqrt(mean));
+              return passes.scaled(constants, g, rows, inverseRoot(constants, c));
             },
-            v -> tf.math.mul(g, inverseRoot(tf, v)));
-    // alpha_t / max(1, rms(u_t) / clip_threshold); a threshold of 0 freezes the variable
-    Operand<T> threshold = tf.math.maximum(s.clipThreshold(), tiny(tf, g.type()));
-    Operand<T> divisor = tf.math.maximum(s.one(), tf.math.div(rms(tf, u), threshold));
+            v -> tf.math.mul(g, inverseRoot(constants, v)));
+    // alpha_t / max(1, rms(u_t) / clip_threshold); where both are 0, the variable stays
+    Operand<T> rms = tf.math.maximum(rms(constants, u), tiny(constants, g.type()));
+    Operand<T> divisor = tf.math.maximum(s.one(), tf.math.div(rms, s.clipThreshold()));
     return new Step<>(tf.math.div(alpha, divisor), u, moved);
   }
 
@@ -136,25 +144,18 @@ final class StableUpdate implements UpdateRule {
   }
 
   /** 1/√x; where x is 0, or less than CPUs reckon with, a large number in place of infinity. */
-  private static <T extends TNumber> Operand<T> inverseRoot(Ops tf, Operand<T> x) {
-    return tf.math.rsqrt(tf.math.maximum(x, tiny(tf, x.type())));
+  private static <T extends TNumber> Operand<T> inverseRoot(Constants constants, Operand<T> x) {
+    return constants.ops().math.rsqrt(constants.ops().math.maximum(x, tiny(constants, x.type())));
   }
 
-  private static <T extends TNumber> Operand<T> rms(Ops tf, Operand<T> x) {
+  private static <T extends TNumber> Operand<T> rms(Constants constants, Operand<T> x) {
+    Ops tf = constants.ops();
     Shape shape = x.shape();
-    return tf.math.sqrt(tf.math.mul(tf.nn.l2Loss(x), constant(tf, x.type(), 2.0 / shape.size())));
+    return tf.math.sqrt(
+        tf.math.mul(tf.nn.l2Loss(x), constants.number(x.type(), 2.0 / shape.size())));
   }
 
-  private static <T extends TNumber> Operand<T> tiny(Ops tf, Class<T> type) {
-    return constant(tf, type, type == TFloat64.class ? Double.MIN_NORMAL : Float.MIN_NORMAL);
-  }
-
-  private static <T extends TNumber> Operand<T> constant(Ops tf, Class<T> type, double value) {
-    return type == TFloat64.class ? cast(tf.constant(value)) : cast(tf.constant((float) value));
-  }
-
-  @SuppressWarnings("unchecked") // Only float32 and float64 are computed in; see computeType.
-  private static <T extends TNumber> Operand<T> cast(Operand<?> constant) {
-    return (Operand<T>) constant;
+  private static <T extends TNumber> Operand<T> tiny(Constants constants, Class<T> type) {
+    return constants.number(type, type == TFloat64.class ? Double.MIN_NORMAL : Float.MIN_NORMAL);
   }
 }

@@ -1,5 +1,6 @@
 package dev.adafactor;
 
+import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.VariableView;
 import org.tensorflow.Operand;
 import org.tensorflow.op.Op;
@@ -20,21 +21,22 @@ final class TfKerasUpdate implements UpdateRule {
 
   @Override
   public <T extends TNumber> Step<T> step(
-      Ops tf, Scalars<T> s, Operand<T> g, Operand<T> w, SecondMoment<T> state) {
+      Constants constants, Scalars<T> s, Operand<T> g, Operand<T> w, SecondMoment<T> state) {
+    Ops tf = constants.ops();
     // alpha_t = max(epsilon_2, rms(w)) * rho_t
-    Operand<T> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), rms(tf, w)), s.rho());
+    Operand<T> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), rms(constants, w)), s.rho());
     // regulated_grad_square = g^2 + epsilon_1
     Operand<T> square = tf.math.add(tf.math.square(g), s.epsilon1());
     SecondMoment<T> moved =
         state.map(
-            r -> average(tf, s, r, tf.math.mean(square, tf.constant(-1))),
-            c -> average(tf, s, c, tf.math.mean(square, tf.constant(-2))),
+            r -> average(tf, s, r, tf.math.mean(square, constants.axes(-1))),
+            c -> average(tf, s, c, tf.math.mean(square, constants.axes(-2))),
             v -> average(tf, s, v, square));
     // u_t = g * rsqrt(v)
-    Operand<T> u = tf.math.mul(g, tf.math.rsqrt(v(tf, moved)));
+    Operand<T> u = tf.math.mul(g, tf.math.rsqrt(v(constants, moved)));
     // u_t_hat = u_t / max(1, rms(u_t) / clip_threshold)
     Operand<T> uHat =
-        tf.math.div(u, tf.math.maximum(s.one(), tf.math.div(rms(tf, u), s.clipThreshold())));
+        tf.math.div(u, tf.math.maximum(s.one(), tf.math.div(rms(constants, u), s.clipThreshold())));
     return new Step<>(alpha, uHat, moved);
   }
 
@@ -54,18 +56,20 @@ final class TfKerasUpdate implements UpdateRule {
   }
 
   /** The second moment whole: expand_dims(r / mean(r), -1) * expand_dims(c, -2) where factored. */
-  static <T extends TNumber> Operand<T> v(Ops tf, SecondMoment<T> state) {
+  static <T extends TNumber> Operand<T> v(Constants constants, SecondMoment<T> state) {
+    Ops tf = constants.ops();
     return state.reduce(
         (r, c) -> {
-          Operand<T> mean = tf.math.mean(r, tf.constant(-1), Mean.keepDims(true));
+          Operand<T> mean = tf.math.mean(r, constants.axes(-1), Mean.keepDims(true));
           return tf.math.mul(
-              tf.expandDims(tf.math.div(r, mean), tf.constant(-1)),
-              tf.expandDims(c, tf.constant(-2)));
+              tf.expandDims(tf.math.div(r, mean), constants.axes(-1)),
+              tf.expandDims(c, constants.axes(-2)));
         },
         v -> v);
   }
 
-  private static <T extends TNumber> Operand<T> rms(Ops tf, Operand<T> x) {
-    return tf.math.sqrt(tf.math.mean(tf.math.square(x), UpdateRule.allAxes(tf, x)));
+  private static <T extends TNumber> Operand<T> rms(Constants constants, Operand<T> x) {
+    Ops tf = constants.ops();
+    return tf.math.sqrt(tf.math.mean(tf.math.square(x), constants.allAxes(x)));
   }
 }

@@ -1,10 +1,10 @@
 package dev.adafactor;
 
+import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.VariableView;
 import org.tensorflow.Operand;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
-import org.tensorflow.types.TInt32;
 import org.tensorflow.types.family.TNumber;
 
 /**
@@ -32,7 +32,7 @@ interface UpdateRule {
    * @param w the variable before the step, after weight decay
    */
   <T extends TNumber> Step<T> step(
-      Ops tf, Scalars<T> scalars, Operand<T> g, Operand<T> w, SecondMoment<T> state);
+      Constants constants, Scalars<T> scalars, Operand<T> g, Operand<T> w, SecondMoment<T> state);
 
   /**
    * Adds the write of the variable, w - rate * direction.
@@ -42,13 +42,4 @@ interface UpdateRule {
    */
   <T extends TNumber, C extends TNumber> Op apply(
       Ops ops, Ops gated, VariableView<T> variable, Operand<T> w, Step<C> step);
-
-  /** The axes of a tensor, all of them. */
-  static <T extends TNumber> Operand<TInt32> allAxes(Ops tf, Operand<T> x) {
-    int[] axes = new int[x.shape().numDimensions()];
-    for (int i = 0; i < axes.length; i++) {
-      axes[i] = i;
-    }
-    return tf.constant(axes);
-  }
 }

@@ -1,6 +1,7 @@
 package dev.adafactor;
 
 import dev.adafactor.graph.CompiledFunction;
+import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.Names;
 import dev.adafactor.graph.Slot;
 import dev.adafactor.graph.VariableView;
@@ -21,6 +22,7 @@ import org.tensorflow.types.family.TNumber;
 /** The update of all variables in one step: applies an {@link UpdateRule} to each. */
 final class UpdateStep {
 
+  private final Constants constants;
   private final Ops ops;
   private final Ops gated;
   private final AdafactorConfig config;
@@ -37,14 +39,15 @@ final class UpdateStep {
    * @param gated operations that run after every gradient is known: writes to variables
    */
   UpdateStep(
-      Ops ops,
+      Constants constants,
       Ops gated,
       AdafactorConfig config,
       UpdateRule rule,
       boolean jitCompile,
       Operand<TFloat32> learningRate,
       Operand<TInt64> iterations) {
-    this.ops = ops;
+    this.constants = constants;
+    this.ops = constants.ops();
     this.gated = gated;
     this.config = config;
     this.rule = rule;
@@ -78,7 +81,7 @@ final class UpdateStep {
       return compiled(variable, state, before, gradient, w, writes);
     }
     UpdateRule.Step<C> step =
-        rule.step(ops, scalars(computeType), gradient, cast(ops, w, computeType), before);
+        rule.step(constants, scalars(computeType), gradient, cast(ops, w, computeType), before);
     assignState(state, step.state().parts(), writes);
     return rule.apply(ops, gated, variable, w, step);
   }
@@ -141,7 +144,7 @@ final class UpdateStep {
           Operand<C> w = cast(tf, (Operand<T>) inputs.get(1), computeType);
           UpdateRule.Step<C> step =
               rule.step(
-                  tf,
+                  new Constants(tf),
                   Scalars.of(parts.subList(stateSize, parts.size())),
                   (Operand<C>) inputs.get(0),
                   w,
@@ -158,7 +161,8 @@ final class UpdateStep {
   @SuppressWarnings("unchecked") // Kept by type.
   private <C extends TNumber> Scalars<C> scalars(Class<C> type) {
     return (Scalars<C>)
-        scalars.computeIfAbsent(type, t -> Scalars.of(ops, type, config, learningRate, iterations));
+        scalars.computeIfAbsent(
+            type, t -> Scalars.of(constants, type, config, learningRate, iterations));
   }
 
   /** The operand itself where it is of the type already. */

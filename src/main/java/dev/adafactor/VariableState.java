@@ -1,5 +1,6 @@
 package dev.adafactor;
 
+import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.Slot;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
@@ -23,27 +24,28 @@ record VariableState(VariableView<?> variable, Map<String, Slot<?>> slots) {
   /**
    * Adds the slots to the graph.
    *
+   * @param init the constants of the scope for initializers
    * @param type the type of r, c and v
    */
   static VariableState create(
-      Ops ops, VariableView<?> variable, Class<? extends TNumber> type, boolean average) {
+      Constants init, VariableView<?> variable, Class<? extends TNumber> type, boolean average) {
     Map<String, Slot<?>> slots = new LinkedHashMap<>();
     Optional<FactoredShape> factored = FactoredShape.of(variable.shape());
     if (factored.isPresent()) {
-      slots.put(Adafactor.R, zeros(ops, variable, Adafactor.R, factored.get().r(), type));
-      slots.put(Adafactor.C, zeros(ops, variable, Adafactor.C, factored.get().c(), type));
+      slots.put(Adafactor.R, zeros(init, variable, Adafactor.R, factored.get().r(), type));
+      slots.put(Adafactor.C, zeros(init, variable, Adafactor.C, factored.get().c(), type));
     } else {
-      slots.put(Adafactor.V, zeros(ops, variable, Adafactor.V, variable.shape(), type));
+      slots.put(Adafactor.V, zeros(init, variable, Adafactor.V, variable.shape(), type));
     }
     if (average) {
-      slots.put(Adafactor.AVERAGE, Slot.copy(ops, variable, Adafactor.AVERAGE));
+      slots.put(Adafactor.AVERAGE, Slot.copy(init, variable, Adafactor.AVERAGE));
     }
     return new VariableState(variable, slots);
   }
 
   private static <T extends TNumber> Slot<T> zeros(
-      Ops ops, VariableView<?> variable, String name, Shape shape, Class<T> type) {
-    return Slot.zeros(ops, variable, name, shape, type);
+      Constants init, VariableView<?> variable, String name, Shape shape, Class<T> type) {
+    return Slot.zeros(init, variable, name, shape, type);
   }
 
   /** The slots of the second moment, in the order of {@link SecondMoment#parts}. */
@@ -72,23 +74,25 @@ record VariableState(VariableView<?> variable, Map<String, Slot<?>> slots) {
    * Adds the operations for tf_keras's v. The derived one is 0 until the first gradient: while r
    * and c are 0 and the variable is finite. Afterwards it is the formula, its 0/0 included.
    */
-  <T extends TNumber> Operand<T> v(Ops ops, VariableView<T> view) {
-    return slots.containsKey(Adafactor.V)
-        ? UpdateStep.cast(ops, TfKerasUpdate.v(ops, secondMoment()), view.type())
-        : derived(ops, view, this.<T>secondMoment());
+  <T extends TNumber> Operand<T> v(Constants constants, VariableView<T> view) {
+    return v(constants, view, this.<T>secondMoment());
   }
 
-  private static <T extends TNumber, C extends TNumber> Operand<T> derived(
-      Ops ops, VariableView<T> view, SecondMoment<C> state) {
-    Operand<T> formula = UpdateStep.cast(ops, TfKerasUpdate.v(ops, state), view.type());
+  private <T extends TNumber, C extends TNumber> Operand<T> v(
+      Constants constants, VariableView<T> view, SecondMoment<C> state) {
+    Ops ops = constants.ops();
+    Operand<T> formula = UpdateStep.cast(ops, TfKerasUpdate.v(constants, state), view.type());
+    if (slots.containsKey(Adafactor.V)) {
+      return formula;
+    }
     List<Operand<TBool>> conditions = new ArrayList<>();
     for (Operand<C> part : state.parts()) {
-      Operand<C> zero = Scalars.constant(ops, part.type(), 0);
-      conditions.add(ops.reduceAll(ops.math.equal(part, zero), UpdateRule.allAxes(ops, part)));
+      Operand<C> zero = constants.number(part.type(), 0);
+      conditions.add(ops.reduceAll(ops.math.equal(part, zero), constants.allAxes(part)));
     }
     Operand<T> w = view.read(ops);
-    conditions.add(ops.reduceAll(ops.math.isFinite(w), UpdateRule.allAxes(ops, w)));
-    Operand<TBool> untouched = ops.reduceAll(ops.stack(conditions), ops.constant(0));
+    conditions.add(ops.reduceAll(ops.math.isFinite(w), constants.allAxes(w)));
+    Operand<TBool> untouched = ops.reduceAll(ops.stack(conditions), constants.axes(0));
     return ops.select(untouched, ops.zerosLike(formula), formula);
   }
 }

@@ -1,5 +1,6 @@
 package dev.adafactor;
 
+import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.VariableView;
 import java.util.List;
 import java.util.Set;
@@ -47,9 +48,13 @@ record WeightDecay(double rate, Set<VariableView<?>> excluded, List<Pattern> nam
    * @param learningRate the rate as it is, not the relative step
    */
   <T extends TNumber> Op apply(
-      Ops ops, Ops gated, VariableView<T> variable, Operand<? extends TNumber> learningRate) {
+      Constants constants,
+      Ops gated,
+      VariableView<T> variable,
+      Operand<? extends TNumber> learningRate) {
+    Ops ops = constants.ops();
     Operand<T> lr = ops.dtypes.cast(learningRate, variable.type());
-    Operand<T> wd = Scalars.float32Constant(ops, variable.type(), rate);
+    Operand<T> wd = constants.number(variable.type(), (float) rate);
     return variable.assignSub(gated, ops.math.mul(ops.math.mul(variable.read(ops), wd), lr));
   }
 }

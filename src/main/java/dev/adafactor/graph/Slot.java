@@ -21,21 +21,27 @@ public final class Slot<T extends TNumber> {
     this.variable = variable;
   }
 
-  /** Adds a slot that starts with zeros. */
+  /**
+   * Adds a slot that starts with zeros.
+   *
+   * @param init the constants of the scope for initializers
+   */
   public static <T extends TNumber> Slot<T> zeros(
-      Ops ops, VariableView<?> beside, String name, Shape shape, Class<T> type) {
-    Ops init = ops.withInitScope();
-    Slot<T> slot = create(init, beside, name, shape, type);
-    Operand<T> zero = init.dtypes.cast(init.constant(0f), type);
-    slot.assign(init, init.fill(init.constant(shape.asArray()), zero));
+      Constants init, VariableView<?> beside, String name, Shape shape, Class<T> type) {
+    Slot<T> slot = create(init.ops(), beside, name, shape, type);
+    slot.assign(init.ops(), init.filled(type, shape, 0));
     return slot;
   }
 
-  /** Adds a slot that starts with the value of the variable. */
-  public static <T extends TNumber> Slot<T> copy(Ops ops, VariableView<T> variable, String name) {
-    Ops init = ops.withInitScope();
-    Slot<T> slot = create(init, variable, name, variable.shape(), variable.type());
-    slot.assign(init, variable.initialValue(init));
+  /**
+   * Adds a slot that starts with the value of the variable.
+   *
+   * @param init the constants of the scope for initializers
+   */
+  public static <T extends TNumber> Slot<T> copy(
+      Constants init, VariableView<T> variable, String name) {
+    Slot<T> slot = create(init.ops(), variable, name, variable.shape(), variable.type());
+    slot.assign(init.ops(), variable.initialValue(init.ops()));
     return slot;
   }
 

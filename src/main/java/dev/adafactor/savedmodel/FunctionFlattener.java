@@ -37,7 +37,7 @@ final class FunctionFlattener {
   private static final String COLOCATION = "_class";
 
   /** Functions that call each other twice, level by level, grow exponentially. */
-  private static final int MOST_NODES = 2_000_000;
+  private static final int MOST_NODES = 1_000_000;
 
   private final Map<String, OpDef> operations;
   private final Map<String, FunctionDef> functions = new HashMap<>();
@@ -232,12 +232,6 @@ final class FunctionFlattener {
   }
 
   private void emit(NodeDef node) {
-    if (flat.getNodeCount() >= MOST_NODES) {
-      throw new IllegalArgumentException(
-          "The model's functions, with all that they call, have more than "
-              + MOST_NODES
-              + " operations: too many to train");
-    }
     flat.addNode(node);
   }
 
@@ -246,6 +240,12 @@ final class FunctionFlattener {
   }
 
   private String unique(String name) {
+    if (usedNames.size() >= MOST_NODES) {
+      throw new IllegalArgumentException(
+          "The model's functions, with all that they call, have more than "
+              + MOST_NODES
+              + " operations: too many to train");
+    }
     String free = name;
     for (int i = 1; !usedNames.add(free); i++) {
       free = name + "_" + i;

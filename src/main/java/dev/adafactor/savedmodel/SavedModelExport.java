@@ -1,6 +1,10 @@
 package dev.adafactor.savedmodel;
 
+import com.google.protobuf.InvalidProtocolBufferException;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.FileVisitOption;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
@@ -38,13 +42,15 @@ final class SavedModelExport {
   void writeTo(Path target, ExistingFolder existing) throws IOException {
     Path absolute = requireWritable(target, existing);
     Path parent = absolute.getParent();
-    Files.createDirectories(parent);
     Path draft = parent.resolve("." + absolute.getFileName() + "." + UUID.randomUUID());
     try {
+      Files.createDirectories(parent);
       copyAllButVariables(draft);
       saveVariables(draft);
       updateFingerprint(draft);
       moveInto(draft, absolute);
+    } catch (FileSystemException e) {
+      throw new IOException("Cannot export to '" + target + "': " + reason(e), e);
     } finally {
       deleteTree(draft);
     }
@@ -71,6 +77,16 @@ final class SavedModelExport {
                   + " written to",
               target, source));
     }
+  }
+
+  private static String reason(FileSystemException e) {
+    if (e instanceof AccessDeniedException) {
+      return "no permission for '" + e.getFile() + "'";
+    }
+    if (e instanceof FileAlreadyExistsException) {
+      return "'" + e.getFile() + "' is a file, not a folder";
+    }
+    return "'" + e.getFile() + "': " + (e.getReason() == null ? e.toString() : e.getReason());
   }
 
   /** The path without links, of a file that may not exist yet. */
@@ -159,7 +175,13 @@ final class SavedModelExport {
     Path file = draft.resolve(FINGERPRINT);
     Path index = draft.resolve(SavedModelFolder.VARIABLES).resolveSibling("variables.index");
     if (Files.exists(file) && Files.exists(index)) {
-      FingerprintDef fingerprint = FingerprintDef.parseFrom(Files.readAllBytes(file));
+      FingerprintDef fingerprint;
+      try {
+        fingerprint = FingerprintDef.parseFrom(Files.readAllBytes(file));
+      } catch (InvalidProtocolBufferException e) {
+        throw new IOException(
+            "The model's " + FINGERPRINT + " is damaged: " + SavedModelFolder.oneLine(e), e);
+      }
       long hash = fingerprint64(Files.readAllBytes(index));
       // The copy of a read-only file is read-only.
       Files.delete(file);

@@ -150,7 +150,7 @@ final class TrustedGradients {
     }
     return switch (node.getOp()) {
       case "Conv2D", "DepthwiseConv2dNative" -> convolution(node);
-      case "MaxPool", "AvgPool", "FusedBatchNormV3", "BiasAdd" ->
+      case "MaxPool", "AvgPool", "BiasAdd" ->
           text(node, "padding").equals("EXPLICIT") ? explicitPadding() : layout(node);
       case "Cast" ->
           Stream.of("SrcT", "DstT").allMatch(type -> isReal(node, type))

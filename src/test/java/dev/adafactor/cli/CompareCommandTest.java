@@ -1,0 +1,121 @@
+package dev.adafactor.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
+
+class CompareCommandTest {
+  private static final JsonMapper JSON = new JsonMapper();
+
+  @TempDir Path folder;
+  private final StringWriter out = new StringWriter();
+  private final StringWriter err = new StringWriter();
+
+  private int run(String... arguments) {
+    return new CommandLine(new CompareCommand())
+        .setOut(new PrintWriter(out))
+        .setErr(new PrintWriter(err))
+        .execute(arguments);
+  }
+
+  private static Path golden() throws URISyntaxException {
+    return Path.of(CompareCommandTest.class.getResource("/goldens/cases/schedules.json").toURI());
+  }
+
+  @Test
+  void replaysAndWritesTheResults() throws IOException, URISyntaxException {
+    Path results = folder.resolve("results.json");
+    int exit =
+        run(
+            "--cases",
+            golden().toString(),
+            "--numerics",
+            "tf_keras",
+            "--variables",
+            "resource",
+            "--results",
+            results.toString());
+    JsonNode recorded = JSON.readTree(golden().toFile()).get("cases");
+    JsonNode computed = JSON.readTree(results.toFile());
+    assertEquals("tf_keras", computed.at("/meta/numerics").textValue());
+    assertEquals("resource", computed.at("/meta/variables").textValue());
+    assertEquals(recorded.size(), computed.get("cases").size());
+    assertEquals(recorded.at("/0/id"), computed.at("/cases/0/id"));
+    assertEquals(recorded.at("/0/steps").size(), computed.at("/cases/0/steps").size());
+    if (System.getProperty("os.arch").equals("amd64")) {
+      assertEquals(recorded.at("/0/steps/3/var"), computed.at("/cases/0/steps/3/var"));
+      assertTrue(
+          out.toString()
+              .contains(recorded.size() + " of " + recorded.size() + " cases are bit-equal"),
+          out.toString());
+    }
+    assertEquals(0, exit, out + "" + err);
+  }
+
+  @Test
+  void aWrongRecordingIsABadResult() throws IOException, URISyntaxException {
+    JsonNode file = JSON.readTree(golden().toFile());
+    ((ObjectNode) file.at("/cases/0/steps/1")).put("it", 12345);
+    Path cases = folder.resolve("cases.json");
+    JSON.writeValue(cases.toFile(), file);
+    assertEquals(1, run("--cases", cases.toString()));
+    String id = file.at("/cases/0/id").textValue();
+    assertTrue(
+        out.toString().contains(id + ": step 1, it: 2.0 instead of 12345.0"), out.toString());
+  }
+
+  @Test
+  void aCaseThatCannotRunIsABadResultButTheOthersGoOn() throws IOException, URISyntaxException {
+    JsonNode file = JSON.readTree(golden().toFile());
+    ((ObjectNode) file.at("/cases/0/kwargs")).put("clipnorm", 1).put("global_clipnorm", 1);
+    Path cases = folder.resolve("cases.json");
+    JSON.writeValue(cases.toFile(), file);
+    Path results = folder.resolve("results.json");
+    assertEquals(1, run("--cases", cases.toString(), "--results", results.toString()));
+    JsonNode computed = JSON.readTree(results.toFile()).get("cases");
+    assertTrue(computed.at("/0/error").textValue().contains("clipnorm"));
+    assertTrue(computed.at("/0/steps").isMissingNode());
+    assertTrue(computed.at("/1/steps").isArray());
+  }
+
+  @Test
+  void damageIsBadInput() throws IOException, URISyntaxException {
+    String text = Files.readString(golden());
+    Path cases = folder.resolve("cut.json");
+    Files.writeString(cases, text.substring(0, text.length() / 2));
+    Path results = folder.resolve("results.json");
+    assertEquals(2, run("--cases", cases.toString(), "--results", results.toString()));
+    assertTrue(err.toString().contains("cut.json"), err.toString());
+    assertFalse(Files.exists(results));
+  }
+
+  @Test
+  void badOptionsAreNamed() throws URISyntaxException {
+    String cases = golden().toString();
+    assertBad("--cases", "--cases", folder.resolve("none.json").toString());
+    assertBad("'exact' is none of stable, tf_keras", "--cases", cases, "--numerics", "exact");
+    assertBad("none of reference, resource", "--cases", cases, "--variables", "both");
+    assertBad("--results", "--cases", cases, "--results", folder.toString());
+    assertBad("--results", "--cases", cases, "--results", folder + "/none/results.json");
+    assertBad("--cases");
+  }
+
+  private void assertBad(String message, String... arguments) {
+    err.getBuffer().setLength(0);
+    assertEquals(2, run(arguments));
+    assertTrue(err.toString().contains(message), err.toString());
+  }
+}

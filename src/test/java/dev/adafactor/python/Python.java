@@ -1,0 +1,43 @@
+package dev.adafactor.python;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Runs the scripts of {@code src/test/python} for the live tests. The system property {@code
+ * python} names the interpreter; it needs the packages of {@code src/test/python/requirements.txt}.
+ */
+public final class Python {
+  private static final Path SCRIPTS = Path.of("src", "test", "python");
+
+  private Python() {}
+
+  /**
+   * Runs a script to its end and returns what it printed, standard error included.
+   *
+   * @throws AssertionError with that text when the script's exit status is not 0
+   */
+  public static String run(String script, Object... arguments)
+      throws IOException, InterruptedException {
+    String interpreter = System.getProperty("python");
+    if (interpreter == null) {
+      throw new IllegalStateException("live tests need -Dpython=/path/to/python");
+    }
+    List<String> command =
+        new ArrayList<>(List.of(interpreter, SCRIPTS.resolve(script).toString()));
+    for (Object argument : arguments) {
+      command.add(argument.toString());
+    }
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    process.getOutputStream().close();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    int status = process.waitFor();
+    if (status != 0) {
+      throw new AssertionError(script + " ended with " + status + ":\n" + output);
+    }
+    return output;
+  }
+}
