@@ -106,7 +106,7 @@ class MainTest {
   @Test
   void anotherModelGetsTheDefaultsOfTfKeras() {
     assertEquals(0, runJob(), err::toString);
-    assertTrue(out.toString().contains("1 epochs of 15 steps"), out.toString());
+    assertTrue(out.toString().contains("1 x 15 steps"), out.toString());
     assertTrue(out.toString().contains("rate 0.00100"), out.toString());
     assertFalse(out.toString().contains("Chart"), out.toString());
   }
