@@ -2,6 +2,7 @@
 module dev.adafactor {
   requires transitive tensorflow;
   requires transitive tensorflow.framework;
+  requires java.logging;
   requires org.tensorflow.ndarray;
   requires org.bytedeco.javacpp;
   requires com.fasterxml.jackson.databind;

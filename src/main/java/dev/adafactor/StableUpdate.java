@@ -19,7 +19,7 @@ import org.tensorflow.types.family.TNumber;
  *   <li>The factors of 1/√v are applied one after the other, as {@code g · √mean(r)/√r · 1/√c}: the
  *       product {@code r/mean(r)·c} of a dead row and a dead column underflows.
  *   <li>float16 and bfloat16 are computed, and their state is kept, in float32: a square leaves
- *       float16 at 256, and 1 − t^-0.8 is 1 in bfloat16 from the 600th step on.
+ *       float16 at 256. Where the type has rounded 1 − beta2 to 0, it is t^beta_2_decay.
  *   <li>epsilon_1 is added to the means, not to each square: the mean is linear.
  * </ul>
  */
@@ -140,7 +140,7 @@ final class StableUpdate implements UpdateRule {
       Ops tf, Scalars<T> s, Operand<T> average, Operand<T> value) {
     return tf.math.add(
         tf.math.mul(s.beta2(), average),
-        tf.math.mul(s.decayPower(), tf.math.add(value, s.epsilon1())));
+        tf.math.mul(s.gradientWeight(), tf.math.add(value, s.epsilon1())));
   }
 
   /** 1/√x; where x is 0, or less than CPUs reckon with, a large number in place of infinity. */

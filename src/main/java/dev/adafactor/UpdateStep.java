@@ -30,7 +30,7 @@ final class UpdateStep {
   private final boolean jitCompile;
   private final Operand<TFloat32> learningRate;
   private final Operand<TInt64> iterations;
-  private final Map<Class<?>, Scalars<?>> scalars = new HashMap<>();
+  private final Map<List<Class<?>>, Scalars<?>> scalars = new HashMap<>();
   private final Map<FunctionKey, CompiledFunction> functions = new HashMap<>();
 
   private record FunctionKey(Class<?> type, Shape shape) {}
@@ -81,7 +81,12 @@ final class UpdateStep {
       return compiled(variable, state, before, gradient, w, writes);
     }
     UpdateRule.Step<C> step =
-        rule.step(constants, scalars(computeType), gradient, cast(ops, w, computeType), before);
+        rule.step(
+            constants,
+            scalars(computeType, variable.type()),
+            gradient,
+            cast(ops, w, computeType),
+            before);
     assignState(state, step.state().parts(), writes);
     return rule.apply(ops, gated, variable, w, step);
   }
@@ -107,7 +112,7 @@ final class UpdateStep {
     arguments.add(gradient);
     arguments.add(w);
     arguments.addAll(before.parts());
-    arguments.addAll(scalars(gradient.type()).parts());
+    arguments.addAll(scalars(gradient.type(), variable.type()).parts());
     CompiledFunction function =
         functions.computeIfAbsent(
             new FunctionKey(variable.type(), variable.shape()),
@@ -130,7 +135,7 @@ final class UpdateStep {
     for (Operand<C> part : state.parts()) {
       arguments.add(new CompiledFunction.Argument(computeType, part.shape()));
     }
-    for (Operand<C> scalar : scalars(computeType).parts()) {
+    for (Operand<C> scalar : scalars(computeType, variable.type()).parts()) {
       arguments.add(new CompiledFunction.Argument(computeType, scalar.shape()));
     }
     String name = ops.scope().makeOpName("UpdateFunction");
@@ -159,10 +164,12 @@ final class UpdateStep {
   }
 
   @SuppressWarnings("unchecked") // Kept by type.
-  private <C extends TNumber> Scalars<C> scalars(Class<C> type) {
+  private <C extends TNumber> Scalars<C> scalars(
+      Class<C> type, Class<? extends TNumber> variableType) {
     return (Scalars<C>)
         scalars.computeIfAbsent(
-            type, t -> Scalars.of(constants, type, config, learningRate, iterations));
+            List.of(type, variableType),
+            key -> Scalars.of(constants, type, variableType, config, learningRate, iterations));
   }
 
   /** The operand itself where it is of the type already. */

@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.Adafactor;
 import dev.adafactor.Numerics;
 import dev.adafactor.parity.Case;
 import dev.adafactor.parity.CaseFile;
@@ -20,6 +21,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import me.tongfei.progressbar.ProgressBar;
 import org.tensorflow.TensorFlow;
 import picocli.CommandLine;
@@ -33,6 +36,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "compare",
     mixinStandardHelpOptions = true,
+    sortOptions = false,
     description = {
       "Replay what tf_keras's Adafactor did, and compare.",
       "",
@@ -47,8 +51,12 @@ import picocli.CommandLine.Spec;
       "Example:",
       "  java -jar target/adafactor.jar compare --cases cases.json --numerics tf_keras"
     })
-public final class CompareCommand implements Callable<Integer> {
+final class CompareCommand implements Callable<Integer> {
   private static final int MOST_REMARKS = 20;
+  private static final int LINE_WIDTH = 100;
+
+  /** A field, since the level of a logger that nobody holds is forgotten. */
+  private static final Logger OPTIMIZER_LOG = Logger.getLogger(Adafactor.class.getName());
 
   @Spec private CommandSpec spec;
 
@@ -101,6 +109,8 @@ public final class CompareCommand implements Callable<Integer> {
       }
       cases.addAll(CaseFile.read(file));
     }
+    // A case says itself which gradients are missing: no need to be warned of them.
+    OPTIMIZER_LOG.setLevel(Level.SEVERE);
     Replay replay = new Replay(chosenNumerics, kind);
     Comparison comparison =
         new Comparison(Requirement.of(chosenNumerics, System.getProperty("os.arch")));
@@ -193,10 +203,16 @@ public final class CompareCommand implements Callable<Integer> {
         .limit(MOST_REMARKS)
         .forEach(remark -> out.printf("  %s: %s%n", remark.id(), remark.text()));
     if (remarks.size() > MOST_REMARKS) {
-      out.printf(
-          "  and %s%n",
-          String.join(
-              ", ", remarks.stream().skip(MOST_REMARKS).map(Comparison.Remark::id).toList()));
+      out.println("  and");
+      StringBuilder line = new StringBuilder();
+      for (Comparison.Remark remark : remarks.subList(MOST_REMARKS, remarks.size())) {
+        if (line.length() + remark.id().length() > LINE_WIDTH) {
+          out.println(line);
+          line.setLength(0);
+        }
+        line.append("  ").append(remark.id());
+      }
+      out.println(line);
     }
     out.println();
   }

@@ -24,7 +24,8 @@ public record Difference(
   @Override
   public String toString() {
     String place = variable.isEmpty() ? "" : " of " + variable + "[" + element + "]";
-    String distance = ulps == Long.MAX_VALUE ? "" : " (" + ulps + " ulp)";
+    boolean numbers = Double.isFinite(recorded) && Double.isFinite(computed);
+    String distance = numbers && ulps < Long.MAX_VALUE ? " (" + ulps + " ulp)" : "";
     return String.format(
         "step %d, %s%s: %s instead of %s%s",
         step, quantity.label(), place, computed, recorded, distance);

