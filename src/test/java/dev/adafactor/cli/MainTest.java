@@ -112,7 +112,7 @@ class MainTest {
   }
 
   @Test
-  void everyOptionOfTheOptimizerArrives() {
+  void trainsWithEveryOptionOfTheOptimizer() {
     assertEquals(
         0,
         runJob(
