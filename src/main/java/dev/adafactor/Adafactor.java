@@ -5,6 +5,7 @@ import dev.adafactor.graph.Devices;
 import dev.adafactor.graph.Gradients;
 import dev.adafactor.graph.Names;
 import dev.adafactor.graph.Slot;
+import dev.adafactor.graph.Snapshots;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.schedules.LearningRateSchedule;
 import java.lang.System.Logger.Level;
@@ -390,7 +391,8 @@ public final class Adafactor extends Optimizer {
     if (values == null || values.isClosed()) {
       return new Gradient(variable, null, null);
     }
-    return new Gradient(variable, values, IndexedSlices.indicesOf(pair));
+    // The gradient may be another variable itself, which this step writes too.
+    return new Gradient(variable, Snapshots.of(ops, values), IndexedSlices.indicesOf(pair));
   }
 
   private VariableView<?> view(Output<?> variable) {
@@ -571,7 +573,7 @@ public final class Adafactor extends Optimizer {
 
   /** tf_keras's {@code get_config()}, as JSON. */
   public String toJson() {
-    return ConfigJson.write(config, jitCompile).toString();
+    return ConfigJson.write(config, jitCompile);
   }
 
   @Override

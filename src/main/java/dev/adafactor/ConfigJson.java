@@ -39,11 +39,20 @@ final class ConfigJson {
 
   private ConfigJson() {}
 
-  /** tf_keras's {@code get_config()}. */
-  static ObjectNode write(AdafactorConfig config, boolean jitCompile) {
+  /** tf_keras's {@code get_config()}, as text. */
+  static String write(AdafactorConfig config, boolean jitCompile) {
     ObjectNode json = arguments(config, jitCompile);
     json.set("learning_rate", learningRate(config.learningRate()));
-    return json;
+    return text(json);
+  }
+
+  /** Not by the node's {@code toString}, which makes a string of an infinite number. */
+  private static String text(ObjectNode json) {
+    try {
+      return MAPPER.writeValueAsString(json);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   private static ObjectNode arguments(AdafactorConfig config, boolean jitCompile) {
@@ -80,7 +89,7 @@ final class ConfigJson {
     } else {
       json.put("learning_rate", schedule.toString());
     }
-    return json.toString();
+    return text(json);
   }
 
   private static void put(ObjectNode json, String key, OptionalDouble value) {
@@ -122,6 +131,9 @@ final class ConfigJson {
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(
           "the configuration is not JSON: " + e.getOriginalMessage(), e);
+    }
+    if (root.isMissingNode()) {
+      throw new IllegalArgumentException("the configuration is not JSON: it is empty");
     }
     if (!(root instanceof ObjectNode)) {
       throw new IllegalArgumentException(
@@ -165,7 +177,8 @@ final class ConfigJson {
       if (learningRate instanceof ObjectNode schedule) {
         builder.learningRate(schedule(schedule));
       } else {
-        builder.learningRate(config.toNumber("learning_rate", learningRate));
+        builder.learningRate(
+            config.toNumber("learning_rate", "a number or a serialized schedule", learningRate));
       }
     }
     config.ifNumber("beta_2_decay", builder::beta2Decay);

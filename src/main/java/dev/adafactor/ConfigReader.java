@@ -3,6 +3,7 @@ package dev.adafactor;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -27,8 +28,9 @@ final class ConfigReader {
     json.fieldNames().forEachRemaining(left::add);
   }
 
+  /** The arguments that were not asked for yet, in the order of the JSON. */
   Set<String> keys() {
-    return Set.copyOf(left);
+    return Collections.unmodifiableSet(left);
   }
 
   boolean has(String key) {
@@ -56,19 +58,31 @@ final class ConfigReader {
         && !(value.isContainerNode() && value.isEmpty());
   }
 
-  double toNumber(String key, JsonNode value) {
+  /**
+   * @param right what the value must be, for the message
+   */
+  double toNumber(String key, String right, JsonNode value) {
     if (!value.isNumber()) {
-      throw wrong(key, "a number", value);
+      throw wrong(key, right, value);
     }
     return value.doubleValue();
   }
 
-  double number(String key) {
+  private double toNumber(String key, JsonNode value) {
+    return toNumber(key, "a number", value);
+  }
+
+  /** The value of a key that must be there. */
+  private JsonNode require(String key) {
     JsonNode value = take(key);
     if (value == null) {
       throw new IllegalArgumentException(owner + ": the argument `" + key + "` is missing");
     }
-    return toNumber(key, value);
+    return value;
+  }
+
+  double number(String key) {
+    return toNumber(key, require(key));
   }
 
   double number(String key, double defaultValue) {
@@ -82,8 +96,8 @@ final class ConfigReader {
   }
 
   List<Double> numbers(String key) {
-    JsonNode value = take(key);
-    if (value == null || !value.isArray()) {
+    JsonNode value = require(key);
+    if (!value.isArray()) {
       throw wrong(key, "a list of numbers", value);
     }
     List<Double> numbers = new ArrayList<>();
@@ -114,7 +128,7 @@ final class ConfigReader {
   }
 
   ObjectNode object(String key) {
-    JsonNode value = take(key);
+    JsonNode value = require(key);
     if (value instanceof ObjectNode object) {
       return object;
     }

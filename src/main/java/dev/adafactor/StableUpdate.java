@@ -16,8 +16,8 @@ import org.tensorflow.types.family.TNumber;
  * the mathematics is, in few passes over memory.
  *
  * <ul>
- *   <li>The factors of 1/√v are applied one after the other, as {@code g · √mean(r)/√r · 1/√c}: the
- *       product {@code r/mean(r)·c} of a dead row and a dead column underflows.
+ *   <li>The factors of 1/√v are applied one after the other, as {@code g · 1/√(r/mean(r)) · 1/√c}:
+ *       the product {@code r/mean(r)·c} of a dead row and a dead column underflows.
  *   <li>float16 and bfloat16 are computed, and their state is kept, in float32: a square leaves
  *       float16 at 256. Where the type has rounded 1 − beta2 to 0, it is t^beta_2_decay.
  *   <li>epsilon_1 is added to the means, not to each square: the mean is linear.
@@ -97,6 +97,9 @@ final class StableUpdate implements UpdateRule {
   public <T extends TNumber> Step<T> step(
       Constants constants, Scalars<T> s, Operand<T> g, Operand<T> w, SecondMoment<T> state) {
     Ops tf = constants.ops();
+    if (g.shape().size() == 0) {
+      return new Step<>(s.rho(), g, state); // Its means would be 0/0.
+    }
     // alpha_t = max(epsilon_2, rms(w)) * rho_t
     Operand<T> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), rms(constants, w)), s.rho());
     Operand<T> square = tf.math.square(g);
@@ -110,7 +113,10 @@ final class StableUpdate implements UpdateRule {
         moved.reduce(
             (r, c) -> {
               Operand<T> mean = tf.math.mean(r, constants.axes(-1), Mean.keepDims(true));
-              Operand<T> rows = tf.math.mul(inverseRoot(constants, r), tf.math.sqrt(mean));
+              // Not 1/√r · √mean(r): times 1/√c, of a dead row and a dead column, it overflows.
+              Operand<T> rows =
+                  inverseRoot(
+                      constants, tf.math.div(r, tf.math.maximum(mean, tiny(constants, r.type()))));
               return passes.scaled(constants, g, rows, inverseRoot(constants, c));
             },
             v -> tf.math.mul(g, inverseRoot(constants, v)));

@@ -4,8 +4,11 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.Deque;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
@@ -21,9 +24,24 @@ public final class Gradients {
 
   /**
    * Operations whose native gradient function takes the whole process down, or fails, if one of
-   * their inputs is a reference variable itself.
+   * their inputs is a reference variable itself: it makes a constant of its input's type, and there
+   * is none of the type of a reference.
    */
-  private static final Set<String> UNSAFE_ON_REFERENCES = Set.of("Square", "Pow");
+  static final Set<String> UNSAFE_ON_REFERENCES =
+      Set.of(
+          "Acos",
+          "Asin",
+          "Atan",
+          "Atanh",
+          "BatchMatMul",
+          "BatchMatMulV2",
+          "BatchMatMulV3",
+          "Log1p",
+          "Pow",
+          "Sign",
+          "Square");
+
+  private static final String STOP_GRADIENT = "StopGradient";
 
   private final Graph graph;
   private final Output<?> loss;
@@ -35,7 +53,7 @@ public final class Gradients {
     this.reached = reached;
   }
 
-  /** Finds the operations that the loss is computed from. */
+  /** Finds the operations that the loss is computed from, short of those that are held constant. */
   public static Gradients of(Graph graph, Operand<?> loss) {
     graph.checkInput(loss.asOutput().op());
     Set<GraphOperation> reached = new LinkedHashSet<>();
@@ -43,7 +61,7 @@ public final class Gradients {
     next.add((GraphOperation) loss.asOutput().op());
     while (!next.isEmpty()) {
       GraphOperation op = next.remove();
-      if (reached.add(op)) {
+      if (reached.add(op) && !op.type().equals(STOP_GRADIENT)) {
         for (Operand<?> input : op.inputs()) {
           next.add((GraphOperation) input.asOutput().op());
         }
@@ -52,7 +70,10 @@ public final class Gradients {
     return new Gradients(graph, loss.asOutput(), reached);
   }
 
-  /** The variables of a floating type that the loss follows from, of both kinds, by name. */
+  /**
+   * The variables of a floating type that the loss follows from, of both kinds, by name; not those
+   * that it follows from only through {@code StopGradient}.
+   */
   public List<Output<?>> trainableVariables() {
     return reached.stream()
         .filter(VariableView::isTrainable)
@@ -68,7 +89,7 @@ public final class Gradients {
    * @throws IllegalArgumentException if a native gradient function would crash
    */
   public List<Output<?>> with(List<? extends Output<?>> variables) {
-    reached.forEach(this::refuseUnsafe);
+    refuseUnsafe(variables);
     List<Output<?>> present =
         variables.stream()
             .<Output<?>>map(v -> v)
@@ -88,21 +109,47 @@ public final class Gradients {
     return byVariable;
   }
 
-  private void refuseUnsafe(GraphOperation op) {
-    if (!UNSAFE_ON_REFERENCES.contains(op.type())) {
-      return;
-    }
-    for (Operand<?> input : op.inputs()) {
-      if (input.asOutput().op().type().equals(ReferenceVariable.OP_TYPE)) {
-        throw new IllegalArgumentException(
-            "the gradient of the "
-                + op.type()
-                + " operation '"
-                + op.name()
-                + "' cannot be computed natively with the variable '"
-                + input.asOutput().op().name()
-                + "' as its direct input; give it tf.identity(variable) instead");
+  private void refuseUnsafe(List<? extends Output<?>> variables) {
+    Map<GraphOperation, Output<?>> unsafe = new LinkedHashMap<>();
+    for (GraphOperation op : reached) {
+      if (UNSAFE_ON_REFERENCES.contains(op.type())) {
+        op.inputs().stream()
+            .<Output<?>>map(Operand::asOutput)
+            .filter(ReferenceVariable::isReference)
+            .findFirst()
+            .ifPresent(reference -> unsafe.put(op, reference));
       }
     }
+    if (unsafe.isEmpty()) {
+      return;
+    }
+    Set<GraphOperation> differentiated = differentiated(variables);
+    unsafe.forEach(
+        (op, reference) -> {
+          if (differentiated.contains(op)) {
+            throw new IllegalArgumentException(
+                "the gradient of the "
+                    + op.type()
+                    + " operation '"
+                    + op.name()
+                    + "' cannot be computed natively with the variable '"
+                    + reference.op().name()
+                    + "' as its direct input; give it tf.identity(variable) instead");
+          }
+        });
+  }
+
+  /** The operations on the way from the variables to the loss: those whose gradient is computed. */
+  private Set<GraphOperation> differentiated(List<? extends Output<?>> variables) {
+    Set<GraphOperation> found = new HashSet<>();
+    Deque<GraphOperation> next = new ArrayDeque<>();
+    variables.forEach(variable -> next.add((GraphOperation) variable.op()));
+    while (!next.isEmpty()) {
+      GraphOperation op = next.remove();
+      if (reached.contains(op) && !op.type().equals(STOP_GRADIENT) && found.add(op)) {
+        next.addAll(op.consumers());
+      }
+    }
+    return found;
   }
 }

@@ -3,6 +3,8 @@ package dev.adafactor.graph;
 import java.util.List;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
+import org.tensorflow.Operation;
+import org.tensorflow.Output;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.core.Identity;
@@ -19,6 +21,11 @@ final class ReferenceVariable<T extends TNumber> extends VariableView<T> {
     super(op, op.name());
   }
 
+  /** Whether the tensor is a reference: the memory of a variable, which its next write changes. */
+  static boolean isReference(Output<?> tensor) {
+    return tensor.dataType().name().endsWith("_REF");
+  }
+
   @Override
   public String key() {
     return "ref:" + op().name();
@@ -31,7 +38,8 @@ final class ReferenceVariable<T extends TNumber> extends VariableView<T> {
 
   @Override
   public Operand<T> readAfter(Ops tf, Op write) {
-    return write.op().<T>output(0);
+    // Not the output of the write: that can be another variable's, or no tensor of this type.
+    return tf.withControlDependencyOps(List.<Operation>of(write.op())).identity(read(tf));
   }
 
   @Override

@@ -1,0 +1,129 @@
+package dev.adafactor;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.UnaryOperator;
+import java.util.stream.DoubleStream;
+import java.util.stream.Stream;
+import org.tensorflow.Graph;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
+import org.tensorflow.Session;
+import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Placeholder;
+import org.tensorflow.proto.ConfigProto;
+import org.tensorflow.types.TFloat64;
+import org.tensorflow.types.family.TNumber;
+import org.tensorflow.types.family.TType;
+
+/** Variables, an optimizer and a session: takes steps with gradients that are given as numbers. */
+final class FedTraining implements AutoCloseable {
+
+  /** A variable at its start. */
+  record Start(Class<? extends TNumber> type, Shape shape, List<Double> elements) {
+    Start(Class<? extends TNumber> type, Shape shape, double... elements) {
+      this(type, shape, DoubleStream.of(elements).boxed().toList());
+    }
+  }
+
+  private final VariableKind kind;
+  private final Graph graph = new Graph();
+  private final Ops tf = Ops.create(graph);
+  private final List<Start> starts;
+  private final List<Output<? extends TType>> variables = new ArrayList<>();
+  private final List<Placeholder<TFloat64>> gradients = new ArrayList<>();
+  private final List<Operand<TFloat64>> values = new ArrayList<>();
+  private final Adafactor adafactor;
+  private final Op train;
+  private final Session session;
+
+  FedTraining(VariableKind kind, UnaryOperator<Adafactor.Builder> arguments, Start... starts) {
+    this.kind = kind;
+    this.starts = List.of(starts);
+    List<GradAndVar<? extends TType>> pairs = new ArrayList<>();
+    for (Start start : starts) {
+      pairs.add(add(start.type(), start));
+    }
+    adafactor = arguments.apply(Adafactor.builder(graph)).build();
+    train = adafactor.applyGradients(pairs, "train");
+    session =
+        new Session(graph, true, ConfigProto.newBuilder().setInterOpParallelismThreads(4).build());
+  }
+
+  private static double[] elements(Start start) {
+    return start.elements().stream().mapToDouble(Double::doubleValue).toArray();
+  }
+
+  @SuppressWarnings("unchecked") // The handle of a resource variable is typed as a resource.
+  private <T extends TNumber> GradAndVar<? extends TType> add(Class<T> type, Start start) {
+    int i = variables.size();
+    Output<? extends TType> variable =
+        kind.create(tf, "w" + i, Elements.constant(tf, type, start.shape(), elements(start)));
+    variables.add(variable);
+    values.add(tf.dtypes.cast(kind.read(tf, variable, type), TFloat64.class));
+    Placeholder<TFloat64> fed = tf.placeholder(TFloat64.class, Placeholder.shape(start.shape()));
+    gradients.add(fed);
+    return new GradAndVar<>(tf.dtypes.cast(fed, type).asOutput(), (Output<T>) (Output<?>) variable);
+  }
+
+  Adafactor adafactor() {
+    return adafactor;
+  }
+
+  /** Takes a step with the gradients of the variables. */
+  void step(double[]... elements) {
+    Session.Runner runner = session.runner().addTarget(train);
+    List<TFloat64> fed = new ArrayList<>();
+    for (int i = 0; i < elements.length; i++) {
+      fed.add(Elements.tensor(starts.get(i).shape(), elements[i]));
+      runner.feed(gradients.get(i), fed.get(i));
+    }
+    runner.run().close();
+    fed.forEach(TFloat64::close);
+  }
+
+  void run(Op op) {
+    session.run(op);
+  }
+
+  /** Makes the next step that of an optimizer which has taken some already. */
+  void setIterations(long iterations) {
+    session.run(tf.assign(adafactor.iterations(), tf.constant(iterations)));
+  }
+
+  double[] variable(int i) {
+    return Elements.of(session, values.get(i));
+  }
+
+  double[] slot(int i, String name) {
+    Operand<? extends TNumber> slot =
+        adafactor.<TNumber>getSlot(typed(variables.get(i)), name).orElseThrow();
+    return Elements.of(session, tf.dtypes.cast(slot, TFloat64.class));
+  }
+
+  double[] secondMoment(int i) {
+    return Elements.of(
+        session, tf.dtypes.cast(adafactor.secondMoment(variables.get(i)), TFloat64.class));
+  }
+
+  /** All slots of a variable's second moment. */
+  Stream<double[]> state(int i) {
+    return starts.get(i).shape().numDimensions() < 2
+        ? Stream.of(slot(i, Adafactor.V))
+        : Stream.of(slot(i, Adafactor.R), slot(i, Adafactor.C));
+  }
+
+  @SuppressWarnings("unchecked")
+  private static Output<TNumber> typed(Output<?> variable) {
+    return (Output<TNumber>) variable;
+  }
+
+  @Override
+  public void close() {
+    session.close();
+    graph.close();
+  }
+}
