@@ -122,7 +122,7 @@ final class CompareCommand implements Callable<Integer> {
     }
     print(comparison, chosenNumerics, kind);
     if (results.isPresent()) {
-      Results.write(results.get(), meta(chosenNumerics, kind), kept);
+      WholeFile.write(results.get(), out -> Results.write(out, meta(chosenNumerics, kind), kept));
     }
     return comparison.isGood() ? 0 : 1;
   }

@@ -3,6 +3,7 @@ package dev.adafactor.cli;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.util.Locale;
 import org.tensorflow.exceptions.TFInvalidArgumentException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -45,6 +46,8 @@ public final class Main implements Runnable {
 
   /** Runs a command, and ends the process where its exit code is not 0. */
   public static void main(String[] arguments) {
+    // Numbers read the same everywhere, by people and by programs.
+    Locale.setDefault(Locale.Category.FORMAT, Locale.ROOT);
     NativeEnvironment.prepare();
     int exitCode =
         commandLine().execute(arguments.length == 0 ? new String[] {"fine-tune"} : arguments);

@@ -25,7 +25,7 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
     print(
         "Mode: %s (%s)".formatted(plan.mode().name().toLowerCase(Locale.ROOT), plan.modeReason()));
     print(
-        "Training %d variables on %,d examples: %d epochs of %,d steps"
+        "Training %d variables on %,d examples: %d x %,d steps"
             .formatted(
                 plan.trainableVariables(), plan.examples(), plan.epochs(), plan.stepsPerEpoch()));
   }

@@ -55,7 +55,8 @@ public enum Loss {
   CATEGORICAL_CROSSENTROPY("Softmax") {
     @Override
     <T extends TNumber> Operand<T> ofLogits(Ops tf, Operand<T> logits, Operand<T> labels) {
-      return tf.nn.softmaxCrossEntropyWithLogits(logits, labels).loss();
+      // SoftmaxCrossEntropyWithLogits has a C++ gradient that works in float32 alone.
+      return tf.math.neg(tf.sum(tf.math.mul(labels, tf.nn.logSoftmax(logits)), tf.constant(-1)));
     }
 
     @Override

@@ -6,10 +6,6 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -30,25 +26,15 @@ public final class Results {
   }
 
   /**
-   * Writes a file, which appears whole or not at all.
+   * Writes the document, and closes the stream.
    *
-   * @param meta goes to the top of the file as it is
-   * @throws IOException if the file cannot be written
+   * @param meta goes to the top as it is
+   * @throws IOException if the stream cannot be written to
    */
-  public static void write(Path path, Map<String, String> meta, List<Replayed> cases)
+  public static void write(OutputStream out, Map<String, String> meta, List<Replayed> cases)
       throws IOException {
-    Path target = path.toAbsolutePath();
-    Path temporary =
-        target.resolveSibling("." + target.getFileName() + "." + ProcessHandle.current().pid());
-    try {
-      try (OutputStream file = Files.newOutputStream(temporary, StandardOpenOption.CREATE_NEW);
-          JsonGenerator json = JSON.createGenerator(file, JsonEncoding.UTF8)) {
-        new Results(json).document(meta, cases);
-      }
-      Files.move(
-          temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    } finally {
-      Files.deleteIfExists(temporary);
+    try (JsonGenerator json = JSON.createGenerator(out, JsonEncoding.UTF8)) {
+      new Results(json).document(meta, cases);
     }
   }
 

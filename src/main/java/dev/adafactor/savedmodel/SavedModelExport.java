@@ -111,8 +111,8 @@ final class SavedModelExport {
       throw new IllegalArgumentException(
           "Cannot export to '"
               + target
-              + "': the folder exists and is not empty; name another one, or have it"
-              + " overwritten");
+              + "': the folder exists and is not empty; name another one, or allow it"
+              + " to be overwritten (--overwrite)");
     }
     if (!Files.exists(target.resolve("saved_model.pb"))) {
       throw new IllegalArgumentException(

@@ -4,12 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.Numerics;
+import dev.adafactor.python.Python;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -20,43 +18,19 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** Cases that Python's tf_keras has just recorded, others every time. */
 @Tag("live")
 class RandomCasesLiveTest {
-  private static final int CASES = 200;
+  private static final int CASES = Boolean.getBoolean("live.full") ? 1000 : 200;
 
   private static long seed;
   private static List<Case> cases;
 
   @BeforeAll
   static void record(@TempDir Path folder) throws IOException, InterruptedException {
-    String python = Objects.requireNonNull(System.getProperty("python"), "-Dpython is not set");
     seed = Long.getLong("live.seed", new Random().nextInt(1 << 30));
     System.out.println("random cases of seed " + seed + "; -Dlive.seed=" + seed + " repeats them");
     Path file = folder.resolve("random.json");
-    Path log = folder.resolve("log");
-    int exit =
-        new ProcessBuilder(
-                python,
-                "src/test/python/record_cases.py",
-                "--out",
-                file.toString(),
-                "--seed",
-                Long.toString(seed),
-                "--count",
-                Integer.toString(CASES))
-            .redirectErrorStream(true)
-            .redirectOutput(log.toFile())
-            .start()
-            .waitFor();
-    assertEquals(0, exit, () -> read(log));
+    Python.run("record_cases.py", "--out", file, "--seed", seed, "--count", CASES);
     cases = CaseFile.read(file);
     assertEquals(CASES, cases.size());
-  }
-
-  private static String read(Path log) {
-    try {
-      return Files.readString(log, StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      return e.toString();
-    }
   }
 
   @ParameterizedTest

@@ -1,0 +1,237 @@
+package dev.adafactor.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.adafactor.finetune.Digits;
+import dev.adafactor.finetune.NpyFiles;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.tensorflow.ndarray.Shape;
+
+class MainTest {
+  private static final String[] JOB = {
+    "fine-tune",
+    "--model=" + Digits.MODEL,
+    "--features=" + Digits.TEST_IMAGES,
+    "--labels=" + Digits.TEST_LABELS,
+    "--loss=sparse_categorical_crossentropy"
+  };
+
+  @TempDir Path folder;
+  private final StringWriter out = new StringWriter();
+  private final StringWriter err = new StringWriter();
+
+  private int run(String... arguments) {
+    return Main.commandLine()
+        .setOut(new PrintWriter(out))
+        .setErr(new PrintWriter(err))
+        .execute(arguments);
+  }
+
+  private int runJob(String... more) {
+    List<String> arguments = new ArrayList<>(List.of(JOB));
+    arguments.addAll(List.of(more));
+    return run(arguments.toArray(String[]::new));
+  }
+
+  private void assertOneLine(String... parts) {
+    String message = err.toString();
+    assertEquals(1, message.lines().count(), message);
+    for (String part : parts) {
+      assertTrue(message.contains(part), message);
+    }
+  }
+
+  @Test
+  void doesTheBundledJobAndSaysWhatItStandsFor() throws IOException {
+    Path export = folder.resolve("model");
+    Path chart = folder.resolve("chart.png");
+    Path events = folder.resolve("events");
+    Path json = folder.resolve("run.json");
+    int exitCode =
+        run(
+            "fine-tune",
+            "--epochs",
+            "2",
+            "--export",
+            export.toString(),
+            "--chart",
+            chart.toString(),
+            "--log-dir",
+            events.toString(),
+            "--json",
+            json.toString());
+    assertEquals("", err.toString());
+    assertEquals(0, exitCode);
+    String said = out.toString();
+    assertTrue(said.startsWith("java -jar target/adafactor.jar fine-tune --model "), said);
+    assertTrue(said.contains("--learning-rate 0.03"), said);
+    assertTrue(said.contains("Mode: inference ("), said);
+    assertTrue(said.contains("Epoch 2/2: loss "), said);
+    assertTrue(said.contains("Accuracy on the validation examples: 50.00% before, 9"), said);
+    assertTrue(said.contains("Optimizer state: 5,428 bytes"), said);
+    for (Path file : List.of(export, chart, events, json)) {
+      assertTrue(said.contains(file.toString()), said);
+    }
+
+    assertTrue(Files.isRegularFile(export.resolve("saved_model.pb")));
+    assertEquals(1000, ImageIO.read(chart.toFile()).getWidth());
+    try (Stream<Path> files = Files.list(events)) {
+      assertEquals(1, files.count());
+    }
+    JsonNode report = new JsonMapper().readTree(json.toFile());
+    assertEquals(2 * 43, report.get("losses").size());
+    assertTrue(report.at("/metrics/after/accuracy").doubleValue() > 0.9);
+    assertTrue(report.at("/timings/train_s").doubleValue() > 0);
+    assertEquals(export.toString(), report.get("export").textValue());
+  }
+
+  @Test
+  void anotherModelGetsTheDefaultsOfTfKeras() {
+    assertEquals(0, runJob(), err::toString);
+    assertTrue(out.toString().contains("1 x 15 steps"), out.toString());
+    assertTrue(out.toString().contains("rate 0.00100"), out.toString());
+    assertFalse(out.toString().contains("Chart"), out.toString());
+  }
+
+  @Test
+  void trainsWithEveryOptionOfTheOptimizer() {
+    assertEquals(
+        0,
+        runJob(
+            "--learning-rate=0.01",
+            "--beta-2-decay=-0.7",
+            "--epsilon-1=1e-16",
+            "--epsilon-2=0.002",
+            "--clip-threshold=2",
+            "--no-relative-step",
+            "--weight-decay=0.01",
+            "--exclude-from-weight-decay=bias",
+            "--global-clipnorm=1",
+            "--use-ema",
+            "--ema-momentum=0.9",
+            "--ema-overwrite-frequency=5",
+            "--jit-compile",
+            "--name=mine",
+            "--numerics=tf_keras",
+            "--no-shuffle"),
+        err::toString);
+    assertTrue(out.toString().contains("rate 0.0100"), out.toString());
+  }
+
+  static Stream<Arguments> badOptions() {
+    return Stream.of(
+        Arguments.of("--epochs=0", "--epochs"),
+        Arguments.of("--epochs=many", "many"),
+        Arguments.of("--batch-size=-1", "--batch-size"),
+        Arguments.of("--loss=hinge", "'hinge'"),
+        Arguments.of("--labels=absent.npy", "absent.npy"),
+        Arguments.of("--features=picture=" + Digits.TEST_IMAGES, "'picture'"),
+        Arguments.of("--model=absent", "absent"),
+        Arguments.of("--signature=absent", "'absent'"),
+        Arguments.of("--output-name=absent", "'absent'"),
+        Arguments.of("--mode=training", "mode training"),
+        Arguments.of("--mode=dreaming", "dreaming"),
+        Arguments.of("--numerics=wild", "wild"),
+        Arguments.of("--jit-compile=perhaps", "perhaps"),
+        Arguments.of("--clipnorm=nan", "clipnorm"),
+        Arguments.of("--optimizer=absent.json", "absent.json"),
+        Arguments.of("--validation-labels=" + Digits.TEST_LABELS, "--validation-features"),
+        Arguments.of("--unheard-of", "--unheard-of"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("badOptions")
+  void badOptionsAreAnsweredInOneLine(String option, String part) {
+    String name =
+        option.substring(0, option.indexOf('=') < 0 ? option.length() : option.indexOf('='));
+    List<String> arguments = new ArrayList<>(List.of(JOB));
+    arguments.removeIf(argument -> argument.startsWith(name + "="));
+    arguments.add(option);
+    assertEquals(2, run(arguments.toArray(String[]::new)), err::toString);
+    assertOneLine(part);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--features", "--labels", "--loss"})
+  void missingOptionsAreNamed(String option) {
+    String[] arguments =
+        Stream.of(JOB)
+            .filter(argument -> !argument.startsWith(option + "="))
+            .toArray(String[]::new);
+    assertEquals(2, run(arguments));
+    assertOneLine(option + " is missing");
+  }
+
+  @Test
+  void aFolderInTheWayIsNamedBeforeTraining() throws IOException {
+    Files.writeString(folder.resolve("precious.txt"), "");
+    assertEquals(2, runJob("--export", folder.toString()));
+    assertOneLine(folder.toString());
+    assertFalse(out.toString().contains("Epoch"), out.toString());
+  }
+
+  @Test
+  void aBadConfigurationIsNamedWithItsFile() throws IOException {
+    Path file = Files.writeString(folder.resolve("optimizer.json"), "{\"clipnorm\": \"much\"}");
+    assertEquals(2, runJob("--optimizer", file.toString()));
+    assertOneLine(file.toString(), "clipnorm");
+  }
+
+  @Test
+  void aConfigurationIsTakenAndOptionsChangeIt() throws IOException {
+    Path file =
+        Files.writeString(
+            folder.resolve("optimizer.json"), "{\"learning_rate\": 0.5, \"epsilon_1\": 1e-16}");
+    assertEquals(0, runJob("--optimizer", file.toString(), "--learning-rate=0.02"), err::toString);
+    assertTrue(out.toString().contains("rate 0.0200"), out.toString());
+  }
+
+  @Test
+  void aLossThatIsNotFiniteIsABadResult() throws IOException {
+    Path images = NpyFiles.floats(folder.resolve("x.npy"), Shape.of(4, 8, 8, 1), new float[4 * 64]);
+    Path labels = NpyFiles.longs(folder.resolve("y.npy"), Shape.of(4), 0, 1, 2, 3);
+    int exitCode =
+        run(
+            "fine-tune",
+            "--model=" + Digits.MODEL,
+            "--features=" + images,
+            "--labels=" + labels,
+            "--loss=sparse-categorical-crossentropy",
+            "--numerics=tf_keras",
+            "--epochs=3");
+    assertEquals(1, exitCode, err::toString);
+    assertOneLine("the loss is NaN in step");
+  }
+
+  @Test
+  void theStackTraceIsShownOnDemand() {
+    assertEquals(2, runJob("--signature=absent", "--stacktrace"));
+    assertTrue(err.toString().contains("\tat dev.adafactor"), err.toString());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"fine-tune", "compare"})
+  void helpHasAnExample(String command) {
+    assertEquals(0, run(command, "--help"));
+    assertTrue(
+        out.toString().contains("java -jar target/adafactor.jar " + command), out.toString());
+  }
+}

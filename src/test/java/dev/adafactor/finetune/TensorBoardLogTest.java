@@ -1,0 +1,52 @@
+package dev.adafactor.finetune;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.OptionalDouble;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class TensorBoardLogTest {
+  private static final TrainingListener.Step STEP =
+      new TrainingListener.Step(1, 1, 32, 0.5, OptionalDouble.empty(), 0.1);
+
+  @TempDir Path folder;
+
+  @Test
+  void leavesNothingBehindWhereNothingHappened() throws IOException {
+    Path directory = folder.resolve("log");
+    new TensorBoardLog(directory).close();
+    assertFalse(Files.exists(directory));
+  }
+
+  @Test
+  void writesOneFileForAllEvents() throws IOException {
+    Path directory = folder.resolve("deep/log");
+    try (TensorBoardLog log = new TensorBoardLog(directory)) {
+      log.stepped(STEP);
+      log.epochEnded(1, new Evaluation(1, OptionalDouble.empty(), 32));
+      log.evaluatedAfter(new Evaluation(1, OptionalDouble.empty(), 32));
+    }
+    try (Stream<Path> files = Files.list(directory)) {
+      assertEquals(1, files.count());
+    }
+  }
+
+  @Test
+  void namesADirectoryThatCannotBeWritten() throws IOException {
+    Path file = Files.writeString(folder.resolve("file"), "");
+    try (TensorBoardLog log = new TensorBoardLog(file)) {
+      String message =
+          assertThrows(UncheckedIOException.class, () -> log.stepped(STEP)).getMessage();
+      assertTrue(message.contains(file.toString()), message);
+    }
+  }
+}
