@@ -50,7 +50,7 @@ final class Elements {
     }
     assertEquals(expected.length, actual.length);
     for (int i = 0; i < expected.length; i++) {
-      assertEquals(expected[i], actual[i], fraction * scale, "element " + i);
+      assertEquals(expected[i], actual[i], fraction * scale);
     }
   }
 }

@@ -79,7 +79,7 @@ class UpdateRulePropertyTest {
     training.state(0).forEach(UpdateRulePropertyTest::assertFinite);
   }
 
-  @Property(tries = 30)
+  @Property(tries = 15)
   void updatesAreNoLargerThanTheClipThresholdAllows(
       @ForAll Numerics numerics,
       @ForAll @IntRange(min = 1, max = 6) int rows,
@@ -111,7 +111,7 @@ class UpdateRulePropertyTest {
     }
   }
 
-  @Property(tries = 20)
+  @Property(tries = 12)
   void permutingRowsPermutesTheUpdate(
       @ForAll Numerics numerics,
       @ForAll @IntRange(min = 2, max = 6) int rows,
@@ -130,7 +130,7 @@ class UpdateRulePropertyTest {
         1e-6);
   }
 
-  @Property(tries = 20)
+  @Property(tries = 12)
   void transposingTheLastAxesTransposesTheUpdate(
       @ForAll Numerics numerics,
       @ForAll @IntRange(min = 0, max = 3) int n,
@@ -158,7 +158,7 @@ class UpdateRulePropertyTest {
         1e-6);
   }
 
-  @Property(tries = 20)
+  @Property(tries = 12)
   void aGradientOfZeroChangesNothing(
       @ForAll @IntRange(min = 0, max = 3) int rank, @ForAll boolean anyEpsilon, @ForAll long seed) {
     Random random = new Random(seed);
@@ -180,7 +180,7 @@ class UpdateRulePropertyTest {
     }
   }
 
-  @Property(tries = 20)
+  @Property(tries = 12)
   void theScaleOfTheGradientsDoesNotMatter(
       @ForAll Numerics numerics,
       @ForAll @IntRange(min = -20, max = 20) int exponent,
@@ -198,7 +198,7 @@ class UpdateRulePropertyTest {
     assertArrayEquals(train(arguments, shape, w, gradients), train(arguments, shape, w, scaled));
   }
 
-  @Property(tries = 30)
+  @Property(tries = 15)
   void stableIsFiniteWhereADeadRowMeetsADeadColumn(
       @ForAll @IntRange(min = -15, max = 15) int magnitude,
       @ForAll boolean epsilon,
