@@ -7,6 +7,7 @@ import dev.adafactor.graph.Names;
 import dev.adafactor.graph.Slot;
 import dev.adafactor.graph.Snapshots;
 import dev.adafactor.graph.VariableView;
+import dev.adafactor.schedules.ConfigurableSchedule;
 import dev.adafactor.schedules.LearningRateSchedule;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
@@ -133,6 +134,9 @@ public final class Adafactor extends Optimizer {
 
   private final Map<Operation, VariableView<?>> views = new HashMap<>();
 
+  /** The number last set as learning rate; 0 with a schedule. */
+  private volatile float rate;
+
   /** Of the step that is being built: operations that run when all gradients are known. */
   private Ops gated;
 
@@ -158,6 +162,8 @@ public final class Adafactor extends Optimizer {
     this.jitCompile =
         config.jitCompile() == JitCompile.ALWAYS
             || (config.jitCompile() == JitCompile.WHERE_GPU && Devices.hasGpu());
+    this.rate =
+        config.learningRate() instanceof AdafactorConfig.Constant constant ? constant.value() : 0;
     this.rule = rule(config.numerics(), jitCompile);
     this.weightDecay =
         config.weightDecay().isPresent()
@@ -182,9 +188,16 @@ public final class Adafactor extends Optimizer {
     this.learningRate =
         init.withName(isSchedule() ? "current_learning_rate" : "learning_rate")
             .variable(Shape.scalar(), TFloat32.class);
-    init.assign(learningRate, config.learningRate().learningRate(init, init.constant(0L)));
+    init.assign(learningRate, firstRate(init));
     this.newLearningRate = ops.placeholder(TFloat32.class, Placeholder.shape(Shape.scalar()));
     this.setLearningRate = ops.assign(learningRate, newLearningRate);
+  }
+
+  /** The rate before the first step; a user's own schedule may need what is fed with each step. */
+  private Operand<TFloat32> firstRate(Ops init) {
+    return config.learningRate() instanceof ConfigurableSchedule schedule
+        ? schedule.learningRate(init, init.constant(0L))
+        : init.constant(rate);
   }
 
   private static String scopeName(AdafactorConfig config) {
@@ -199,6 +212,17 @@ public final class Adafactor extends Optimizer {
         jitCompile || Devices.hasGpu()
             ? StableUpdate.Passes.BROADCASTS
             : StableUpdate.Passes.MATRIX_PRODUCTS);
+  }
+
+  /** The schedule's rate for this step. */
+  private Operand<TFloat32> scheduledRate() {
+    Operand<TFloat32> scheduled = config.learningRate().learningRate(ops, iterations);
+    if (scheduled == null || !scheduled.shape().isCompatibleWith(Shape.scalar())) {
+      throw new IllegalArgumentException(
+          "the schedule of `learning_rate` must give a scalar. Received: "
+              + (scheduled == null ? null : scheduled.asOutput()));
+    }
+    return scheduled;
   }
 
   private boolean isSchedule() {
@@ -396,7 +420,7 @@ public final class Adafactor extends Optimizer {
   }
 
   private VariableView<?> view(Output<?> variable) {
-    return views.computeIfAbsent(variable.op(), op -> VariableView.of(variable));
+    return views.computeIfAbsent(variable.op(), op -> VariableView.of(graph, variable));
   }
 
   private static void requireDistinct(List<Gradient> gradients) {
@@ -433,7 +457,7 @@ public final class Adafactor extends Optimizer {
   protected Optional<Op> prepare(String scopeName) {
     Op rate = learningRate;
     if (isSchedule()) {
-      rate = ops.assign(learningRate, config.learningRate().learningRate(ops, iterations));
+      rate = ops.assign(learningRate, scheduledRate());
     }
     Operand<TFloat32> current = ops.withControlDependencies(List.of(rate)).identity(learningRate);
     step = new UpdateStep(constants, gated, config, rule, jitCompile, current, iterations);
@@ -494,7 +518,8 @@ public final class Adafactor extends Optimizer {
   }
 
   private <T extends TNumber> Op overwrite(VariableView<T> variable, VariableState state) {
-    return variable.assign(ops, state.<T>average().read());
+    // A copy: a resource variable would share the memory of the average.
+    return variable.assign(ops, ops.deepCopy(state.<T>average().read()));
   }
 
   /**
@@ -517,6 +542,7 @@ public final class Adafactor extends Optimizer {
     try (TFloat32 value = TFloat32.scalarOf((float) rate)) {
       session.runner().feed(newLearningRate, value).addTarget(setLearningRate).run();
     }
+    this.rate = (float) rate;
   }
 
   /** The number of steps taken, a scalar. */
@@ -524,14 +550,12 @@ public final class Adafactor extends Optimizer {
     return iterations;
   }
 
-  /** The learning rate, a scalar; of a schedule, that of the last step. */
+  /**
+   * The learning rate, a scalar; of a schedule, that of the last step. Before the first step it is
+   * the first rate of a {@link ConfigurableSchedule}, and 0 for other schedules.
+   */
   public Variable<TFloat32> learningRate() {
     return learningRate;
-  }
-
-  /** The optimizer's variables for all that came so far: what a checkpoint has to keep. */
-  List<VariableState> states() {
-    return List.copyOf(states.values());
   }
 
   /**
@@ -571,14 +595,24 @@ public final class Adafactor extends Optimizer {
     return state.v(constants, view);
   }
 
-  /** tf_keras's {@code get_config()}, as JSON. */
+  /**
+   * tf_keras's {@code get_config()}, as JSON. The learning rate is the one set last, in whatever
+   * session.
+   *
+   * @throws IllegalStateException if the learning rate is a schedule that is no {@link
+   *     ConfigurableSchedule}
+   */
   public String toJson() {
-    return ConfigJson.write(config, jitCompile);
+    return ConfigJson.write(currentConfig(), jitCompile);
   }
 
   @Override
   public String toString() {
-    return "Adafactor" + ConfigJson.describe(config, jitCompile);
+    return "Adafactor" + ConfigJson.describe(currentConfig(), jitCompile);
+  }
+
+  private AdafactorConfig currentConfig() {
+    return isSchedule() ? config : config.withLearningRate(new AdafactorConfig.Constant(rate));
   }
 
   @Override
@@ -714,7 +748,8 @@ public final class Adafactor extends Optimizer {
      *     expression
      */
     public Builder excludeFromWeightDecay(List<? extends Operand<?>> variables, String... names) {
-      this.excludedVariables = variables.stream().<VariableView<?>>map(VariableView::of).toList();
+      this.excludedVariables =
+          variables.stream().<VariableView<?>>map(v -> VariableView.of(graph, v)).toList();
       this.excludedNames = Stream.of(names).map(WeightDecay::compile).toList();
       return this;
     }
@@ -819,7 +854,8 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if the operand is no variable
      */
     public Builder constraint(Operand<?> variable, Constraint constraint) {
-      constraints.put(VariableView.of(variable), Objects.requireNonNull(constraint, "constraint"));
+      constraints.put(
+          VariableView.of(graph, variable), Objects.requireNonNull(constraint, "constraint"));
       return this;
     }
 

@@ -3,6 +3,10 @@ package dev.adafactor;
 import dev.adafactor.schedules.LearningRateSchedule;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import org.tensorflow.Operand;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.TInt64;
 
 /**
  * The arguments of tf_keras's {@code Adafactor.__init__}, and {@code numerics}.
@@ -27,11 +31,31 @@ record AdafactorConfig(
     String name,
     Numerics numerics) {
 
+  /** The same arguments with another learning rate. */
+  AdafactorConfig withLearningRate(LearningRateSchedule other) {
+    return new AdafactorConfig(
+        other,
+        beta2Decay,
+        epsilon1,
+        epsilon2,
+        clipThreshold,
+        relativeStep,
+        weightDecay,
+        clipnorm,
+        clipvalue,
+        globalClipnorm,
+        useEma,
+        emaMomentum,
+        emaOverwriteFrequency,
+        jitCompile,
+        name,
+        numerics);
+  }
+
   /** A learning rate given as a number, which {@link Adafactor#setLearningRate} can change. */
   record Constant(float value) implements LearningRateSchedule {
     @Override
-    public org.tensorflow.Operand<org.tensorflow.types.TFloat32> learningRate(
-        org.tensorflow.op.Ops tf, org.tensorflow.Operand<org.tensorflow.types.TInt64> step) {
+    public Operand<TFloat32> learningRate(Ops tf, Operand<TInt64> step) {
       return tf.constant(value);
     }
   }

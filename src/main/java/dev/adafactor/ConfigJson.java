@@ -190,7 +190,7 @@ final class ConfigJson {
     config.ifOptionalNumber("clipnorm", builder::clipnorm);
     config.ifOptionalNumber("clipvalue", builder::clipvalue);
     config.ifOptionalNumber("global_clipnorm", builder::globalClipnorm);
-    config.ifNumber("ema_momentum", builder::emaMomentum);
+    config.ifOptionalNumber("ema_momentum", builder::emaMomentum);
     config.ifOptionalInteger("ema_overwrite_frequency", builder::emaOverwriteFrequency);
     config.ifBoolean("use_ema", builder::useEma);
     config.ifBoolean("jit_compile", builder::jitCompile);

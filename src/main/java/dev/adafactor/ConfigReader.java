@@ -69,6 +69,9 @@ final class ConfigReader {
   }
 
   private double toNumber(String key, JsonNode value) {
+    if (value.isBoolean()) {
+      return value.booleanValue() ? 1 : 0; // as in Python
+    }
     return toNumber(key, "a number", value);
   }
 
@@ -105,15 +108,16 @@ final class ConfigReader {
     return numbers;
   }
 
+  /** A truth value; a number and null count as one, as in Python. */
   boolean bool(String key, boolean defaultValue) {
-    JsonNode value = take(key);
+    JsonNode value = json.get(key);
     if (value == null) {
       return defaultValue;
     }
-    if (!value.isBoolean()) {
+    if (value.isTextual() || value.isContainerNode()) {
       throw wrong(key, "true or false", value);
     }
-    return value.booleanValue();
+    return isTruthy(key);
   }
 
   String string(String key, String defaultValue) {

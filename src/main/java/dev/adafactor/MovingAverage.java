@@ -37,9 +37,8 @@ record MovingAverage(double momentum, OptionalInt overwriteFrequency) {
     Ops ops = constants.ops();
     Operand<T> m = constants.number(variable.type(), momentum);
     Operand<T> rest = constants.number(variable.type(), 1 - momentum);
-    Operand<T> moved =
-        ops.math.add(
-            ops.math.mul(m, average.read()), ops.math.mul(rest, variable.readAfter(ops, written)));
+    Operand<T> w = variable.readAfter(ops, written);
+    Operand<T> moved = ops.math.add(ops.math.mul(m, average.read()), ops.math.mul(rest, w));
     Op averaged = average.assign(ops, moved);
     int frequency = overwriteFrequency.orElse(0);
     if (frequency == 0) {
@@ -54,13 +53,6 @@ record MovingAverage(double momentum, OptionalInt overwriteFrequency) {
             ops.math.mod(
                 ops.math.add(iterations, ops.constant(1L)), ops.constant((long) frequency)),
             ops.constant(0L));
-    // A switch: where the replacement is not due, it is not even looked at.
-    Op replaced = variable.assign(afterwards, ops.switchCond(moved, due).outputTrue());
-    var branch = ops.switchCond(due, due);
-    Operand<TBool> done =
-        ops.withControlDependencyOps(List.<Operation>of(replaced.op()))
-            .identity(branch.outputTrue());
-    return ops.withControlDependencyOps(List.<Operation>of(averaged.op()))
-        .merge(List.of(done, branch.outputFalse()));
+    return variable.assign(afterwards, ops.select(due, moved, w));
   }
 }

@@ -25,7 +25,8 @@ record WeightDecay(double rate, Set<VariableView<?>> excluded, List<Pattern> nam
   static Pattern compile(String regex) {
     try {
       // Python's spelling of named groups and of the end of the text.
-      return Pattern.compile(regex.replace("(?P<", "(?<").replace("\\Z", "\\z"));
+      String java = regex.replace("(?P<", "(?<");
+      return Pattern.compile(java.replaceAll("(?<!\\\\)((?:\\\\{2})*)\\\\Z", "$1\\\\z"));
     } catch (PatternSyntaxException e) {
       throw new IllegalArgumentException(
           "excludeFromWeightDecay: '"

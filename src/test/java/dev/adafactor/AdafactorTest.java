@@ -36,6 +36,8 @@ import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Placeholder;
+import org.tensorflow.op.core.VarHandleOp;
 import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TFloat64;
@@ -245,13 +247,43 @@ class AdafactorTest {
   void twoHandlesOfOneVariableAreOneVariable() {
     Output<? extends TType> w = variable(VariableKind.RESOURCE, "w", 1);
     Output<? extends TType> same =
-        tf.varHandleOp(
-                TFloat32.class, Shape.of(1), org.tensorflow.op.core.VarHandleOp.sharedName("w"))
-            .asOutput();
+        tf.varHandleOp(TFloat32.class, Shape.of(1), VarHandleOp.sharedName("w")).asOutput();
     Operand<TFloat32> g = tf.constant(new float[] {1});
     assertRefused(
         "variable 'w' is given twice; add its gradients up",
         () -> new Adafactor(graph).applyGradients(List.of(pair(g, w), pair(g, same)), "train"));
+  }
+
+  @Test
+  @SuppressWarnings("unchecked") // The handle of a resource variable is typed as a resource.
+  void gradientsThroughSeveralHandlesOfOneVariableAddUp() {
+    Output<? extends TType> w = variable(VariableKind.RESOURCE, "w", 1, 3);
+    Output<? extends TType> same =
+        tf.varHandleOp(TFloat32.class, Shape.of(2), VarHandleOp.sharedName("w")).asOutput();
+    Operand<TFloat32> loss =
+        tf.math.add(halfSquare(VariableKind.RESOURCE, w), halfSquare(VariableKind.RESOURCE, same));
+    Adafactor adafactor = new Adafactor(graph);
+    List<GradAndVar<? extends TType>> pairs = adafactor.computeGradients(loss, List.of(w));
+    Op train = adafactor.minimize(loss);
+    try (Session session = new Session(graph)) {
+      assertArrayEquals(
+          new double[] {2, 6},
+          doubles(session, (Output<TFloat32>) (Output<?>) pairs.get(0).getGradient()));
+      session.run(train);
+      assertArrayEquals(new double[] {1}, doubles(session, adafactor.iterations()));
+    }
+  }
+
+  @Test
+  void aVariableOfAnotherGraphIsRefused() {
+    try (Graph other = new Graph()) {
+      Output<? extends TType> foreign =
+          VariableKind.REFERENCE.create(Ops.create(other), "w", Ops.create(other).constant(1f));
+      String message = "variable 'w' is of another graph than the optimizer";
+      assertRefused(
+          message, () -> Adafactor.builder(graph).excludeFromWeightDecay(List.of(foreign)));
+      assertRefused(message, () -> Adafactor.builder(graph).constraint(foreign, new NonNeg()));
+    }
   }
 
   @Test
@@ -605,7 +637,7 @@ class AdafactorTest {
             .build();
     Op train = adafactor.applyGradients(List.of(pair(tf.constant(new float[] {1}), w)), "train");
     try (Session session = new Session(graph)) {
-      assertArrayEquals(new double[] {0.25}, doubles(session, adafactor.learningRate()));
+      assertArrayEquals(new double[] {0}, doubles(session, adafactor.learningRate()));
       session.run(train);
       assertArrayEquals(new double[] {0.25}, doubles(session, adafactor.learningRate()));
       assertEquals(0.75, value(session, VariableKind.REFERENCE, w)[0], 1e-6);
@@ -614,7 +646,58 @@ class AdafactorTest {
     }
   }
 
+  @Test
+  void aScheduleCanDependOnWhatIsFed() {
+    Output<? extends TType> w = variable(VariableKind.REFERENCE, "w", 1);
+    Placeholder<TFloat32> rate = tf.placeholder(TFloat32.class, Placeholder.shape(Shape.scalar()));
+    Adafactor adafactor = Adafactor.builder(graph).learningRate((ops, step) -> rate).build();
+    Op train = adafactor.applyGradients(List.of(pair(tf.constant(new float[] {1}), w)), "train");
+    try (Session session = new Session(graph);
+        TFloat32 half = TFloat32.scalarOf(0.5f)) {
+      session.runner().feed(rate, half).addTarget(train).run();
+      assertArrayEquals(new double[] {0.5}, value(session, VariableKind.REFERENCE, w), 1e-6);
+    }
+  }
+
+  @Test
+  void aScheduleThatGivesNoScalarIsRefused() {
+    Output<? extends TType> w = variable(VariableKind.REFERENCE, "w", 1);
+    List<GradAndVar<? extends TType>> pairs = List.of(pair(tf.constant(new float[] {1}), w));
+    assertRefused(
+        "the schedule of `learning_rate` must give a scalar. Received: null",
+        () ->
+            Adafactor.builder(graph)
+                .learningRate((ops, step) -> null)
+                .build()
+                .applyGradients(pairs, "train"));
+    assertThrows(
+        IllegalArgumentException.class,
+        () ->
+            Adafactor.builder(graph)
+                .learningRate((ops, step) -> ops.constant(new float[] {1, 2}))
+                .build()
+                .applyGradients(pairs, "train"));
+  }
+
   // Moving averages
+
+  @ParameterizedTest
+  @EnumSource
+  void aFinalizedVariableHasMemoryOfItsOwn(VariableKind kind) {
+    Output<? extends TType> w = variable(kind, "w", 1, 3);
+    Adafactor adafactor = Adafactor.builder(graph).useEma(true).build();
+    Op train = adafactor.minimize(halfSquare(kind, w));
+    Op done = adafactor.finalizeVariableValues();
+    Operand<TFloat32> average = slot(adafactor, w, Adafactor.AVERAGE);
+    Op overwrite = tf.assign(average, tf.constant(new float[] {100, 200}));
+    try (Session session = new Session(graph)) {
+      session.run(train);
+      session.run(done);
+      double[] finalized = value(session, kind, w);
+      session.run(overwrite);
+      assertArrayEquals(finalized, value(session, kind, w));
+    }
+  }
 
   @ParameterizedTest
   @EnumSource
@@ -695,6 +778,8 @@ class AdafactorTest {
         assertTrue(Arrays.stream(values).allMatch(v -> v >= 0), Arrays.toString(values));
         if (t == 1) {
           assertTrue(average[0] < 0, "the average is of the unconstrained variable");
+          assertEquals(0, values[0], 1e-12, "the constraint is applied to the updated variable");
+          assertEquals(0, values[4], 1e-12, "the constraint is applied to the updated variable");
         }
         if (t % 2 == 0) {
           for (int i = 0; i < values.length; i++) {

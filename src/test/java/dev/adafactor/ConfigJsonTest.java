@@ -95,6 +95,14 @@ class ConfigJsonTest {
   }
 
   @Test
+  void numbersAndTruthValuesStandForEachOtherAsInPython() {
+    assertEquals(
+        rewritten("{\"use_ema\": true, \"relative_step\": false, \"weight_decay\": 0.0}"),
+        rewritten("{\"use_ema\": 1, \"relative_step\": null, \"weight_decay\": false}"));
+    assertEquals(rewritten("{}"), rewritten("{\"ema_momentum\": null}"));
+  }
+
+  @Test
   void readsPythonsSpellingOfInfinity() throws IOException {
     String json = rewritten("{\"clip_threshold\": Infinity}");
     assertTrue(json.contains("\"clip_threshold\":Infinity"), json);
@@ -155,7 +163,7 @@ class ConfigJsonTest {
         "{\"epsilon_1\": \"x\"} | Adafactor: `epsilon_1` must be a number. Received: \"x\"",
         "{\"epsilon_2\": null} | Adafactor: `epsilon_2` must be a number. Received: null",
         "{\"clipnorm\": [1]} | Adafactor: `clipnorm` must be a number. Received: [1]",
-        "{\"use_ema\": 1} | Adafactor: `use_ema` must be true or false. Received: 1",
+        "{\"use_ema\": \"no\"} | Adafactor: `use_ema` must be true or false. Received: \"no\"",
         "{\"ema_overwrite_frequency\": 2.5} | Adafactor: `ema_overwrite_frequency` must be an"
             + " integer or null. Received: 2.5",
         "{\"name\": 3} | Adafactor: `name` must be a string or null. Received: 3",

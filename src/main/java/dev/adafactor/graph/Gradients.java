@@ -2,8 +2,10 @@ package dev.adafactor.graph;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -14,6 +16,7 @@ import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
+import org.tensorflow.op.Ops;
 
 /**
  * The part of a graph that a loss is computed from, and its derivatives. {@code
@@ -71,42 +74,60 @@ public final class Gradients {
   }
 
   /**
-   * The variables of a floating type that the loss follows from, of both kinds, by name; not those
-   * that it follows from only through {@code StopGradient}.
+   * The variables of a floating type that the loss follows from, of both kinds, by name, each once;
+   * not those that it follows from only through {@code StopGradient}.
    */
   public List<Output<?>> trainableVariables() {
-    return reached.stream()
+    Map<String, Output<?>> variables = new LinkedHashMap<>();
+    reached.stream()
         .filter(VariableView::isTrainable)
         .sorted(Comparator.comparing(GraphOperation::name))
-        .<Output<?>>map(op -> op.output(0))
-        .toList();
+        .forEach(op -> variables.putIfAbsent(VariableView.create(op).key(), op.output(0)));
+    return List.copyOf(variables.values());
   }
 
   /**
    * The gradients of the loss, in the order of the variables; null for a variable that the loss
-   * does not follow from, or not differentiably.
+   * does not follow from, or not differentiably. Those of several handles of one variable, as an
+   * import makes them, are added up.
    *
    * @throws IllegalArgumentException if a native gradient function would crash
    */
   public List<Output<?>> with(List<? extends Output<?>> variables) {
     refuseUnsafe(variables);
-    List<Output<?>> present =
-        variables.stream()
-            .<Output<?>>map(v -> v)
-            .filter(v -> reached.contains((GraphOperation) v.op()))
-            .toList();
+    Map<String, List<Output<?>>> handles = new HashMap<>();
+    for (GraphOperation op : reached) {
+      if (VariableView.isTrainable(op)) {
+        handles
+            .computeIfAbsent(VariableView.create(op).key(), key -> new ArrayList<>())
+            .add(op.output(0));
+      }
+    }
+    List<List<Output<?>>> sources = new ArrayList<>(variables.size());
+    for (Output<?> variable : variables) {
+      String key = VariableView.create((GraphOperation) variable.op()).key();
+      sources.add(handles.getOrDefault(key, List.of()));
+    }
+    Output<?>[] present = sources.stream().flatMap(List::stream).toArray(Output<?>[]::new);
     Output<?>[] gradients =
-        present.isEmpty()
-            ? new Output<?>[0]
-            : graph.addGradients(loss, present.toArray(Output<?>[]::new));
+        present.length == 0 ? new Output<?>[0] : graph.addGradients(loss, present);
     List<Output<?>> byVariable = new ArrayList<>(variables.size());
     int next = 0;
-    for (Output<?> variable : variables) {
-      Output<?> gradient =
-          reached.contains((GraphOperation) variable.op()) ? gradients[next++] : null;
-      byVariable.add(gradient == null || gradient.isClosed() ? null : gradient);
+    for (List<Output<?>> source : sources) {
+      List<Output<?>> parts = Arrays.asList(gradients).subList(next, next + source.size());
+      byVariable.add(sum(parts));
+      next += source.size();
     }
     return byVariable;
+  }
+
+  @SuppressWarnings({"unchecked", "rawtypes"}) // All are gradients of one variable.
+  private Output<?> sum(List<Output<?>> gradients) {
+    List<Output<?>> present = gradients.stream().filter(g -> !g.isClosed()).toList();
+    if (present.size() < 2) {
+      return present.isEmpty() ? null : present.get(0);
+    }
+    return Ops.create(graph).math.addN((List) present).asOutput();
   }
 
   private void refuseUnsafe(List<? extends Output<?>> variables) {

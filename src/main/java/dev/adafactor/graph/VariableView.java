@@ -44,11 +44,17 @@ public abstract sealed class VariableView<T extends TNumber>
   /**
    * Views the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}.
    *
-   * @throws IllegalArgumentException if the operand is neither, or the variable's shape is not
-   *     fully known, or its elements are not float16, bfloat16, float32 or float64
+   * @param graph the graph that the variable must be of
+   * @throws IllegalArgumentException if the operand is neither, or of another graph, or the
+   *     variable's shape is not fully known, or its elements are not float16, bfloat16, float32 or
+   *     float64
    */
-  public static VariableView<? extends TNumber> of(Operand<?> variable) {
+  public static VariableView<? extends TNumber> of(Graph graph, Operand<?> variable) {
     Operation op = variable.asOutput().op();
+    if (op.env() != graph) {
+      throw new IllegalArgumentException(
+          "variable '" + op.name() + "' is of another graph than the optimizer");
+    }
     if (!isVariable(op)) {
       throw new IllegalArgumentException(
           "'"
@@ -77,7 +83,7 @@ public abstract sealed class VariableView<T extends TNumber>
     return view;
   }
 
-  private static VariableView<? extends TNumber> create(GraphOperation op) {
+  static VariableView<? extends TNumber> create(GraphOperation op) {
     return op.type().equals(ReferenceVariable.OP_TYPE)
         ? new ReferenceVariable<>(op)
         : new ResourceVariable<>(op);
@@ -105,11 +111,6 @@ public abstract sealed class VariableView<T extends TNumber>
 
   public final Shape shape() {
     return shape;
-  }
-
-  /** The number of elements. */
-  public final long size() {
-    return shape.size();
   }
 
   public final DataType dataType() {
