@@ -679,6 +679,42 @@ class AdafactorTest {
                 .applyGradients(pairs, "train"));
   }
 
+  @Test
+  void theOperationsOfAStepGrowWithTheVariablesAlone() {
+    int few = operationsOfAStep(100);
+    int more = operationsOfAStep(200);
+    int most = operationsOfAStep(300);
+    assertEquals(more - few, most - more);
+  }
+
+  private static int operationsOfAStep(int variables) {
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      List<Operand<TFloat32>> losses = new ArrayList<>();
+      for (int i = 0; i < variables; i++) {
+        losses.add(tf.nn.l2Loss(tf.variable(tf.constant(new float[][] {{1, 2}, {3, 4}}))));
+      }
+      Adafactor adafactor =
+          Adafactor.builder(graph)
+              .useEma(true)
+              .emaOverwriteFrequency(2)
+              .weightDecay(0.1)
+              .globalClipnorm(1)
+              .build();
+      int before = operations(graph);
+      adafactor.minimize(tf.math.addN(losses));
+      return operations(graph) - before;
+    }
+  }
+
+  private static int operations(Graph graph) {
+    int count = 0;
+    for (var operations = graph.operations(); operations.hasNext(); operations.next()) {
+      count++;
+    }
+    return count;
+  }
+
   // Moving averages
 
   @ParameterizedTest

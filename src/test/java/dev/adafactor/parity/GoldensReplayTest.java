@@ -1,6 +1,7 @@
 package dev.adafactor.parity;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.Numerics;
@@ -13,6 +14,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** The recorded cases that come with the project. */
 class GoldensReplayTest {
@@ -34,7 +36,28 @@ class GoldensReplayTest {
     assertEquals(List.of(), comparison.errors());
     assertEquals(List.of(), comparison.failures());
     assertEquals(List.of(), comparison.unrecorded());
-    assertTrue(comparison.cases() > 50, comparison.cases() + " cases");
+    assertEquals(goldens().size(), comparison.cases());
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void deadRowsAndColumnsAreFiniteThroughout(VariableKind kind)
+      throws IOException, URISyntaxException {
+    List<Case> dead =
+        goldens().stream().filter(golden -> golden.id().startsWith("dead_row_and_column")).toList();
+    assertEquals(5, dead.size());
+    Replay replay = new Replay(Numerics.STABLE, kind);
+    for (Case golden : dead) {
+      Outcome outcome = replay.replay(golden).outcome();
+      Trajectory trajectory = assertInstanceOf(Outcome.Completed.class, outcome).trajectory();
+      for (State state : trajectory.states()) {
+        for (VariableState variable : state.variables()) {
+          assertTrue(variable.value().isFinite(), golden.id());
+          variable.r().ifPresent(r -> assertTrue(r.isFinite(), golden.id()));
+          variable.c().ifPresent(c -> assertTrue(c.isFinite(), golden.id()));
+        }
+      }
+    }
   }
 
   private static List<Case> goldens() throws IOException, URISyntaxException {

@@ -61,6 +61,7 @@ class RandomCasesLiveTest {
     assertEquals(List.of(), comparison.errors(), "seed " + seed);
     assertEquals(List.of(), comparison.failures(), "seed " + seed);
     assertEquals(List.of(), comparison.unrecorded(), "seed " + seed);
+    assertEquals(replayed.size(), comparison.cases());
     assertTrue(comparison.cases() > CASES / 2, comparison.cases() + " cases");
   }
 }
