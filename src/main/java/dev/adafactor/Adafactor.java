@@ -74,15 +74,22 @@ import org.tensorflow.types.family.TType;
  * <ul>
  *   <li>For variables of rank ≥ 2 tf_keras keeps v, as large as the variable, and never reads it;
  *       here it is not kept. {@link #secondMoment} derives it.
- *   <li>The default numerics, {@link Numerics#STABLE}, is finite wherever the mathematics is: also
- *       where a dead row meets a dead column, for float16 and bfloat16 (state and computation are
- *       float32 then), for gradients of zero and for variables without elements. {@link
- *       Numerics#TF_KERAS} gives tf_keras's bits.
+ *   <li>The default numerics, {@link Numerics#STABLE}, is finite wherever the mathematics is and
+ *       squares fit into float32 (float64 for float64): also where a dead row meets a dead column,
+ *       for float16 and bfloat16 (state and computation are float32 then), for gradients of zero
+ *       and for variables without elements. {@link Numerics#TF_KERAS} gives tf_keras's bits.
  *   <li>A variable that a later {@code applyGradients} brings gets its state then; tf_keras raises
  *       KeyError.
  *   <li>With {@code global_clipnorm} the variables may be of several types; tf_keras raises an
  *       error.
- *   <li>Arguments that cannot work, as NaN, are refused when they are set.
+ *   <li>Arguments that are not finite are refused when they are set, also the few with which
+ *       tf_keras trains; infinite {@code clip_threshold} and {@code clipvalue} are taken.
+ *   <li>A variable given twice to {@code applyGradients}, and a gradient that would have to be
+ *       broadcast to its variable, are refused; tf_keras applies both.
+ *   <li>{@link #setLearningRate} takes a number; tf_keras's setter takes a schedule too.
+ *   <li>Regular expressions are Java's, with Python's {@code (?P<name>…)} and {@code \\Z}.
+ *   <li>With {@code use_ema} a reference variable must have an initializer in the init scope, or be
+ *       restored before the session's first run.
  *   <li>What tf_keras warns about in {@code minimize}, variables without a gradient, is logged
  *       through {@link System.Logger}.
  * </ul>
