@@ -4,6 +4,7 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -113,6 +114,11 @@ final class AdafactorOptions {
               + " its NaN included.")
   private Optional<Numerics> numerics = Optional.empty();
 
+  /** The file of {@code --optimizer}. */
+  Optional<Path> configuration() {
+    return configuration;
+  }
+
   /**
    * What makes the optimizer that the options describe.
    *
@@ -126,7 +132,12 @@ final class AdafactorOptions {
     if (!Files.isRegularFile(file)) {
       throw new IOException("--optimizer %s: no such file; a JSON file is wanted".formatted(file));
     }
-    String json = Files.readString(file);
+    String json;
+    try {
+      json = Files.readString(file);
+    } catch (CharacterCodingException e) {
+      throw new IOException("--optimizer %s: not JSON: it is no text".formatted(file), e);
+    }
     return graph -> {
       try {
         return with(Adafactor.fromConfig(graph, json));

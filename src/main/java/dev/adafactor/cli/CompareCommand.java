@@ -2,6 +2,7 @@ package dev.adafactor.cli;
 
 import dev.adafactor.Adafactor;
 import dev.adafactor.Numerics;
+import dev.adafactor.files.OutputPath;
 import dev.adafactor.parity.Case;
 import dev.adafactor.parity.CaseFile;
 import dev.adafactor.parity.Comparison;
@@ -100,7 +101,8 @@ final class CompareCommand implements Callable<Integer> {
     Numerics chosenNumerics = constant(Numerics.class, "--numerics", numerics);
     VariableKind kind = constant(VariableKind.class, "--variables", variables);
     if (results.isPresent()) {
-      checkWritable(results.get());
+      new Outputs(List.of(resultsFile(results.get())))
+          .require(files.stream().map(file -> new Outputs.Input("--cases", file)).toList());
     }
     List<Case> cases = new ArrayList<>();
     for (Path file : files) {
@@ -122,7 +124,8 @@ final class CompareCommand implements Callable<Integer> {
     }
     print(comparison, chosenNumerics, kind);
     if (results.isPresent()) {
-      WholeFile.write(results.get(), out -> Results.write(out, meta(chosenNumerics, kind), kept));
+      WholeFile.write(
+          resultsFile(results.get()), out -> Results.write(out, meta(chosenNumerics, kind), kept));
     }
     return comparison.isGood() ? 0 : 1;
   }
@@ -144,16 +147,8 @@ final class CompareCommand implements Callable<Integer> {
     return constant.name().toLowerCase(Locale.ROOT);
   }
 
-  /** Before a long run, not after it. */
-  private static void checkWritable(Path file) {
-    Path folder = file.toAbsolutePath().getParent();
-    if (folder == null || !Files.isDirectory(folder) || !Files.isWritable(folder)) {
-      throw new IllegalArgumentException(
-          "--results: '" + file + "' is in no folder that can be written to");
-    }
-    if (Files.isDirectory(file)) {
-      throw new IllegalArgumentException("--results: '" + file + "' is a folder, not a file");
-    }
+  private static OutputPath resultsFile(Path path) {
+    return new OutputPath("--results", path, OutputPath.Kind.FILE);
   }
 
   private static Iterable<Case> withProgress(List<Case> cases) {

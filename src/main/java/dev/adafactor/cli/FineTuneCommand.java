@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.files.OutputPath;
 import dev.adafactor.finetune.FineTuning;
 import dev.adafactor.finetune.FineTuningResult;
 import dev.adafactor.finetune.Loss;
@@ -9,6 +10,7 @@ import dev.adafactor.finetune.TensorBoardLog;
 import dev.adafactor.finetune.TrainingListener;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
@@ -165,6 +167,7 @@ final class FineTuneCommand implements Callable<Integer> {
       takeBundledJob();
     }
     FineTuning job = job();
+    outputs().require(inputs());
     FineTuningResult result;
     try (Listeners listeners = new Listeners()) {
       result = job.run(listeners.all());
@@ -179,15 +182,8 @@ final class FineTuneCommand implements Callable<Integer> {
     List<String> arguments =
         new BundledJob(BUNDLED)
             .arguments(spec, option -> given.hasMatchedOption(option.longestName()));
-    Path folder = newFolder();
-    if (export.isEmpty()) {
-      arguments.addAll(List.of("--export", folder.resolve("model").toString()));
-    }
-    if (logDir.isEmpty()) {
-      arguments.addAll(List.of("--log-dir", folder.resolve("events").toString()));
-    }
-    if (chart.isEmpty()) {
-      arguments.addAll(List.of("--chart", folder.resolve("chart.png").toString()));
+    if (export.isEmpty() || logDir.isEmpty() || chart.isEmpty()) {
+      arguments.addAll(outputsLeftOut(newFolder()));
     }
     List<String> line = given.originalArgs();
     arguments.addAll(line.subList(line.indexOf(spec.name()) + 1, line.size()));
@@ -197,15 +193,40 @@ final class FineTuneCommand implements Callable<Integer> {
             + arguments.stream().map(FineTuneCommand::quoted).collect(Collectors.joining(" ")));
   }
 
-  private static Path newFolder() {
+  private List<String> outputsLeftOut(Path folder) {
+    List<String> arguments = new ArrayList<>();
+    if (export.isEmpty()) {
+      arguments.addAll(List.of("--export", folder.resolve("model").toString()));
+    }
+    if (logDir.isEmpty()) {
+      arguments.addAll(List.of("--log-dir", folder.resolve("events").toString()));
+    }
+    if (chart.isEmpty()) {
+      arguments.addAll(List.of("--chart", folder.resolve("chart.png").toString()));
+    }
+    return arguments;
+  }
+
+  /** A folder of this run alone: it is made here, as another run may start at the same time. */
+  private static Path newFolder() throws IOException {
     String time =
         DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")
             .format(LocalDateTime.now(ZoneId.systemDefault()));
+    Files.createDirectories(BUNDLED_RUNS);
     Path folder = BUNDLED_RUNS.resolve(time);
-    for (int i = 2; Files.exists(folder); i++) {
+    for (int i = 2; !isMade(folder); i++) {
       folder = BUNDLED_RUNS.resolve(time + "-" + i);
     }
     return folder;
+  }
+
+  private static boolean isMade(Path folder) throws IOException {
+    try {
+      Files.createDirectory(folder);
+      return true;
+    } catch (FileAlreadyExistsException e) {
+      return false;
+    }
   }
 
   private static String quoted(String argument) {
@@ -261,6 +282,37 @@ final class FineTuneCommand implements Callable<Integer> {
     return builder.build();
   }
 
+  private Outputs outputs() {
+    List<OutputPath> paths = new ArrayList<>();
+    export.ifPresent(
+        path -> paths.add(new OutputPath("--export", path, OutputPath.Kind.WHOLE_FOLDER)));
+    logDir.ifPresent(
+        path -> paths.add(new OutputPath("--log-dir", path, OutputPath.Kind.SHARED_FOLDER)));
+    chart.ifPresent(path -> paths.add(chartFile(path)));
+    json.ifPresent(path -> paths.add(jsonFile(path)));
+    return new Outputs(paths);
+  }
+
+  private static OutputPath chartFile(Path path) {
+    return new OutputPath("--chart", path, OutputPath.Kind.FILE);
+  }
+
+  private static OutputPath jsonFile(Path path) {
+    return new OutputPath("--json", path, OutputPath.Kind.FILE);
+  }
+
+  private List<Outputs.Input> inputs() {
+    List<Outputs.Input> inputs = new ArrayList<>();
+    model.ifPresent(path -> inputs.add(new Outputs.Input("the input model", path)));
+    features.forEach(feature -> inputs.add(new Outputs.Input("--features", feature.file())));
+    labels.ifPresent(path -> inputs.add(new Outputs.Input("--labels", path)));
+    validationFeatures.forEach(
+        feature -> inputs.add(new Outputs.Input("--validation-features", feature.file())));
+    validationLabels.ifPresent(path -> inputs.add(new Outputs.Input("--validation-labels", path)));
+    adafactor.configuration().ifPresent(path -> inputs.add(new Outputs.Input("--optimizer", path)));
+    return inputs;
+  }
+
   private void require(boolean condition, String message) {
     if (!condition) {
       throw new ParameterException(spec.commandLine(), message);
@@ -282,13 +334,13 @@ final class FineTuneCommand implements Callable<Integer> {
             .formatted(size.adafactor(), size.parameters(), size.adam(), size.tfKerasAdafactor()));
     export.ifPresent(folder -> print("SavedModel: " + folder));
     if (chart.isPresent()) {
-      LossChart.write(result.steps(), chart.get());
+      LossChart.write(result.steps(), chartFile(chart.get()));
       print("Chart: " + chart.get());
     }
     logDir.ifPresent(
         folder -> print("TensorBoard: tensorboard --logdir " + quoted(folder.toString())));
     if (json.isPresent()) {
-      RunReport.write(result, json.get());
+      RunReport.write(result, jsonFile(json.get()));
       print("JSON: " + json.get());
     }
   }

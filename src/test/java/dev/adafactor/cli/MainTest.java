@@ -15,9 +15,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -153,6 +157,7 @@ class MainTest {
         Arguments.of("--jit-compile=perhaps", "perhaps"),
         Arguments.of("--clipnorm=nan", "clipnorm"),
         Arguments.of("--optimizer=absent.json", "absent.json"),
+        Arguments.of("--optimizer=" + Digits.TEST_IMAGES, "it is no text"),
         Arguments.of("--validation-labels=" + Digits.TEST_LABELS, "--validation-features"),
         Arguments.of("--unheard-of", "--unheard-of"));
   }
@@ -186,6 +191,73 @@ class MainTest {
     assertEquals(2, runJob("--export", folder.toString()));
     assertOneLine(folder.toString());
     assertFalse(out.toString().contains("Epoch"), out.toString());
+  }
+
+  static Stream<Arguments> badOutputs() {
+    return Stream.of(
+        Arguments.of("--export", "model/new", "overlaps with the input model"),
+        Arguments.of("--log-dir", "model/events", "overlaps with the input model"),
+        Arguments.of("--chart", "model/chart.png", "overlaps with the input model"),
+        Arguments.of("--json", "model/variables/r.json", "overlaps with the input model"),
+        Arguments.of("--json", "x.npy", "overlaps with --features"),
+        Arguments.of("--chart", "x.npy", "overlaps with --features"),
+        Arguments.of("--chart", "full", "that is a folder"),
+        Arguments.of("--json", "pipe", "no ordinary file"),
+        Arguments.of("--json", "file/run.json", "is a file, not a folder"),
+        Arguments.of("--log-dir", "file", "that is a file"),
+        Arguments.of("--export", "file/sub", "is a file, not a folder"),
+        Arguments.of("--export", "dangling", "is a link to nothing"),
+        Arguments.of("--chart", "dangling/c.png", "is a link to nothing"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("badOutputs")
+  @EnabledOnOs({OS.LINUX, OS.MAC})
+  void outputsThatCannotBeWrittenAreRefusedBeforeTraining(String option, String path, String part)
+      throws IOException, InterruptedException {
+    copy(Digits.MODEL, folder.resolve("model"));
+    Path images = Files.copy(Digits.TEST_IMAGES, folder.resolve("x.npy"));
+    Files.writeString(folder.resolve("file"), "text");
+    Files.createDirectories(folder.resolve("full/folder"));
+    Files.createSymbolicLink(folder.resolve("dangling"), folder.resolve("absent"));
+    new ProcessBuilder("mkfifo", folder.resolve("pipe").toString()).start().waitFor();
+    Set<Path> before = everything();
+    int exitCode =
+        run(
+            "fine-tune",
+            "--model=" + folder.resolve("model"),
+            "--features=" + images,
+            "--labels=" + Digits.TEST_LABELS,
+            "--loss=sparse-categorical-crossentropy",
+            option,
+            folder.resolve(path).toString());
+    assertEquals(2, exitCode);
+    assertOneLine(option, part);
+    assertEquals("", out.toString());
+    assertEquals(before, everything());
+  }
+
+  private static void copy(Path from, Path to) throws IOException {
+    try (Stream<Path> files = Files.walk(from)) {
+      for (Path file : (Iterable<Path>) files::iterator) {
+        Files.copy(file, to.resolve(from.relativize(file)));
+      }
+    }
+  }
+
+  private Set<Path> everything() throws IOException {
+    try (Stream<Path> all = Files.walk(folder)) {
+      return all.collect(Collectors.toSet());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--log-dir", "--chart", "--json"})
+  void nothingElseIsWrittenIntoTheExport(String option) {
+    Path export = folder.resolve("model");
+    assertEquals(2, runJob("--export=" + export, option, export.resolve("x").toString()));
+    assertOneLine(option, "overlaps with --export");
+    assertEquals("", out.toString());
   }
 
   @Test
