@@ -109,6 +109,7 @@ final class AdafactorOptions {
   @Option(
       names = "--numerics",
       paramLabel = "stable|tf_keras",
+      converter = ConstantConverter.OfNumerics.class,
       description =
           "stable: finite wherever the mathematics is, the default. tf_keras: its very operations,"
               + " its NaN included.")

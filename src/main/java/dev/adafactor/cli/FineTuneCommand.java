@@ -26,6 +26,7 @@ import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
@@ -40,6 +41,7 @@ import picocli.CommandLine.TypeConversionException;
       "Without --model: the bundled digits model, with the settings in savedmodels/digits.json."
     },
     mixinStandardHelpOptions = true,
+    versionProvider = Main.Version.class,
     sortOptions = false,
     footer = {
       "",
@@ -69,7 +71,10 @@ final class FineTuneCommand implements Callable<Integer> {
   @Option(
       names = "--mode",
       paramLabel = "training|inference",
-      description = "Default: training where the model carries it.")
+      converter = ConstantConverter.OfMode.class,
+      description =
+          "inference trains the signature as it predicts, the default; training, by the model's"
+              + " functions for it, is not possible yet.")
   private Optional<Mode> mode = Optional.empty();
 
   @Option(
@@ -180,8 +185,7 @@ final class FineTuneCommand implements Callable<Integer> {
   private void takeBundledJob() throws IOException {
     ParseResult given = spec.commandLine().getParseResult();
     List<String> arguments =
-        new BundledJob(BUNDLED)
-            .arguments(spec, option -> given.hasMatchedOption(option.longestName()));
+        new BundledJob(BUNDLED).arguments(spec, option -> isSettled(option, given));
     if (export.isEmpty() || logDir.isEmpty() || chart.isEmpty()) {
       arguments.addAll(outputsLeftOut(newFolder()));
     }
@@ -191,6 +195,13 @@ final class FineTuneCommand implements Callable<Integer> {
     print(
         "java -jar target/adafactor.jar fine-tune "
             + arguments.stream().map(FineTuneCommand::quoted).collect(Collectors.joining(" ")));
+  }
+
+  /** A configuration of the optimizer settles all of its options. */
+  private boolean isSettled(OptionSpec option, ParseResult given) {
+    return given.hasMatchedOption(option.longestName())
+        || (given.hasMatchedOption("--optimizer")
+            && spec.mixins().get("adafactor").optionsMap().containsKey(option.longestName()));
   }
 
   private List<String> outputsLeftOut(Path folder) {

@@ -134,7 +134,7 @@ class MainTest {
             "--ema-overwrite-frequency=5",
             "--jit-compile",
             "--name=mine",
-            "--numerics=tf_keras",
+            "--numerics=tf-keras",
             "--no-shuffle"),
         err::toString);
     assertTrue(out.toString().contains("rate 0.0100"), out.toString());
@@ -152,8 +152,8 @@ class MainTest {
         Arguments.of("--signature=absent", "'absent'"),
         Arguments.of("--output-name=absent", "'absent'"),
         Arguments.of("--mode=training", "mode training"),
-        Arguments.of("--mode=dreaming", "dreaming"),
-        Arguments.of("--numerics=wild", "wild"),
+        Arguments.of("--mode=dreaming", "'dreaming' is none of training, inference"),
+        Arguments.of("--numerics=wild", "'wild' is none of stable, tf_keras"),
         Arguments.of("--jit-compile=perhaps", "perhaps"),
         Arguments.of("--clipnorm=nan", "clipnorm"),
         Arguments.of("--optimizer=absent.json", "absent.json"),
@@ -291,6 +291,37 @@ class MainTest {
             "--epochs=3");
     assertEquals(1, exitCode, err::toString);
     assertOneLine("the loss is NaN in step");
+  }
+
+  @Test
+  void aFileForAnInputIsGivenOnce() {
+    assertEquals(2, runJob("--features=other.npy"));
+    assertOneLine("features of the only input are given twice", "'other.npy'");
+  }
+
+  @Test
+  void aConfigurationOfTheOptimizerTakesThePlaceOfTheBundledOne() throws IOException {
+    Path file = Files.writeString(folder.resolve("optimizer.json"), "{\"learning_rate\": 0.02}");
+    assertEquals(
+        0,
+        run(
+            "fine-tune",
+            "--epochs=1",
+            "--optimizer=" + file,
+            "--export=" + folder.resolve("model"),
+            "--log-dir=" + folder.resolve("events"),
+            "--chart=" + folder.resolve("chart.png")),
+        err::toString);
+    assertFalse(out.toString().contains("--learning-rate"), out.toString());
+    assertTrue(out.toString().contains("--batch-size 32"), out.toString());
+    assertTrue(out.toString().contains("rate 0.0200"), out.toString());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"fine-tune", "compare"})
+  void everyCommandKnowsTheVersion(String command) {
+    assertEquals(0, run(command, "--version"));
+    assertTrue(out.toString().startsWith("adafactor "), out.toString());
   }
 
   @Test
