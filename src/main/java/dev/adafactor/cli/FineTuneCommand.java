@@ -17,7 +17,9 @@ import java.time.LocalDateTime;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
@@ -255,6 +257,8 @@ final class FineTuneCommand implements Callable<Integer> {
     require(
         validationFeatures.isEmpty() == validationLabels.isEmpty(),
         "--validation-features and --validation-labels go together; one is missing");
+    requireOnce("--features", features);
+    requireOnce("--validation-features", validationFeatures);
     FineTuning.Builder builder =
         FineTuning.builder(model.orElseThrow(), loss.orElseThrow())
             .signature(signature)
@@ -322,6 +326,16 @@ final class FineTuneCommand implements Callable<Integer> {
     validationLabels.ifPresent(path -> inputs.add(new Outputs.Input("--validation-labels", path)));
     adafactor.configuration().ifPresent(path -> inputs.add(new Outputs.Input("--optimizer", path)));
     return inputs;
+  }
+
+  private void requireOnce(String option, List<InputFile> files) {
+    Map<Optional<String>, Path> known = new HashMap<>();
+    for (InputFile file : files) {
+      Path other = known.putIfAbsent(file.input(), file.file());
+      require(
+          other == null,
+          "%s %s: '%s' is given for that input already".formatted(option, file, other));
+    }
   }
 
   private void require(boolean condition, String message) {

@@ -127,7 +127,7 @@ public final class FineTuning {
 
     /** A {@code .npy} file with a row of the named input for each example. */
     public Builder features(String input, Path file) {
-      putOnce("features", features, input, file);
+      features.put(input, file);
       return this;
     }
 
@@ -144,7 +144,7 @@ public final class FineTuning {
 
     /** {@link #features(String, Path)} for the validation data. */
     public Builder validationFeatures(String input, Path file) {
-      putOnce("validation features", validationFeatures, input, file);
+      validationFeatures.put(input, file);
       return this;
     }
 
@@ -220,20 +220,6 @@ public final class FineTuning {
           validationFeatures.isEmpty() == validationLabels.isEmpty(),
           "validation features and validation labels go together: one of them is missing");
       return new FineTuning(this);
-    }
-
-    private static void putOnce(String what, Map<String, Path> files, String input, Path file) {
-      Path other = files.putIfAbsent(input, file);
-      require(
-          other == null,
-          "%s of %s are given twice: '%s' and '%s'"
-              .formatted(
-                  what,
-                  input.equals(Examples.ONLY_INPUT)
-                      ? "the only input"
-                      : "the input '%s'".formatted(input),
-                  other,
-                  file));
     }
 
     private static void require(boolean condition, String message) {

@@ -296,7 +296,7 @@ class MainTest {
   @Test
   void aFileForAnInputIsGivenOnce() {
     assertEquals(2, runJob("--features=other.npy"));
-    assertOneLine("features of the only input are given twice", "'other.npy'");
+    assertOneLine("--features other.npy", "given for that input already");
   }
 
   @Test
