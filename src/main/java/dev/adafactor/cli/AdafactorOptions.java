@@ -120,6 +120,11 @@ final class AdafactorOptions {
     return configuration;
   }
 
+  /** Whether the update is to be compiled, on one machine or another. */
+  boolean asksForCompilation() {
+    return jitCompile.isPresent() && jitCompile.get() != JitCompile.OFF;
+  }
+
   /**
    * What makes the optimizer that the options describe.
    *

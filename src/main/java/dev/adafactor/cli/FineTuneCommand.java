@@ -23,6 +23,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.ITypeConverter;
@@ -175,6 +176,9 @@ final class FineTuneCommand implements Callable<Integer> {
     }
     FineTuning job = job();
     outputs().require(inputs());
+    if (adafactor.asksForCompilation()) {
+      NativeEnvironment.loadCompiler();
+    }
     FineTuningResult result;
     try (Listeners listeners = new Listeners()) {
       result = job.run(listeners.all());
@@ -380,7 +384,8 @@ final class FineTuneCommand implements Callable<Integer> {
   private final class Listeners implements AutoCloseable {
     private final TrainingDisplay display =
         NativeEnvironment.isTerminal()
-            ? new ProgressBarDisplay(spec.commandLine().getOut())
+            ? new ProgressBarDisplay(
+                spec.commandLine().getOut(), new ConsoleProgressBarConsumer(System.out))
             : new TrainingDisplay(spec.commandLine().getOut());
     private final Optional<TensorBoardLog> log = logDir.map(TensorBoardLog::new);
 
