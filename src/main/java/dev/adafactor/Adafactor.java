@@ -602,6 +602,11 @@ public final class Adafactor extends Optimizer {
     return state.v(constants, view);
   }
 
+  /** How the update is computed. */
+  public Numerics numerics() {
+    return config.numerics();
+  }
+
   /**
    * tf_keras's {@code get_config()}, as JSON. The learning rate is the one set last, in whatever
    * session.

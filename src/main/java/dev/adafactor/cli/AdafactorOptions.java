@@ -4,6 +4,7 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -108,10 +109,21 @@ final class AdafactorOptions {
   @Option(
       names = "--numerics",
       paramLabel = "stable|tf_keras",
+      converter = ConstantConverter.OfNumerics.class,
       description =
           "stable: finite wherever the mathematics is, the default. tf_keras: its very operations,"
               + " its NaN included.")
   private Optional<Numerics> numerics = Optional.empty();
+
+  /** The file of {@code --optimizer}. */
+  Optional<Path> configuration() {
+    return configuration;
+  }
+
+  /** Whether the update is to be compiled, on one machine or another. */
+  boolean asksForCompilation() {
+    return jitCompile.isPresent() && jitCompile.get() != JitCompile.OFF;
+  }
 
   /**
    * What makes the optimizer that the options describe.
@@ -126,7 +138,12 @@ final class AdafactorOptions {
     if (!Files.isRegularFile(file)) {
       throw new IOException("--optimizer %s: no such file; a JSON file is wanted".formatted(file));
     }
-    String json = Files.readString(file);
+    String json;
+    try {
+      json = Files.readString(file);
+    } catch (CharacterCodingException e) {
+      throw new IOException("--optimizer %s: not JSON: it is no text".formatted(file), e);
+    }
     return graph -> {
       try {
         return with(Adafactor.fromConfig(graph, json));

@@ -2,6 +2,7 @@ package dev.adafactor.cli;
 
 import dev.adafactor.Adafactor;
 import dev.adafactor.Numerics;
+import dev.adafactor.files.OutputPath;
 import dev.adafactor.parity.Case;
 import dev.adafactor.parity.CaseFile;
 import dev.adafactor.parity.Comparison;
@@ -17,7 +18,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -36,6 +36,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "compare",
     mixinStandardHelpOptions = true,
+    versionProvider = Main.Version.class,
     sortOptions = false,
     description = {
       "Replay what tf_keras's Adafactor did, and compare.",
@@ -71,15 +72,17 @@ final class CompareCommand implements Callable<Integer> {
       names = "--numerics",
       paramLabel = "stable|tf_keras",
       defaultValue = "stable",
+      converter = ConstantConverter.OfNumerics.class,
       description = "Which operations compute the update (default: ${DEFAULT-VALUE}).")
-  private String numerics;
+  private Numerics numerics;
 
   @Option(
       names = "--variables",
       paramLabel = "reference|resource",
       defaultValue = "reference",
+      converter = ConstantConverter.OfVariableKind.class,
       description = "The kind of variable that is trained (default: ${DEFAULT-VALUE}).")
-  private String variables;
+  private VariableKind variables;
 
   @Option(
       names = "--results",
@@ -97,10 +100,9 @@ final class CompareCommand implements Callable<Integer> {
   }
 
   private int compare() throws IOException {
-    Numerics chosenNumerics = constant(Numerics.class, "--numerics", numerics);
-    VariableKind kind = constant(VariableKind.class, "--variables", variables);
     if (results.isPresent()) {
-      checkWritable(results.get());
+      new Outputs(List.of(resultsFile(results.get())))
+          .require(files.stream().map(file -> new Outputs.Input("--cases", file)).toList());
     }
     List<Case> cases = new ArrayList<>();
     for (Path file : files) {
@@ -111,72 +113,49 @@ final class CompareCommand implements Callable<Integer> {
     }
     // A case says itself which gradients are missing: no need to be warned of them.
     OPTIMIZER_LOG.setLevel(Level.SEVERE);
-    Replay replay = new Replay(chosenNumerics, kind);
-    Comparison comparison =
-        new Comparison(Requirement.of(chosenNumerics, System.getProperty("os.arch")));
+    Replay replay = new Replay(numerics, variables);
+    Comparison comparison = new Comparison(Requirement.of(numerics, System.getProperty("os.arch")));
     List<Replayed> kept = new ArrayList<>();
     for (Case input : withProgress(cases)) {
       Replayed replayed = replay.replay(input);
       comparison.add(replayed);
       results.ifPresent(file -> kept.add(replayed));
     }
-    print(comparison, chosenNumerics, kind);
+    print(comparison);
     if (results.isPresent()) {
-      WholeFile.write(results.get(), out -> Results.write(out, meta(chosenNumerics, kind), kept));
+      WholeFile.write(resultsFile(results.get()), out -> Results.write(out, meta(), kept));
     }
     return comparison.isGood() ? 0 : 1;
   }
 
-  private static <E extends Enum<E>> E constant(Class<E> type, String option, String given) {
-    List<String> known = new ArrayList<>();
-    for (E constant : type.getEnumConstants()) {
-      String label = label(constant);
-      if (label.equals(given.toLowerCase(Locale.ROOT).replace('-', '_'))) {
-        return constant;
-      }
-      known.add(label);
-    }
-    throw new IllegalArgumentException(
-        option + ": '" + given + "' is none of " + String.join(", ", known));
-  }
-
-  private static String label(Enum<?> constant) {
-    return constant.name().toLowerCase(Locale.ROOT);
-  }
-
-  /** Before a long run, not after it. */
-  private static void checkWritable(Path file) {
-    Path folder = file.toAbsolutePath().getParent();
-    if (folder == null || !Files.isDirectory(folder) || !Files.isWritable(folder)) {
-      throw new IllegalArgumentException(
-          "--results: '" + file + "' is in no folder that can be written to");
-    }
-    if (Files.isDirectory(file)) {
-      throw new IllegalArgumentException("--results: '" + file + "' is a folder, not a file");
-    }
+  private static OutputPath resultsFile(Path path) {
+    return new OutputPath("--results", path, OutputPath.Kind.FILE);
   }
 
   private static Iterable<Case> withProgress(List<Case> cases) {
     return CommandLine.Help.Ansi.AUTO.enabled() ? ProgressBar.wrap(cases, "compare") : cases;
   }
 
-  private static Map<String, String> meta(Numerics numerics, VariableKind kind) {
+  private Map<String, String> meta() {
     String version = CompareCommand.class.getPackage().getImplementationVersion();
     Map<String, String> meta = new LinkedHashMap<>();
     meta.put("tf", TensorFlow.version());
     meta.put("adafactor", version == null ? "development" : version);
     meta.put("java", System.getProperty("java.version"));
     meta.put("platform", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
-    meta.put("numerics", label(numerics));
-    meta.put("variables", label(kind));
+    meta.put("numerics", ConstantConverter.label(numerics));
+    meta.put("variables", ConstantConverter.label(variables));
     return meta;
   }
 
-  private void print(Comparison comparison, Numerics chosenNumerics, VariableKind kind) {
+  private void print(Comparison comparison) {
     PrintWriter out = spec.commandLine().getOut();
     out.printf(
         "%d cases, numerics %s, %s variables, TensorFlow %s%n%n",
-        comparison.cases(), label(chosenNumerics), label(kind), TensorFlow.version());
+        comparison.cases(),
+        ConstantConverter.label(numerics),
+        ConstantConverter.label(variables),
+        TensorFlow.version());
     if (!comparison.tallies().isEmpty()) {
       out.print(DifferenceTable.of(comparison.tallies()));
       out.println();

@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.files.OutputPath;
 import dev.adafactor.finetune.FineTuning;
 import dev.adafactor.finetune.FineTuningResult;
 import dev.adafactor.finetune.Loss;
@@ -9,21 +10,26 @@ import dev.adafactor.finetune.TensorBoardLog;
 import dev.adafactor.finetune.TrainingListener;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
@@ -38,6 +44,7 @@ import picocli.CommandLine.TypeConversionException;
       "Without --model: the bundled digits model, with the settings in savedmodels/digits.json."
     },
     mixinStandardHelpOptions = true,
+    versionProvider = Main.Version.class,
     sortOptions = false,
     footer = {
       "",
@@ -67,7 +74,10 @@ final class FineTuneCommand implements Callable<Integer> {
   @Option(
       names = "--mode",
       paramLabel = "training|inference",
-      description = "Default: training where the model carries it.")
+      converter = ConstantConverter.OfMode.class,
+      description =
+          "inference trains the signature as it predicts, the default; training, by the model's"
+              + " functions for it, is not possible yet.")
   private Optional<Mode> mode = Optional.empty();
 
   @Option(
@@ -165,6 +175,10 @@ final class FineTuneCommand implements Callable<Integer> {
       takeBundledJob();
     }
     FineTuning job = job();
+    outputs().require(inputs());
+    if (adafactor.asksForCompilation()) {
+      NativeEnvironment.loadCompiler();
+    }
     FineTuningResult result;
     try (Listeners listeners = new Listeners()) {
       result = job.run(listeners.all());
@@ -177,17 +191,9 @@ final class FineTuneCommand implements Callable<Integer> {
   private void takeBundledJob() throws IOException {
     ParseResult given = spec.commandLine().getParseResult();
     List<String> arguments =
-        new BundledJob(BUNDLED)
-            .arguments(spec, option -> given.hasMatchedOption(option.longestName()));
-    Path folder = newFolder();
-    if (export.isEmpty()) {
-      arguments.addAll(List.of("--export", folder.resolve("model").toString()));
-    }
-    if (logDir.isEmpty()) {
-      arguments.addAll(List.of("--log-dir", folder.resolve("events").toString()));
-    }
-    if (chart.isEmpty()) {
-      arguments.addAll(List.of("--chart", folder.resolve("chart.png").toString()));
+        new BundledJob(BUNDLED).arguments(spec, option -> isSettled(option, given));
+    if (export.isEmpty() || logDir.isEmpty() || chart.isEmpty()) {
+      arguments.addAll(outputsLeftOut(newFolder()));
     }
     List<String> line = given.originalArgs();
     arguments.addAll(line.subList(line.indexOf(spec.name()) + 1, line.size()));
@@ -197,15 +203,47 @@ final class FineTuneCommand implements Callable<Integer> {
             + arguments.stream().map(FineTuneCommand::quoted).collect(Collectors.joining(" ")));
   }
 
-  private static Path newFolder() {
+  /** A configuration of the optimizer settles all of its options. */
+  private boolean isSettled(OptionSpec option, ParseResult given) {
+    return given.hasMatchedOption(option.longestName())
+        || (given.hasMatchedOption("--optimizer")
+            && spec.mixins().get("adafactor").optionsMap().containsKey(option.longestName()));
+  }
+
+  private List<String> outputsLeftOut(Path folder) {
+    List<String> arguments = new ArrayList<>();
+    if (export.isEmpty()) {
+      arguments.addAll(List.of("--export", folder.resolve("model").toString()));
+    }
+    if (logDir.isEmpty()) {
+      arguments.addAll(List.of("--log-dir", folder.resolve("events").toString()));
+    }
+    if (chart.isEmpty()) {
+      arguments.addAll(List.of("--chart", folder.resolve("chart.png").toString()));
+    }
+    return arguments;
+  }
+
+  /** A folder of this run alone: it is made here, as another run may start at the same time. */
+  private static Path newFolder() throws IOException {
     String time =
         DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")
             .format(LocalDateTime.now(ZoneId.systemDefault()));
+    Files.createDirectories(BUNDLED_RUNS);
     Path folder = BUNDLED_RUNS.resolve(time);
-    for (int i = 2; Files.exists(folder); i++) {
+    for (int i = 2; !isMade(folder); i++) {
       folder = BUNDLED_RUNS.resolve(time + "-" + i);
     }
     return folder;
+  }
+
+  private static boolean isMade(Path folder) throws IOException {
+    try {
+      Files.createDirectory(folder);
+      return true;
+    } catch (FileAlreadyExistsException e) {
+      return false;
+    }
   }
 
   private static String quoted(String argument) {
@@ -223,6 +261,8 @@ final class FineTuneCommand implements Callable<Integer> {
     require(
         validationFeatures.isEmpty() == validationLabels.isEmpty(),
         "--validation-features and --validation-labels go together; one is missing");
+    requireOnce("--features", features);
+    requireOnce("--validation-features", validationFeatures);
     FineTuning.Builder builder =
         FineTuning.builder(model.orElseThrow(), loss.orElseThrow())
             .signature(signature)
@@ -261,6 +301,47 @@ final class FineTuneCommand implements Callable<Integer> {
     return builder.build();
   }
 
+  private Outputs outputs() {
+    List<OutputPath> paths = new ArrayList<>();
+    export.ifPresent(
+        path -> paths.add(new OutputPath("--export", path, OutputPath.Kind.WHOLE_FOLDER)));
+    logDir.ifPresent(
+        path -> paths.add(new OutputPath("--log-dir", path, OutputPath.Kind.SHARED_FOLDER)));
+    chart.ifPresent(path -> paths.add(chartFile(path)));
+    json.ifPresent(path -> paths.add(jsonFile(path)));
+    return new Outputs(paths);
+  }
+
+  private static OutputPath chartFile(Path path) {
+    return new OutputPath("--chart", path, OutputPath.Kind.FILE);
+  }
+
+  private static OutputPath jsonFile(Path path) {
+    return new OutputPath("--json", path, OutputPath.Kind.FILE);
+  }
+
+  private List<Outputs.Input> inputs() {
+    List<Outputs.Input> inputs = new ArrayList<>();
+    model.ifPresent(path -> inputs.add(new Outputs.Input("the input model", path)));
+    features.forEach(feature -> inputs.add(new Outputs.Input("--features", feature.file())));
+    labels.ifPresent(path -> inputs.add(new Outputs.Input("--labels", path)));
+    validationFeatures.forEach(
+        feature -> inputs.add(new Outputs.Input("--validation-features", feature.file())));
+    validationLabels.ifPresent(path -> inputs.add(new Outputs.Input("--validation-labels", path)));
+    adafactor.configuration().ifPresent(path -> inputs.add(new Outputs.Input("--optimizer", path)));
+    return inputs;
+  }
+
+  private void requireOnce(String option, List<InputFile> files) {
+    Map<Optional<String>, Path> known = new HashMap<>();
+    for (InputFile file : files) {
+      Path other = known.putIfAbsent(file.input(), file.file());
+      require(
+          other == null,
+          "%s %s: '%s' is given for that input already".formatted(option, file, other));
+    }
+  }
+
   private void require(boolean condition, String message) {
     if (!condition) {
       throw new ParameterException(spec.commandLine(), message);
@@ -282,13 +363,13 @@ final class FineTuneCommand implements Callable<Integer> {
             .formatted(size.adafactor(), size.parameters(), size.adam(), size.tfKerasAdafactor()));
     export.ifPresent(folder -> print("SavedModel: " + folder));
     if (chart.isPresent()) {
-      LossChart.write(result.steps(), chart.get());
+      LossChart.write(result.steps(), chartFile(chart.get()));
       print("Chart: " + chart.get());
     }
     logDir.ifPresent(
         folder -> print("TensorBoard: tensorboard --logdir " + quoted(folder.toString())));
     if (json.isPresent()) {
-      RunReport.write(result, json.get());
+      RunReport.write(result, jsonFile(json.get()));
       print("JSON: " + json.get());
     }
   }
@@ -303,7 +384,8 @@ final class FineTuneCommand implements Callable<Integer> {
   private final class Listeners implements AutoCloseable {
     private final TrainingDisplay display =
         NativeEnvironment.isTerminal()
-            ? new ProgressBarDisplay(spec.commandLine().getOut())
+            ? new ProgressBarDisplay(
+                spec.commandLine().getOut(), new ConsoleProgressBarConsumer(System.out))
             : new TrainingDisplay(spec.commandLine().getOut());
     private final Optional<TensorBoardLog> log = logDir.map(TensorBoardLog::new);
 

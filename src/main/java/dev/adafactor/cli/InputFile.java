@@ -1,21 +1,23 @@
 package dev.adafactor.cli;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import picocli.CommandLine.ITypeConverter;
 
 /**
  * A file for an input of a model: {@code FILE} for the only input, {@code INPUT=FILE} for one of
- * several.
+ * several. What is before the equals sign is no name if it holds a {@code /}, or if the whole text
+ * is a file.
  */
 record InputFile(Optional<String> input, Path file) {
 
   static InputFile parse(String text) {
     int equals = text.indexOf('=');
-    return equals < 0
-        ? new InputFile(Optional.empty(), Path.of(text))
-        : new InputFile(
-            Optional.of(text.substring(0, equals)), Path.of(text.substring(equals + 1)));
+    boolean named = equals >= 0 && !text.substring(0, equals).contains("/");
+    return named && !Files.exists(Path.of(text))
+        ? new InputFile(Optional.of(text.substring(0, equals)), Path.of(text.substring(equals + 1)))
+        : new InputFile(Optional.empty(), Path.of(text));
   }
 
   @Override

@@ -1,8 +1,8 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.files.OutputPath;
 import dev.adafactor.finetune.TrainingListener.Step;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
@@ -26,7 +26,7 @@ final class LossChart {
   private LossChart() {}
 
   /** Writes a PNG picture of 1000 x 500 pixels. */
-  static void write(List<Step> steps, Path file) throws IOException {
+  static void write(List<Step> steps, OutputPath file) throws IOException {
     XYChart chart =
         new XYChartBuilder()
             .width(1000)

@@ -4,9 +4,11 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.util.Locale;
+import org.bytedeco.javacpp.Loader;
 import org.tensorflow.exceptions.TFInvalidArgumentException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
@@ -48,6 +50,7 @@ public final class Main implements Runnable {
   public static void main(String[] arguments) {
     // Numbers read the same everywhere, by people and by programs.
     Locale.setDefault(Locale.Category.FORMAT, Locale.ROOT);
+    OneLineLog.install();
     NativeEnvironment.prepare();
     int exitCode =
         commandLine().execute(arguments.length == 0 ? new String[] {"fine-tune"} : arguments);
@@ -79,8 +82,19 @@ public final class Main implements Runnable {
     if (help != null) {
       return help;
     }
-    NativeEnvironment.loadTensorFlow();
+    try {
+      NativeEnvironment.loadTensorFlow();
+    } catch (LinkageError e) {
+      throw new ExecutionException(parsed.commandSpec().commandLine(), unloadable(e), e);
+    }
     return new RunLast().execute(parsed);
+  }
+
+  private static String unloadable(LinkageError e) {
+    return ("TensorFlow's native library does not load (%s); the artifact"
+            + " org.tensorflow:tensorflow-core-native with the classifier %s belongs on the class"
+            + " path")
+        .formatted(String.valueOf(e.getMessage()).replaceFirst(": .*", ""), Loader.getPlatform());
   }
 
   private static int exitCode(Exception e) {

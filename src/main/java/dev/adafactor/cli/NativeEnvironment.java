@@ -1,18 +1,25 @@
 package dev.adafactor.cli;
 
 import com.sun.jna.NativeLibrary;
+import dev.adafactor.graph.CompiledFunction;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.util.List;
 import org.tensorflow.Graph;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
 import org.tensorflow.Session;
 import org.tensorflow.TensorFlow;
+import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Placeholder;
+import org.tensorflow.types.TFloat32;
 
 /** Settings of the process that Java has no means for. Where they cannot be had, they are left. */
 final class NativeEnvironment {
   private static final Logger LOGGER = System.getLogger(NativeEnvironment.class.getName());
   private static final String LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL";
-  private static final String WARNINGS = "1";
+  private static final String FATAL = "3";
 
   private NativeEnvironment() {}
 
@@ -27,7 +34,8 @@ final class NativeEnvironment {
     setProperty("java.awt.headless", "true");
     int keepPresent = 0;
     try {
-      libc("setenv", LOG_LEVEL, WARNINGS, keepPresent);
+      // Errors come as exceptions; logged besides, they would be said twice.
+      libc("setenv", LOG_LEVEL, FATAL, keepPresent);
     } catch (LinkageError e) {
       LOGGER.log(Level.DEBUG, "cannot set " + LOG_LEVEL, e);
     }
@@ -36,30 +44,76 @@ final class NativeEnvironment {
   /**
    * Loads TensorFlow. A part of it logs through an Abseil of its own, which heeds no environment
    * variable and cannot be reached: its one remark, that an optimization is off, comes with the
-   * first run of a session. It is let go by in a run of nothing, with standard error closed, unless
-   * the user has asked for a log.
+   * first run of a session. It is let go by in a run of nothing.
+   *
+   * @throws LinkageError if the native library is not there, or is not for this machine
    */
   static void loadTensorFlow() {
-    if (System.getenv(LOG_LEVEL) != null) {
-      return;
-    }
+    TensorFlow.version();
+    quietly(
+        () -> {
+          try (Graph graph = new Graph();
+              Session session = new Session(graph)) {
+            session.run(Ops.create(graph).noOp());
+          }
+        });
+  }
+
+  /** Has XLA compile something, which it remarks upon by that same Abseil, the first time only. */
+  static void loadCompiler() {
+    quietly(
+        () -> {
+          try (Graph graph = new Graph();
+              Session session = new Session(graph);
+              TFloat32 number = TFloat32.scalarOf(1)) {
+            Ops tf = Ops.create(graph);
+            CompiledFunction function =
+                CompiledFunction.create(
+                    graph,
+                    "first",
+                    List.of(new CompiledFunction.Argument(TFloat32.class, Shape.scalar())),
+                    (inner, arguments) -> List.of(inner.math.exp(typed(arguments.get(0)))));
+            // Fed: of constants the result would be computed beforehand, uncompiled.
+            Placeholder<TFloat32> input =
+                tf.placeholder(TFloat32.class, Placeholder.shape(Shape.scalar()));
+            Output<?> result = function.call(tf, List.of(input)).get(0);
+            session.runner().feed(input, number).fetch(result).run().close();
+          }
+        });
+  }
+
+  @SuppressWarnings("unchecked") // The type of the function's only argument.
+  private static Operand<TFloat32> typed(Operand<?> argument) {
+    return (Operand<TFloat32>) argument;
+  }
+
+  /** With standard error closed, unless the user has asked for a log. */
+  private static void quietly(Runnable action) {
     int standardError = 2;
     int writeOnly = 1;
+    if (System.getenv(LOG_LEVEL) != null || !hasLibc()) {
+      action.run();
+      return;
+    }
+    int kept = libc("dup", standardError);
+    int nowhere = libc("open", "/dev/null", writeOnly);
+    libc("dup2", nowhere, standardError);
     try {
-      TensorFlow.version();
-      int kept = libc("dup", standardError);
-      int nowhere = libc("open", "/dev/null", writeOnly);
-      libc("dup2", nowhere, standardError);
-      try (Graph graph = new Graph();
-          Session session = new Session(graph)) {
-        session.run(Ops.create(graph).noOp());
-      } finally {
-        libc("dup2", kept, standardError);
-        libc("close", kept);
-        libc("close", nowhere);
-      }
-    } catch (UnsatisfiedLinkError e) {
+      action.run();
+    } finally {
+      libc("dup2", kept, standardError);
+      libc("close", kept);
+      libc("close", nowhere);
+    }
+  }
+
+  private static boolean hasLibc() {
+    try {
+      NativeLibrary.getProcess().getFunction("dup2");
+      return true;
+    } catch (LinkageError e) {
       LOGGER.log(Level.DEBUG, "cannot redirect standard error", e);
+      return false;
     }
   }
 

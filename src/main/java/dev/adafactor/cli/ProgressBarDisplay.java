@@ -2,40 +2,59 @@ package dev.adafactor.cli;
 
 import dev.adafactor.finetune.Evaluation;
 import java.io.PrintWriter;
-import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import java.time.Duration;
+import java.util.Optional;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
-import me.tongfei.progressbar.ProgressBarStyle;
+import me.tongfei.progressbar.ProgressBarConsumer;
 
 /** A bar in place of the lines for epochs. For terminals only. */
 final class ProgressBarDisplay extends TrainingDisplay {
-  private ProgressBar bar;
+  private final ProgressBarConsumer terminal;
+  private Optional<ProgressBar> bar = Optional.empty();
 
-  ProgressBarDisplay(PrintWriter out) {
+  ProgressBarDisplay(PrintWriter out, ProgressBarConsumer terminal) {
     super(out);
+    this.terminal = terminal;
   }
 
   @Override
   public void stepped(Step step) {
     super.stepped(step);
-    if (bar == null) {
+    long steps = (long) plan().epochs() * plan().stepsPerEpoch();
+    if (bar.isEmpty()) {
       bar =
-          new ProgressBarBuilder()
-              .setTaskName("Training")
-              .setInitialMax((long) plan().epochs() * plan().stepsPerEpoch())
-              .setStyle(ProgressBarStyle.COLORFUL_UNICODE_BLOCK)
-              .setConsumer(new ConsoleProgressBarConsumer(System.out))
-              .continuousUpdate()
-              .build();
+          Optional.of(
+              new ProgressBarBuilder()
+                  .setTaskName("Training")
+                  .setInitialMax(steps)
+                  .setConsumer(terminal)
+                  .setRenderer(
+                      (state, width) ->
+                          line(state.getNormalizedProgress(), state.getExtraMessage(), width))
+                  .continuousUpdate()
+                  .build());
     }
+    bar.get().setExtraMessage(numbers(step, left(step.number(), steps)));
+    bar.get().stepTo(step.number());
+  }
+
+  private String numbers(Step step, Duration left) {
     String accuracy =
         step.accuracy().isEmpty()
             ? ""
             : " accuracy %.1f%%".formatted(100 * step.accuracy().getAsDouble());
-    bar.setExtraMessage(
-        " loss %.4f%s rate %.3g %,.0f examples/s"
-            .formatted(step.loss(), accuracy, step.learningRate(), examplesPerSecond()));
-    bar.stepTo(step.number());
+    return "loss %.4g%s rate %.3g %,.0f examples/s %s left"
+        .formatted(step.loss(), accuracy, step.learningRate(), examplesPerSecond(), minutes(left));
+  }
+
+  /** The numbers, and a bar in the room that they leave. */
+  static String line(double progress, String numbers, int width) {
+    String percent = "%3.0f%% ".formatted(100 * progress);
+    int room = Math.max(0, width - percent.length() - numbers.length() - 1);
+    int done = (int) Math.round(progress * room);
+    String line = percent + "\u2588".repeat(done) + "\u2591".repeat(room - done) + " " + numbers;
+    return line.substring(0, Math.min(width, line.length()));
   }
 
   @Override
@@ -47,8 +66,8 @@ final class ProgressBarDisplay extends TrainingDisplay {
 
   @Override
   public void close() {
-    if (bar != null) {
-      bar.close();
-    }
+    // A bar that is closed twice is drawn twice.
+    bar.ifPresent(ProgressBar::close);
+    bar = Optional.empty();
   }
 }

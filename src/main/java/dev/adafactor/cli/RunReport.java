@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.adafactor.files.OutputPath;
 import dev.adafactor.finetune.Evaluation;
 import dev.adafactor.finetune.FineTuningResult;
 import dev.adafactor.finetune.StateSize;
@@ -26,7 +27,7 @@ final class RunReport {
    * learning_rates} alike, {@code metrics} before and after, {@code timings} in seconds, {@code
    * state_bytes}, {@code mode}, and {@code export}, the folder of the trained model or null.
    */
-  static void write(FineTuningResult result, Path file) throws IOException {
+  static void write(FineTuningResult result, OutputPath file) throws IOException {
     ObjectNode report = JSON.createObjectNode();
     report.put("mode", result.plan().mode().name().toLowerCase(Locale.ROOT));
     report.put("examples", result.plan().examples());

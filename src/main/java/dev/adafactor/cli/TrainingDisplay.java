@@ -44,9 +44,8 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
 
   @Override
   public void epochEnded(int epoch, Evaluation training) {
-    Duration left = elapsed().multipliedBy(plan.epochs() - epoch).dividedBy(epoch);
     print(
-        "Epoch %d/%d: loss %.4f%s, rate %.3g, %,.0f examples/s, %d:%02d left"
+        "Epoch %d/%d: loss %.4f%s, rate %.3g, %,.0f examples/s, %s left"
             .formatted(
                 epoch,
                 plan.epochs(),
@@ -54,8 +53,7 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
                 accuracy(training),
                 learningRate,
                 examplesPerSecond(),
-                left.toMinutes(),
-                left.toSecondsPart()));
+                minutes(left(epoch, plan.epochs()))));
   }
 
   @Override
@@ -74,6 +72,15 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
 
   final Plan plan() {
     return plan;
+  }
+
+  /** The time that is left when so much of all has been done. */
+  final Duration left(long done, long all) {
+    return elapsed().multipliedBy(all - done).dividedBy(done);
+  }
+
+  static String minutes(Duration time) {
+    return "%d:%02d".formatted(time.toMinutes(), time.toSecondsPart());
   }
 
   private Duration elapsed() {

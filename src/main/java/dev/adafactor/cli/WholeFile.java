@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.files.OutputPath;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
@@ -18,21 +19,29 @@ final class WholeFile {
 
   private WholeFile() {}
 
-  /** Writes a sibling and renames it to the file, which it replaces; makes directories for it. */
-  static void write(Path file, Content content) throws IOException {
-    Path directory = file.toAbsolutePath().getParent();
-    Files.createDirectories(directory);
+  /**
+   * Writes a sibling and renames it to the file, which it replaces; makes directories for it. Where
+   * the file is a link, that to which it leads is written.
+   *
+   * @throws IllegalArgumentException if something else than a file is there
+   * @throws IOException if writing fails
+   */
+  static void write(OutputPath file, Content content) throws IOException {
+    file.requireWritable();
+    Path real = file.real();
     // Not createTempFile: it would keep the file from everybody but the owner.
-    Path temporary =
-        directory.resolve(".%s.%s.part".formatted(file.getFileName(), UUID.randomUUID()));
+    Path temporary = real.resolveSibling(".%s.part".formatted(UUID.randomUUID()));
     try {
+      Files.createDirectories(real.getParent());
       try (OutputStream out =
           Files.newOutputStream(
               temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
         content.writeTo(out);
       }
       Files.move(
-          temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+          temporary, real, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    } catch (IOException e) {
+      throw file.failure(e);
     } finally {
       Files.deleteIfExists(temporary);
     }

@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.Numerics;
 import dev.adafactor.finetune.FineTuningResult.Timings;
 import dev.adafactor.finetune.TrainingGraph.Measured;
 import dev.adafactor.finetune.TrainingGraph.Stepped;
@@ -14,9 +15,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.op.Ops;
 
@@ -84,7 +85,8 @@ final class FineTuningRun {
       Optional<Evaluation> before = validation.map(examples -> evaluate(graph, examples));
       before.ifPresent(result -> tell(listener -> listener.evaluatedBefore(result)));
       Duration evaluate = stopwatch.lap();
-      train(graph, training, order);
+      train(graph, training, order, adafactor.numerics());
+      requireFinite(graph, trainable, adafactor.numerics());
       Duration train = stopwatch.lap();
       Optional<Evaluation> after = validation.map(examples -> evaluate(graph, examples));
       after.ifPresent(result -> tell(listener -> listener.evaluatedAfter(result)));
@@ -143,6 +145,7 @@ final class FineTuningRun {
     String reason =
         "the signature '%s' as it predicts; functions for training are not taken from the model"
             .formatted(job.signature);
+    List<Output<?>> handles = trainable.stream().<Output<?>>map(ModelVariable::handle).toList();
     return new Plan(
         Mode.INFERENCE,
         reason,
@@ -154,29 +157,19 @@ final class FineTuningRun {
             trainable.stream()
                 .map(variable -> new StateSize.Parameter(variable.shape(), variable.dtype()))
                 .toList(),
-            slotBytes(
+            StateSize.slots(
                 adafactor,
-                trainable,
+                handles,
                 List.of(Adafactor.R, Adafactor.C, Adafactor.V, Adafactor.AVERAGE)),
-            slotBytes(adafactor, trainable, List.of(Adafactor.AVERAGE))));
+            StateSize.slots(adafactor, handles, List.of(Adafactor.AVERAGE))));
   }
 
-  private static long slotBytes(
-      Adafactor adafactor, List<ModelVariable> variables, List<String> names) {
-    return variables.stream()
-        .flatMap(variable -> names.stream().map(name -> adafactor.getSlot(variable.handle(), name)))
-        .flatMap(Optional::stream)
-        .map(Operand::asOutput)
-        .mapToLong(slot -> slot.shape().size() * StateSize.width(slot.dataType()))
-        .sum();
-  }
-
-  private void train(TrainingGraph graph, Examples examples, BatchOrder order) {
+  private void train(TrainingGraph graph, Examples examples, BatchOrder order, Numerics used) {
     int[] last = {};
     for (int epoch = 0; epoch < job.epochs; epoch++) {
       Evaluation.Accumulator mean = new Evaluation.Accumulator();
       for (int[] rows : order.epoch(epoch)) {
-        Step step = step(graph, examples, rows, epoch + 1);
+        Step step = step(graph, examples, rows, epoch + 1, used);
         mean.add(rows.length, step.loss(), step.accuracy());
         last = rows;
       }
@@ -187,15 +180,20 @@ final class FineTuningRun {
     graph.finish();
     // The loss of a step is that before its update: what the last update did shows only now.
     try (Examples.Batch batch = examples.batch(last)) {
-      requireFinite(graph.evaluate(batch).loss(), job.epochs, last);
+      double loss = graph.evaluate(batch).loss();
+      if (!Double.isFinite(loss)) {
+        throw NotFiniteLossException.after(steps.size(), loss, last, used);
+      }
     }
   }
 
-  private Step step(TrainingGraph graph, Examples examples, int[] rows, int epoch) {
+  private Step step(TrainingGraph graph, Examples examples, int[] rows, int epoch, Numerics used) {
     try (Examples.Batch batch = examples.batch(rows)) {
       Stepped stepped = graph.step(batch);
       Measured measured = stepped.measured();
-      requireFinite(measured.loss(), epoch, rows);
+      if (!Double.isFinite(measured.loss())) {
+        throw NotFiniteLossException.in(steps.size() + 1, epoch, measured.loss(), rows, used);
+      }
       Step step =
           new Step(
               steps.size() + 1,
@@ -210,9 +208,12 @@ final class FineTuningRun {
     }
   }
 
-  private void requireFinite(double loss, int epoch, int[] rows) {
-    if (!Double.isFinite(loss)) {
-      throw new NotFiniteLossException(steps.size() + 1, epoch, loss, rows);
+  /** NaN in a variable need not show in a loss: a fused ReLU makes 0 of it. */
+  private void requireFinite(TrainingGraph graph, List<ModelVariable> variables, Numerics used) {
+    OptionalInt first = graph.notFinite();
+    if (first.isPresent()) {
+      String name = variables.get(first.getAsInt()).name();
+      throw NotFiniteLossException.after(steps.size(), name, used);
     }
   }
 

@@ -1,27 +1,61 @@
 package dev.adafactor.finetune;
 
+import dev.adafactor.Numerics;
 import java.util.Arrays;
 
-/** Training has run into a loss that is NaN or infinite; going on would not mend it. */
+/**
+ * Training has run into a loss, or at its end into a variable, that is NaN or infinite; going on
+ * would not mend it.
+ */
 public final class NotFiniteLossException extends RuntimeException {
   private static final long serialVersionUID = 1L;
   private static final int ROWS_SHOWN = 8;
 
   private final long step;
 
-  NotFiniteLossException(long step, int epoch, double loss, int[] rows) {
-    super(
-        ("the loss is %s in step %d (epoch %d), on the rows %s%s: a smaller learning rate or"
-                + " clipnorm may help; nothing was exported")
-            .formatted(
-                loss,
-                step,
-                epoch,
-                Arrays.toString(Arrays.copyOf(rows, Math.min(rows.length, ROWS_SHOWN))),
-                rows.length > ROWS_SHOWN
-                    ? " and %d more".formatted(rows.length - ROWS_SHOWN)
-                    : ""));
+  private NotFiniteLossException(long step, String what, Numerics used) {
+    super("%s: %s; nothing was exported".formatted(what, advice(used)));
     this.step = step;
+  }
+
+  /** The loss of a step's batch, before its update. */
+  static NotFiniteLossException in(long step, int epoch, double loss, int[] rows, Numerics used) {
+    return new NotFiniteLossException(
+        step,
+        "the loss is %s in step %d (epoch %d), on %s".formatted(loss, step, epoch, list(rows)),
+        used);
+  }
+
+  /** The loss of the last step's batch, after its update. */
+  static NotFiniteLossException after(long step, double loss, int[] rows, Numerics used) {
+    return new NotFiniteLossException(
+        step,
+        "the loss is %s after the last step, %d, on %s".formatted(loss, step, list(rows)),
+        used);
+  }
+
+  /** A variable, after the last step. */
+  static NotFiniteLossException after(long step, String variable, Numerics used) {
+    return new NotFiniteLossException(
+        step,
+        "the variable '%s' is not finite after the last step, %d".formatted(variable, step),
+        used);
+  }
+
+  private static String list(int[] rows) {
+    return "the rows %s%s"
+        .formatted(
+            Arrays.toString(Arrays.copyOf(rows, Math.min(rows.length, ROWS_SHOWN))),
+            rows.length > ROWS_SHOWN ? " and %d more".formatted(rows.length - ROWS_SHOWN) : "");
+  }
+
+  private static String advice(Numerics used) {
+    return switch (used) {
+      case TF_KERAS ->
+          "tf_keras's own operations can make NaN where the mathematics is finite; take the"
+              + " numerics STABLE (--numerics stable)";
+      case STABLE -> "a smaller learning rate or clipnorm may help";
+    };
   }
 
   /** The number of the step, from 1. */

@@ -1,6 +1,10 @@
 package dev.adafactor.finetune;
 
+import dev.adafactor.Adafactor;
 import java.util.List;
+import java.util.Optional;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.proto.DataType;
 
@@ -45,12 +49,23 @@ public record StateSize(long parameters, long adafactor, long tfKerasAdafactor, 
         parameters, adafactor, factors + parameters + averages, 2 * parameters + averages);
   }
 
-  /** Bytes of an element of a floating-point type. */
+  /** Bytes of the slots of these names that an optimizer has for variables. */
+  static long slots(Adafactor adafactor, List<Output<?>> variables, List<String> names) {
+    return variables.stream()
+        .flatMap(variable -> names.stream().map(name -> adafactor.getSlot(variable, name)))
+        .flatMap(Optional::stream)
+        .map(Operand::asOutput)
+        .mapToLong(slot -> slot.shape().size() * width(slot.dataType()))
+        .sum();
+  }
+
+  /** Bytes of an element of a floating-point type, or of a reference to a variable of it. */
   static long width(DataType dtype) {
     return switch (dtype) {
-      case DT_HALF, DT_BFLOAT16 -> 2;
-      case DT_DOUBLE -> 8;
-      default -> 4;
+      case DT_HALF, DT_BFLOAT16, DT_HALF_REF, DT_BFLOAT16_REF -> 2;
+      case DT_FLOAT, DT_FLOAT_REF -> 4;
+      case DT_DOUBLE, DT_DOUBLE_REF -> 8;
+      default -> throw new IllegalArgumentException(dtype + " is no floating-point type");
     };
   }
 }

@@ -1,5 +1,6 @@
 package dev.adafactor.finetune;
 
+import dev.adafactor.files.OutputPath;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -81,8 +82,11 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
   }
 
   private UncheckedIOException failure(IOException e) {
-    return new UncheckedIOException(
-        "%s: cannot write TensorBoard events: %s".formatted(directory, e.getMessage()), e);
+    OutputPath output =
+        new OutputPath(
+            "cannot write TensorBoard events to", directory, OutputPath.Kind.SHARED_FOLDER);
+    IOException failure = output.failure(e);
+    return new UncheckedIOException(failure.getMessage(), failure);
   }
 
   @Override

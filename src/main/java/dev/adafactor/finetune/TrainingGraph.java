@@ -1,14 +1,19 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.graph.VariableView;
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
+import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
+import org.tensorflow.types.TBool;
 import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TFloat64;
 
@@ -26,6 +31,7 @@ final class TrainingGraph {
   private final List<Operand<TFloat32>> accuracy;
   private final Operand<TFloat32> train;
   private final Op finish;
+  private final Operand<TBool> finite;
 
   /**
    * Adds the optimizer's operations and initializes its variables.
@@ -42,6 +48,7 @@ final class TrainingGraph {
     // Read after the update, the rate is that of this step; fetching it trains.
     this.train = tf.withControlDependencies(List.of(update)).identity(adafactor.learningRate());
     this.finish = adafactor.finalizeVariableValues();
+    this.finite = tf.stack(variables.stream().map(handle -> isFinite(tf, handle)).toList());
     session.initialize();
   }
 
@@ -72,6 +79,20 @@ final class TrainingGraph {
         accuracy.isEmpty()
             ? OptionalDouble.empty()
             : OptionalDouble.of(((TFloat32) result.get(first + 1)).getFloat()));
+  }
+
+  private static Operand<TBool> isFinite(Ops tf, Operand<?> variable) {
+    Operand<TBool> elements =
+        tf.math.isFinite(VariableView.of((Graph) tf.scope().env(), variable).read(tf));
+    return tf.reduceAll(tf.reshape(elements, tf.constant(new int[] {-1})), tf.constant(0));
+  }
+
+  /** The first of the variables to train that has a value which is NaN or infinite. */
+  OptionalInt notFinite() {
+    try (Result result = session.runner().fetch(finite).run()) {
+      TBool each = (TBool) result.get(0);
+      return IntStream.range(0, (int) each.size()).filter(i -> !each.getBoolean(i)).findFirst();
+    }
   }
 
   /** Gives the variables their final values: the moving averages, where they are in use. */

@@ -1,10 +1,8 @@
 package dev.adafactor.savedmodel;
 
 import com.google.protobuf.InvalidProtocolBufferException;
+import dev.adafactor.files.OutputPath;
 import java.io.IOException;
-import java.nio.file.AccessDeniedException;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.FileSystemException;
 import java.nio.file.FileVisitOption;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
@@ -40,85 +38,47 @@ final class SavedModelExport {
 
   /** Writes everything beside the target, and moves it there when it is complete. */
   void writeTo(Path target, ExistingFolder existing) throws IOException {
-    Path absolute = requireWritable(target, existing);
-    Path parent = absolute.getParent();
-    Path draft = parent.resolve("." + absolute.getFileName() + "." + UUID.randomUUID());
+    requireWritable(target, existing);
+    OutputPath output = output(target);
+    Path real = output.real();
+    Path draft = real.resolveSibling("." + real.getFileName() + "." + UUID.randomUUID());
     try {
-      Files.createDirectories(parent);
+      Files.createDirectories(real.getParent());
       copyAllButVariables(draft);
       saveVariables(draft);
       updateFingerprint(draft);
-      moveInto(draft, absolute);
-    } catch (FileSystemException e) {
-      throw new IOException("Cannot export to '" + target + "': " + reason(e), e);
+      moveInto(draft, real);
+    } catch (IOException e) {
+      throw output.failure(e);
     } finally {
       deleteTree(draft);
     }
   }
 
-  /** The absolute target, if it may be written. */
-  Path requireWritable(Path target, ExistingFolder existing) throws IOException {
-    Path absolute = target.toAbsolutePath().normalize();
-    requireApart(absolute);
-    requireFree(absolute, existing);
-    return absolute;
+  private static OutputPath output(Path target) {
+    return new OutputPath("Cannot export to", target, OutputPath.Kind.WHOLE_FOLDER);
   }
 
-  private void requireApart(Path target) throws IOException {
-    if (target.getParent() == null) {
-      throw new IllegalArgumentException("Cannot export to '" + target + "', the root folder");
-    }
-    Path input = source.toRealPath();
-    Path output = realPath(target);
-    if (output.startsWith(input) || input.startsWith(output)) {
-      throw new IllegalArgumentException(
-          String.format(
-              "Cannot export to '%s': it overlaps with the input model '%s', which is never"
-                  + " written to",
-              target, source));
-    }
+  /** Checks that the target may be written. */
+  void requireWritable(Path target, ExistingFolder existing) throws IOException {
+    OutputPath output = output(target);
+    output.requireApartFrom(source, "the input model");
+    output.requireWritable();
+    requireFree(output, existing);
   }
 
-  private static String reason(FileSystemException e) {
-    if (e instanceof AccessDeniedException) {
-      return "no permission for '" + e.getFile() + "'";
-    }
-    if (e instanceof FileAlreadyExistsException) {
-      return "'" + e.getFile() + "' is a file, not a folder";
-    }
-    return "'" + e.getFile() + "': " + (e.getReason() == null ? e.toString() : e.getReason());
-  }
-
-  /** The path without links, of a file that may not exist yet. */
-  private static Path realPath(Path path) throws IOException {
-    if (Files.exists(path) || path.getParent() == null) {
-      return path.toRealPath();
-    }
-    return realPath(path.getParent()).resolve(path.getFileName());
-  }
-
-  private static void requireFree(Path target, ExistingFolder existing) throws IOException {
-    if (!Files.exists(target)) {
-      return;
-    }
-    if (!Files.isDirectory(target)) {
-      throw new IllegalArgumentException("Cannot export to '" + target + "': it is not a folder");
-    }
-    if (isEmpty(target)) {
+  private static void requireFree(OutputPath output, ExistingFolder existing) throws IOException {
+    Path target = output.real();
+    if (!Files.exists(target) || isEmpty(target)) {
       return;
     }
     if (existing == ExistingFolder.REFUSE) {
-      throw new IllegalArgumentException(
-          "Cannot export to '"
-              + target
-              + "': the folder exists and is not empty; name another one, or allow it"
-              + " to be overwritten (--overwrite)");
+      throw output.refusal(
+          "the folder exists and is not empty; name another one, or allow it to be overwritten"
+              + " (--overwrite)");
     }
     if (!Files.exists(target.resolve("saved_model.pb"))) {
-      throw new IllegalArgumentException(
-          String.format(
-              "Cannot export to '%s': the folder is no SavedModel, and will not be replaced",
-              target));
+      throw output.refusal("the folder is no SavedModel, and will not be replaced");
     }
   }
 
@@ -163,8 +123,7 @@ final class SavedModelExport {
     try {
       session.save(prefix.toString());
     } catch (TensorFlowException e) {
-      throw new IOException(
-          "Cannot write the variables of the model: " + SavedModelFolder.oneLine(e), e);
+      throw new IOException("cannot write the variables: " + SavedModelFolder.oneLine(e), e);
     }
   }
 
@@ -180,7 +139,7 @@ final class SavedModelExport {
         fingerprint = FingerprintDef.parseFrom(Files.readAllBytes(file));
       } catch (InvalidProtocolBufferException e) {
         throw new IOException(
-            "The model's " + FINGERPRINT + " is damaged: " + SavedModelFolder.oneLine(e), e);
+            "the model's " + FINGERPRINT + " is damaged: " + SavedModelFolder.oneLine(e), e);
       }
       long hash = fingerprint64(Files.readAllBytes(index));
       // The copy of a read-only file is read-only.

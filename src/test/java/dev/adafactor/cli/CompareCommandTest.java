@@ -13,6 +13,7 @@ import java.io.StringWriter;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine;
@@ -109,8 +110,18 @@ class CompareCommandTest {
     assertBad("'exact' is none of stable, tf_keras", "--cases", cases, "--numerics", "exact");
     assertBad("none of reference, resource", "--cases", cases, "--variables", "both");
     assertBad("--results", "--cases", cases, "--results", folder.toString());
-    assertBad("--results", "--cases", cases, "--results", folder + "/none/results.json");
+    assertBad("--results", "--cases", cases, "--results", cases + "/results.json");
     assertBad("--cases");
+  }
+
+  @Test
+  void aRecordingIsNeverOverwritten() throws IOException, URISyntaxException {
+    Path cases = Files.copy(golden(), folder.resolve("cases.json"));
+    Path link = Files.createSymbolicLink(folder.resolve("link.json"), cases);
+    for (Path results : List.of(cases, link, folder.resolve("x/../cases.json"))) {
+      assertBad("--results", "--cases", cases.toString(), "--results", results.toString());
+    }
+    assertEquals(-1, Files.mismatch(golden(), cases));
   }
 
   private void assertBad(String message, String... arguments) {

@@ -15,9 +15,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -130,7 +134,7 @@ class MainTest {
             "--ema-overwrite-frequency=5",
             "--jit-compile",
             "--name=mine",
-            "--numerics=tf_keras",
+            "--numerics=tf-keras",
             "--no-shuffle"),
         err::toString);
     assertTrue(out.toString().contains("rate 0.0100"), out.toString());
@@ -148,11 +152,12 @@ class MainTest {
         Arguments.of("--signature=absent", "'absent'"),
         Arguments.of("--output-name=absent", "'absent'"),
         Arguments.of("--mode=training", "mode training"),
-        Arguments.of("--mode=dreaming", "dreaming"),
-        Arguments.of("--numerics=wild", "wild"),
+        Arguments.of("--mode=dreaming", "'dreaming' is none of training, inference"),
+        Arguments.of("--numerics=wild", "'wild' is none of stable, tf_keras"),
         Arguments.of("--jit-compile=perhaps", "perhaps"),
         Arguments.of("--clipnorm=nan", "clipnorm"),
         Arguments.of("--optimizer=absent.json", "absent.json"),
+        Arguments.of("--optimizer=" + Digits.TEST_IMAGES, "it is no text"),
         Arguments.of("--validation-labels=" + Digits.TEST_LABELS, "--validation-features"),
         Arguments.of("--unheard-of", "--unheard-of"));
   }
@@ -188,6 +193,73 @@ class MainTest {
     assertFalse(out.toString().contains("Epoch"), out.toString());
   }
 
+  static Stream<Arguments> badOutputs() {
+    return Stream.of(
+        Arguments.of("--export", "model/new", "overlaps with the input model"),
+        Arguments.of("--log-dir", "model/events", "overlaps with the input model"),
+        Arguments.of("--chart", "model/chart.png", "overlaps with the input model"),
+        Arguments.of("--json", "model/variables/r.json", "overlaps with the input model"),
+        Arguments.of("--json", "x.npy", "overlaps with --features"),
+        Arguments.of("--chart", "x.npy", "overlaps with --features"),
+        Arguments.of("--chart", "full", "that is a folder"),
+        Arguments.of("--json", "pipe", "no ordinary file"),
+        Arguments.of("--json", "file/run.json", "is a file, not a folder"),
+        Arguments.of("--log-dir", "file", "that is a file"),
+        Arguments.of("--export", "file/sub", "is a file, not a folder"),
+        Arguments.of("--export", "dangling", "is a link to nothing"),
+        Arguments.of("--chart", "dangling/c.png", "is a link to nothing"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("badOutputs")
+  @EnabledOnOs({OS.LINUX, OS.MAC})
+  void outputsThatCannotBeWrittenAreRefusedBeforeTraining(String option, String path, String part)
+      throws IOException, InterruptedException {
+    copy(Digits.MODEL, folder.resolve("model"));
+    Path images = Files.copy(Digits.TEST_IMAGES, folder.resolve("x.npy"));
+    Files.writeString(folder.resolve("file"), "text");
+    Files.createDirectories(folder.resolve("full/folder"));
+    Files.createSymbolicLink(folder.resolve("dangling"), folder.resolve("absent"));
+    new ProcessBuilder("mkfifo", folder.resolve("pipe").toString()).start().waitFor();
+    Set<Path> before = everything();
+    int exitCode =
+        run(
+            "fine-tune",
+            "--model=" + folder.resolve("model"),
+            "--features=" + images,
+            "--labels=" + Digits.TEST_LABELS,
+            "--loss=sparse-categorical-crossentropy",
+            option,
+            folder.resolve(path).toString());
+    assertEquals(2, exitCode);
+    assertOneLine(option, part);
+    assertEquals("", out.toString());
+    assertEquals(before, everything());
+  }
+
+  private static void copy(Path from, Path to) throws IOException {
+    try (Stream<Path> files = Files.walk(from)) {
+      for (Path file : (Iterable<Path>) files::iterator) {
+        Files.copy(file, to.resolve(from.relativize(file)));
+      }
+    }
+  }
+
+  private Set<Path> everything() throws IOException {
+    try (Stream<Path> all = Files.walk(folder)) {
+      return all.collect(Collectors.toSet());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--log-dir", "--chart", "--json"})
+  void nothingElseIsWrittenIntoTheExport(String option) {
+    Path export = folder.resolve("model");
+    assertEquals(2, runJob("--export=" + export, option, export.resolve("x").toString()));
+    assertOneLine(option, "overlaps with --export");
+    assertEquals("", out.toString());
+  }
+
   @Test
   void aBadConfigurationIsNamedWithItsFile() throws IOException {
     Path file = Files.writeString(folder.resolve("optimizer.json"), "{\"clipnorm\": \"much\"}");
@@ -219,6 +291,37 @@ class MainTest {
             "--epochs=3");
     assertEquals(1, exitCode, err::toString);
     assertOneLine("the loss is NaN in step");
+  }
+
+  @Test
+  void aFileForAnInputIsGivenOnce() {
+    assertEquals(2, runJob("--features=other.npy"));
+    assertOneLine("--features other.npy", "given for that input already");
+  }
+
+  @Test
+  void aConfigurationOfTheOptimizerTakesThePlaceOfTheBundledOne() throws IOException {
+    Path file = Files.writeString(folder.resolve("optimizer.json"), "{\"learning_rate\": 0.02}");
+    assertEquals(
+        0,
+        run(
+            "fine-tune",
+            "--epochs=1",
+            "--optimizer=" + file,
+            "--export=" + folder.resolve("model"),
+            "--log-dir=" + folder.resolve("events"),
+            "--chart=" + folder.resolve("chart.png")),
+        err::toString);
+    assertFalse(out.toString().contains("--learning-rate"), out.toString());
+    assertTrue(out.toString().contains("--batch-size 32"), out.toString());
+    assertTrue(out.toString().contains("rate 0.0200"), out.toString());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"fine-tune", "compare"})
+  void everyCommandKnowsTheVersion(String command) {
+    assertEquals(0, run(command, "--version"));
+    assertTrue(out.toString().startsWith("adafactor "), out.toString());
   }
 
   @Test

@@ -4,37 +4,87 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.finetune.Digits;
+import java.io.File;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.bytedeco.javacpp.Loader;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The program in a process of its own, as a user starts it. */
 class QuietTest {
+  private static final String CLASS_PATH = System.getProperty("java.class.path");
+
   @TempDir Path folder;
 
-  @Test
-  void nothingButTheProgramSpeaks() throws IOException, InterruptedException {
-    Path errors = folder.resolve("errors");
+  private int run(String classPath, String... options) throws IOException, InterruptedException {
     ProcessBuilder builder =
         new ProcessBuilder(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
             "-cp",
-            System.getProperty("java.class.path"),
+            classPath,
             Main.class.getName(),
             "fine-tune",
-            "--model=" + Digits.MODEL,
             "--features=" + Digits.TEST_IMAGES,
             "--labels=" + Digits.TEST_LABELS,
-            "--loss=sparse-categorical-crossentropy",
-            "--chart=" + folder.resolve("chart.png"));
+            "--loss=sparse-categorical-crossentropy");
+    builder.command().addAll(List.of(options));
     builder.environment().remove("TF_CPP_MIN_LOG_LEVEL");
-    Process process = builder.redirectError(errors.toFile()).start();
-    String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertEquals(0, process.waitFor());
-    assertEquals("", Files.readString(errors));
-    assertTrue(out.startsWith("Mode: "), out);
+    builder.redirectOutput(folder.resolve("out").toFile());
+    return builder.redirectError(folder.resolve("errors").toFile()).start().waitFor();
+  }
+
+  private String read(String name) throws IOException {
+    return Files.readString(folder.resolve(name));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"false", "always"})
+  void nothingButTheProgramSpeaks(String jitCompile) throws IOException, InterruptedException {
+    int exitCode =
+        run(
+            CLASS_PATH,
+            "--model=" + Digits.MODEL,
+            "--jit-compile=" + jitCompile,
+            "--chart=" + folder.resolve("chart.png"));
+    assertEquals("", read("errors"));
+    assertEquals(0, exitCode);
+    assertTrue(read("out").startsWith("Mode: "), read("out"));
+  }
+
+  @Test
+  void damagedVariablesAreSaidInOneLine() throws IOException, InterruptedException {
+    Path variables = Files.createDirectories(folder.resolve("model/variables"));
+    Files.copy(Digits.MODEL.resolve("saved_model.pb"), folder.resolve("model/saved_model.pb"));
+    for (String file : List.of("variables.index", "variables.data-00000-of-00001")) {
+      Files.writeString(variables.resolve(file), "damaged");
+    }
+    assertEquals(2, run(CLASS_PATH, "--model=" + folder.resolve("model")));
+    assertEquals(1, read("errors").lines().count(), read("errors"));
+  }
+
+  @Test
+  void aMissingNativeLibraryIsSaidInOneLine() throws IOException, InterruptedException {
+    String withoutLibrary =
+        Arrays.stream(CLASS_PATH.split(File.pathSeparator, -1))
+            .filter(entry -> !entry.matches(".*tensorflow-core-native-[\\d.]+-.*"))
+            .collect(Collectors.joining(File.pathSeparator));
+    assertEquals(1, run(withoutLibrary, "--model=" + Digits.MODEL));
+    assertEquals(1, read("errors").lines().count(), read("errors"));
+    assertTrue(read("errors").contains("classifier " + Loader.getPlatform()), read("errors"));
+  }
+
+  @Test
+  void aWarningIsOneLine() throws IOException, InterruptedException {
+    Path optimizer = Files.writeString(folder.resolve("optimizer.json"), "{\"lr\": 0.01}");
+    assertEquals(0, run(CLASS_PATH, "--model=" + Digits.MODEL, "--optimizer=" + optimizer));
+    assertEquals(1, read("errors").lines().count(), read("errors"));
+    assertTrue(read("errors").startsWith("adafactor: warning: "), read("errors"));
   }
 }

@@ -205,7 +205,22 @@ class FineTuningTest {
     NotFiniteLossException stop = assertThrows(NotFiniteLossException.class, job::run);
     assertEquals(2, stop.step());
     assertTrue(stop.getMessage().startsWith("the loss is NaN in step 2 (epoch 2), on the rows ["));
+    assertTrue(stop.getMessage().contains("--numerics stable"), stop.getMessage());
     assertFalse(Files.exists(folder.resolve("exported")));
+  }
+
+  @Test
+  void stopsWhereTheLastUpdateIsNotFinite() throws IOException {
+    FineTuning job =
+        Digits.job()
+            .features(images(1))
+            .labels(labels(0, 1, 2, 3))
+            .optimizer(graph -> Adafactor.builder(graph).numerics(Numerics.TF_KERAS).build())
+            .build();
+    NotFiniteLossException stop = assertThrows(NotFiniteLossException.class, job::run);
+    assertEquals(1, stop.step());
+    assertTrue(
+        stop.getMessage().contains("' is not finite after the last step, 1: "), stop.getMessage());
   }
 
   @Test

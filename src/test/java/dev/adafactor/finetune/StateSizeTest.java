@@ -1,12 +1,25 @@
 package dev.adafactor.finetune;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.adafactor.Adafactor;
 import dev.adafactor.finetune.StateSize.Parameter;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.tensorflow.Graph;
+import org.tensorflow.Output;
 import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Variable;
 import org.tensorflow.proto.DataType;
+import org.tensorflow.types.TBfloat16;
+import org.tensorflow.types.TFloat16;
+import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.TFloat64;
+import org.tensorflow.types.family.TNumber;
 
 class StateSizeTest {
   @Test
@@ -24,5 +37,28 @@ class StateSizeTest {
     assertEquals(1000, size.adafactor());
     assertEquals(parameters + factors + 100, size.tfKerasAdafactor());
     assertEquals(2 * parameters + 100, size.adam());
+  }
+
+  @ParameterizedTest
+  @ValueSource(classes = {TFloat16.class, TBfloat16.class, TFloat32.class, TFloat64.class})
+  <T extends TNumber> void slotsAreAsWideAsTheirType(Class<T> type) {
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      Variable<T> matrix = tf.variable(Shape.of(10, 20), type);
+      Adafactor adafactor = Adafactor.builder(graph).useEma(true).build();
+      adafactor.minimize(tf.math.mean(matrix, tf.constant(new int[] {0, 1})));
+      List<Output<?>> variables = List.of(matrix.asOutput());
+      long width = type == TFloat64.class ? 8 : type == TFloat32.class ? 4 : 2;
+      List<String> factors = List.of(Adafactor.R, Adafactor.C, Adafactor.V);
+      // Rows and columns of the half types are kept in float32.
+      assertEquals((10 + 20) * Math.max(4, width), StateSize.slots(adafactor, variables, factors));
+      List<String> averages = List.of(Adafactor.AVERAGE);
+      assertEquals(10 * 20 * width, StateSize.slots(adafactor, variables, averages));
+    }
+  }
+
+  @Test
+  void anUnknownTypeIsNoFourBytes() {
+    assertThrows(IllegalArgumentException.class, () -> StateSize.width(DataType.DT_STRING));
   }
 }

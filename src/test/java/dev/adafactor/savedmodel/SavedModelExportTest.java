@@ -125,6 +125,22 @@ class SavedModelExportTest {
   }
 
   @Test
+  void aLinkStaysAndItsTargetIsReplaced() throws Exception {
+    Path target = folder.resolve("model");
+    Path link = folder.resolve("link");
+    try (TrainableModel model = digits()) {
+      model.export(target, ExistingFolder.REFUSE);
+      Map<String, Integer> first = contents(target);
+      Files.createSymbolicLink(link, target);
+      TrainableModelTest.shiftVariables(model, 0.5f);
+      model.export(link, ExistingFolder.REPLACE);
+      assertTrue(Files.isSymbolicLink(link));
+      assertNotEquals(first, contents(target));
+    }
+    assertEquals(List.of("link", "model"), names());
+  }
+
+  @Test
   void whatIsNoModelIsNeverReplaced() throws Exception {
     Path home = Files.createDirectory(folder.resolve("home"));
     Files.writeString(home.resolve("letter"), "dear");
@@ -132,7 +148,7 @@ class SavedModelExportTest {
     try (TrainableModel model = digits()) {
       assertThrows(
           IllegalArgumentException.class, () -> model.export(home, ExistingFolder.REPLACE));
-      assertRefused("not a folder", model, file);
+      assertRefused("that is a file, not a folder", model, file);
     }
     assertEquals("dear", Files.readString(home.resolve("letter")));
     assertEquals(List.of("file", "home"), names());
@@ -147,7 +163,7 @@ class SavedModelExportTest {
       Files.writeString(input.resolve("fingerprint.pb"), "damaged");
       assertFails("fingerprint.pb is damaged", model, target);
       Path file = Files.writeString(folder.resolve("file"), "text");
-      assertFails("'" + file + "' is a file", model, file.resolve("model"));
+      assertRefused("'" + file + "' is a file", model, file.resolve("model"));
     }
     assertEquals(List.of("file", "input"), names());
   }
