@@ -4,8 +4,8 @@
     check_export.py MODEL_DIR INPUTS.npy OUT.npz
 
 OUT.npz gets `saved_model` (of the signature serving_default, called through tf.saved_model.load) and `keras` (of
-tf_keras.models.load_model(compile=False), in inference mode), both of the model's one output for INPUTS, its one input. Prints the
-largest difference; exits with 1 if it is more than 1e-6 of the largest prediction, or if a prediction is not finite.
+tf_keras.models.load_model(compile=False), in inference mode, where the model carries what that needs: not after model.export), both
+of the model's one output for INPUTS, its one input. Prints the largest difference; exits with 1 if it is more than 1e-6 of the largest prediction, or if a prediction is not finite.
 """
 
 import argparse
@@ -48,8 +48,9 @@ def main():
     tf.get_logger().setLevel("ERROR")
     inputs = np.load(arguments.inputs)
     saved_model = signature_predictions(str(arguments.model), inputs)
-    keras = keras_predictions(arguments.model, inputs)
-    np.savez(arguments.out, saved_model=saved_model, keras=keras)
+    carries_keras = (arguments.model / "keras_metadata.pb").exists()
+    keras = keras_predictions(arguments.model, inputs) if carries_keras else saved_model
+    np.savez(arguments.out, saved_model=saved_model, **({"keras": keras} if carries_keras else {}))
     difference = float(np.abs(saved_model - keras).max())
     print(f"{len(inputs)} predictions, largest difference {difference:g}")
     return 0 if difference <= 1e-6 * float(np.abs(keras).max()) else 1  # a NaN is not <= anything

@@ -108,6 +108,22 @@ class MainTest {
   }
 
   @Test
+  void theBundledSettingsReachWhatIsPromised() throws IOException {
+    Path json = folder.resolve("run.json");
+    int exitCode =
+        run(
+            "fine-tune",
+            "--export=" + folder.resolve("model"),
+            "--chart=" + folder.resolve("chart.png"),
+            "--log-dir=" + folder.resolve("events"),
+            "--json=" + json);
+    assertEquals(0, exitCode, err::toString);
+    double accuracy =
+        new JsonMapper().readTree(json.toFile()).at("/metrics/after/accuracy").doubleValue();
+    assertTrue(accuracy >= 0.98, () -> "accuracy " + accuracy);
+  }
+
+  @Test
   void anotherModelGetsTheDefaultsOfTfKeras() {
     assertEquals(0, runJob(), err::toString);
     assertTrue(out.toString().contains("1 x 15 steps"), out.toString());

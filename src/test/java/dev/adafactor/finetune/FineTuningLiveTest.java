@@ -1,5 +1,6 @@
 package dev.adafactor.finetune;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -18,6 +19,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import org.junit.jupiter.api.BeforeAll;
@@ -31,8 +33,8 @@ import org.tensorflow.Tensor;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.ndarray.buffer.DataBuffers;
 import org.tensorflow.op.Ops;
-import org.tensorflow.proto.DataType;
 import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.TFloat64;
 import org.tensorflow.types.family.TType;
 
 /**
@@ -140,16 +142,44 @@ class FineTuningLiveTest {
 
   @Test
   void pythonPredictsWhatJavaPredicts() throws Exception {
+    assertPythonPredicts(exported, Digits.TEST_IMAGES, Set.of("saved_model", "keras"));
+  }
+
+  @Test
+  void pythonLoadsOtherModelsToo() throws Exception {
+    Path models = Files.createDirectory(folder.resolve("models"));
+    Python.run("export_models.py", models);
+    Map<String, Set<String>> loaders =
+        Map.of(
+            "mlp", Set.of("saved_model"),
+            "cnn", Set.of("saved_model", "keras"),
+            "float64", Set.of("saved_model", "keras"));
+    for (String name : loaders.keySet()) {
+      Path features = models.resolve(name + "-x.npy");
+      Path trained = models.resolve(name + "-trained");
+      FineTuning.builder(models.resolve(name), Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
+          .features(features)
+          .labels(models.resolve(name + "-y.npy"))
+          .epochs(3)
+          .optimizer(graph -> Adafactor.builder(graph).learningRate(0.1).build())
+          .export(trained)
+          .build()
+          .run();
+      double[] before = predictions(models.resolve(name), features);
+      assertTrue(distance(before, predictions(trained, features)) > 0.1, name);
+      assertPythonPredicts(trained, features, loaders.get(name));
+    }
+  }
+
+  private static void assertPythonPredicts(Path model, Path features, Set<String> loaders)
+      throws Exception {
     Path out = folder.resolve("predictions.npz");
-    Python.run("check_export.py", exported, Digits.TEST_IMAGES, out);
+    Python.run("check_export.py", model, features, out);
     Map<String, double[]> python = arrays(out);
-    double[] java = predictions();
-    for (String loader : List.of("saved_model", "keras")) {
-      double[] expected = python.get(loader);
-      assertEquals(expected.length, java.length);
-      for (int i = 0; i < java.length; i++) {
-        assertEquals(expected[i], java[i], 1e-6, loader + ", element " + i);
-      }
+    assertEquals(loaders, python.keySet());
+    double[] java = predictions(model, features);
+    for (String loader : loaders) {
+      assertArrayEquals(python.get(loader), java, 1e-6, loader);
     }
   }
 
@@ -168,21 +198,22 @@ class FineTuningLiveTest {
     }
   }
 
-  private static double[] predictions() throws IOException {
-    NpyFile images = NpyFile.open(Digits.TEST_IMAGES);
-    try (TrainableModel model = TrainableModel.load(exported, "serving_default")) {
-      Output<?> input = model.inputs().get("image");
-      Column column = Column.of("images", images, DataType.DT_FLOAT, input.shape());
-      int[] rows = BatchOrder.inFileOrder((int) images.rows(), 1000).epoch(0).get(0);
+  /** The only output of a model for its only input. */
+  private static double[] predictions(Path savedModel, Path features) throws IOException {
+    NpyFile file = NpyFile.open(features);
+    try (TrainableModel model = TrainableModel.load(savedModel, "serving_default")) {
+      Output<?> input = model.inputs().values().iterator().next();
+      Column column = Column.of("features", file, input.dataType(), input.shape());
+      int[] rows = BatchOrder.inFileOrder((int) file.rows(), 1000).epoch(0).get(0);
       try (Tensor batch = column.batch(rows);
           Result fetched =
               model
                   .session()
                   .runner()
                   .feed(input, batch)
-                  .fetch(model.outputs().get("probabilities"))
+                  .fetch(model.outputs().values().iterator().next())
                   .run()) {
-        return doubles((TFloat32) fetched.get(0));
+        return doubles(fetched.get(0));
       }
     }
   }
@@ -194,7 +225,7 @@ class FineTuningLiveTest {
       for (ModelVariable variable : model.variables()) {
         Operand<TFloat32> value = tf.readVariableOp(resource(variable), TFloat32.class);
         try (Result fetched = model.session().runner().fetch(value).run()) {
-          weights.put(variable.name(), doubles((TFloat32) fetched.get(0)));
+          weights.put(variable.name(), doubles(fetched.get(0)));
         }
       }
     }
@@ -206,9 +237,15 @@ class FineTuningLiveTest {
     return (Operand<? extends TType>) variable.handle();
   }
 
-  private static double[] doubles(TFloat32 tensor) {
-    float[] values = new float[(int) tensor.size()];
-    tensor.copyTo(DataBuffers.of(values, false, false));
+  private static double[] doubles(Tensor tensor) {
+    if (tensor instanceof TFloat64 values) {
+      double[] doubles = new double[(int) values.size()];
+      values.copyTo(DataBuffers.of(doubles, false, false));
+      return doubles;
+    }
+    TFloat32 floats = (TFloat32) tensor;
+    float[] values = new float[(int) floats.size()];
+    floats.copyTo(DataBuffers.of(values, false, false));
     double[] doubles = new double[values.length];
     Arrays.setAll(doubles, i -> values[i]);
     return doubles;
