@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.FunctionGradients;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -88,8 +89,12 @@ public final class TrainableModel implements AutoCloseable {
     Map<String, OpDef> operations =
         TensorFlow.registeredOpList().getOpList().stream()
             .collect(Collectors.toMap(OpDef::getName, Function.identity()));
+    FunctionGradients.register();
     FlatGraph flat =
-        FunctionFlattener.flatten(folder.metaGraph().getGraphDef(), operations, tensors);
+        GradientRewriter.rewrite(
+            FunctionFlattener.flatten(folder.metaGraph().getGraphDef(), operations, tensors),
+            folder.metaGraph(),
+            operations);
     SavedModelBundle bundle = folder.open();
     try {
       return new TrainableModel(folder, signatureName, bundle, flat);
