@@ -2,6 +2,7 @@ package dev.adafactor.savedmodel;
 
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -55,5 +56,17 @@ final class ListTypes {
       list = node.getInput(Tensors.index(list));
     }
     return Optional.empty();
+  }
+
+  /** The types of the lists among a function's arguments, by the arguments' names. */
+  Map<String, DataType> ofArguments(List<String> tensors, List<DataType> types) {
+    Map<String, DataType> known = new HashMap<>();
+    for (int i = 0; i < tensors.size(); i++) {
+      if (types.get(i) == DataType.DT_VARIANT) {
+        String argument = FunctionDerivative.argument(i);
+        of(tensors.get(i)).ifPresent(type -> known.put(argument, type));
+      }
+    }
+    return known;
   }
 }
