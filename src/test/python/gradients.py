@@ -84,6 +84,26 @@ def scaled_gradient(x, v):
     return y, lambda dy: (3.0 * dy * tf.tanh(v) * y, tf.reduce_sum(dy * x, 0))
 
 
+def array_loop(a):
+    rows = tf.TensorArray(tf.float32, 3).unstack(a)
+    kept = tf.TensorArray(tf.float32, 4)
+
+    def body(i, kept, last):
+        last = tf.tanh(rows.read(i) + last)
+        return i + 1, kept.write(i, last * rows.read(0)), last
+
+    _, kept, _ = tf.while_loop(lambda i, *_: i < 3, body, [0, kept.write(3, a[0] * a[1]), tf.zeros([5])])
+    return kept.stack() + tf.reduce_sum(kept.gather([1, 1, 3]), 0)
+
+
+def assigning_loop(x, w, counter):
+    def body(i, b):
+        counter.assign_add(1.0)
+        return i + 1, b * (x @ w) * counter
+
+    return tf.while_loop(lambda i, b: i < 3, body, [0, x @ w])[1]
+
+
 def through_calls(x, w, v):
     @tf.function
     def inner(a, b):
@@ -297,10 +317,86 @@ CASES = {
     "dynamic_partition": matrix(lambda a: tf.dynamic_partition(a, [0, 1, 0], 2)[0]) + ("refused",),
     "digamma": unary(tf.math.digamma, positive=True) + ("refused",),
     "cholesky": matrix(lambda a: tf.linalg.cholesky(tf.matmul(a, a, transpose_b=True) + tf.eye(3))) + ("refused",),
-    "loop": matrix(lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a), [0, a])[1])
+    "loop_of_random_numbers": matrix(
+        lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a * tf.random.uniform([])), [0, a])[1]
+    )
     + ("refused",),
-    "branch": matrix(lambda a: tf.cond(tf.shape(a)[0] > 2, lambda: a * a, lambda: a)) + ("refused",),
+    "branch_without_gradient": matrix(
+        lambda a: tf.cond(tf.shape(a)[0] > 2, lambda: tf.math.digamma(a), lambda: a)
+    )
+    + ("refused",),
+    "loop_that_assigns": ([normal(4, 5), normal()], normal(3, 4), assigning_loop, "refused"),
+    # Branches and loops.
+    "branch": matrix(lambda a: tf.cond(tf.shape(a)[0] > 2, lambda: a * a, lambda: a)),
+    "branch_of_value": matrix(lambda a: tf.cond(tf.reduce_sum(a) > 1e6, lambda: (a, tf.sin(a)), lambda: (a * a, a))[0]),
+    "branch_of_resources": (
+        [normal(4, 5), normal(4, 5), normal(5)],
+        normal(3, 4),
+        lambda x, w, v, b: tf.cond(tf.shape(x)[0] > 2, lambda: tf.tanh(x @ w) * b, lambda: x @ v) + b + v[1],
+    ),
+    "branch_in_branch": matrix(
+        lambda a: tf.cond(
+            tf.shape(a)[0] > 2, lambda: tf.cond(tf.shape(a)[1] > 7, lambda: a, lambda: tf.exp(a)), lambda: -a
+        )
+    ),
+    "loop": matrix(lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a), [0, a])[1]),
+    "loop_of_no_iteration": matrix(
+        lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a), [3, tf.sin(a)])[1]
+    ),
+    "loop_of_value": matrix(
+        lambda a: tf.while_loop(
+            lambda b, c: tf.reduce_max(tf.abs(b)) > 0.1, lambda b, c: (b * 0.5, c + tf.sin(b)), [a, a]
+        )[1]
+    ),
+    "loop_of_batch": matrix(
+        lambda a: tf.while_loop(
+            lambda i, b: i < tf.shape(a)[0], lambda i, b: (i + 1, b * a[i] + tf.tanh(b)), [0, tf.ones([5])]
+        )[1]
+    ),
+    "loop_of_resources": (
+        [normal(4, 4) * 0.5, normal(4)],
+        normal(3, 4),
+        lambda x, w, b: tf.while_loop(lambda i, h: i < 4, lambda i, h: (i + 1, tf.tanh(h @ w + b)), [0, x])[1],
+    ),
+    "loop_over_embedding": (
+        [normal(6, 3)],
+        normal(2),
+        lambda x, w: tf.while_loop(
+            lambda i, h: i < 4, lambda i, h: (i + 1, h * tf.gather(w, [i, 1])), [0, x[0] * tf.ones([2, 3])]
+        )[1],
+    ),
+    "loop_in_loop_of_resources": (
+        [normal(4, 4) * 0.5],
+        normal(3, 4),
+        lambda x, w: tf.while_loop(
+            lambda i, h: i < 2,
+            lambda i, h: (
+                i + 1,
+                tf.while_loop(lambda j, g: j < i + 2, lambda j, g: (j + 1, tf.tanh(g @ w) + h), [0, h])[1],
+            ),
+            [0, x],
+        )[1],
+    ),
+    "loop_with_branch": matrix(
+        lambda a: tf.while_loop(
+            lambda i, b: i < 4,
+            lambda i, b: (i + 1, tf.cond(i % 2 == 0, lambda: b * a, lambda: tf.sin(b))),
+            [0, a],
+        )[1]
+    ),
+    "loop_with_custom_gradient": matrix(
+        lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, doubled_gradient(b) * a), [0, a])[1]
+    ),
+    "loop_with_arrays": matrix(array_loop),
+    # What is drawn at random does not matter here.
+    "random_numbers": matrix(lambda a: a + 0.0 * (tf.random.normal(tf.shape(a)) + tf.random.uniform(tf.shape(a)))),
 }
+
+
+def takes_resources(f):
+    """Whether a case wants the variables themselves, not their values."""
+    names = [name for name, case in CASES.items() if case[2] is f]
+    return any(word in names[0] for word in ("embedding", "resources", "assigns"))
 
 
 class Model(tf.Module):
@@ -317,7 +413,7 @@ class Model(tf.Module):
         def serve_resources(x):
             return {"y": f(x, *self.variables_)}
 
-        self.serve = serve_resources if f in [case[2] for name, case in CASES.items() if "embedding" in name] else serve
+        self.serve = serve_resources if takes_resources(f) else serve
 
 
 def numbers(a):

@@ -27,7 +27,7 @@ final class BranchGradients {
     try {
       addDifferentiable(node, pass);
     } catch (NoGradientException e) {
-      pass.keep(node);
+      pass.refuse(node, e);
     }
   }
 
@@ -41,9 +41,8 @@ final class BranchGradients {
     List<FlatFunction> branches =
         new ArrayList<>(
             List.of(
-                library.pure(node.getAttrOrThrow("then_branch").getFunc()),
-                library.pure(node.getAttrOrThrow("else_branch").getFunc())));
-    branches.replaceAll(branch -> rewriter.rewrite(branch, lists));
+                rewriter.rewrite(node.getAttrOrThrow("then_branch").getFunc(), lists),
+                rewriter.rewrite(node.getAttrOrThrow("else_branch").getFunc(), lists)));
 
     List<Integer> by = new ArrayList<>();
     List<Integer> of = new ArrayList<>();
@@ -71,6 +70,7 @@ final class BranchGradients {
     Set<String> needed = new LinkedHashSet<>();
     for (FlatFunction branch : branches) {
       FlatFunction derivative = FunctionDerivative.of(branch, by, of);
+      library.requirePure(derivative.pruned());
       derivatives.add(derivative);
       needed.addAll(derivative.pruned().arguments());
     }

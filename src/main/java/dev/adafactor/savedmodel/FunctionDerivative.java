@@ -94,7 +94,7 @@ final class FunctionDerivative {
     private static final long serialVersionUID = 1L;
 
     NoGradientException(NodeDef node) {
-      super(node.getName());
+      super(node.getOp() + " '" + node.getName() + "' in it");
     }
 
     NoGradientException(String reason) {

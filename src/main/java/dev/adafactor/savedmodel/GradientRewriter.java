@@ -1,6 +1,7 @@
 package dev.adafactor.savedmodel;
 
 import dev.adafactor.graph.FunctionGradients;
+import dev.adafactor.savedmodel.FunctionDerivative.NoGradientException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -15,6 +16,7 @@ import org.tensorflow.proto.AttrValue;
 import org.tensorflow.proto.DataType;
 import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.MetaGraphDef;
+import org.tensorflow.proto.NameAttrList;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
 
@@ -35,6 +37,7 @@ final class GradientRewriter {
   private final Library library;
   private final PythonGradients python;
   private final Map<Key, Gradient> known = new HashMap<>();
+  private final Set<String> open = new HashSet<>();
 
   /** Operations that differ in their names alone share their gradient. */
   private record Key(NodeDef node, Set<Integer> inputs) {}
@@ -65,15 +68,25 @@ final class GradientRewriter {
     GraphDef.Builder rewritten =
         rewriter.rewrite(flat.graphDef(), flat.tensors().values(), variables, Map.of()).toBuilder();
     rewritten.getLibraryBuilder().addAllFunction(rewriter.library.added());
-    return new FlatGraph(rewritten.build(), flat.tensors());
+    return new FlatGraph(rewritten.build(), flat.tensors(), flat.randomness());
   }
 
-  /** Rewrites a function, all of whose arguments may have gradients. */
-  FlatFunction rewrite(FlatFunction function, Map<String, DataType> listTypes) {
-    return new FlatFunction(
-        rewrite(function.graphDef(), function.results(), function.arguments(), listTypes),
-        function.arguments(),
-        function.results());
+  /**
+   * Rewrites a function of the model, all of whose arguments may have gradients.
+   *
+   * @param listTypes the types of the elements of lists among the arguments
+   * @throws IllegalArgumentException if the function contains itself
+   */
+  FlatFunction rewrite(NameAttrList name, Map<String, DataType> listTypes) {
+    if (!open.add(name.getName())) {
+      throw new IllegalArgumentException(
+          "The model is inconsistent: function '" + name.getName() + "' contains itself");
+    }
+    FlatFunction function = library.flat(name);
+    GraphDef rewritten =
+        rewrite(function.graphDef(), function.results(), function.arguments(), listTypes);
+    open.remove(name.getName());
+    return new FlatFunction(rewritten, function.arguments(), function.results());
   }
 
   private GraphDef rewrite(
@@ -88,7 +101,9 @@ final class GradientRewriter {
     if (path.isEmpty()) {
       return flat;
     }
-    Pass pass = new Pass(flat, path, new HashSet<>(sources), listTypes);
+    Pass pass =
+        new Pass(
+            flat, path, new HashSet<>(sources), GradientPaths.reachable(flat, sources), listTypes);
     flat.getNodeList().forEach(pass::add);
     return pass.rewritten.build();
   }
@@ -98,12 +113,19 @@ final class GradientRewriter {
     final ListTypes listTypes;
     private final Set<String> path;
     private final Set<String> sources;
+    private final Set<String> reachable;
     private final Set<String> names = new HashSet<>();
     private final GraphDef.Builder rewritten = GraphDef.newBuilder();
 
-    Pass(GraphDef flat, Set<String> path, Set<String> sources, Map<String, DataType> listTypes) {
+    Pass(
+        GraphDef flat,
+        Set<String> path,
+        Set<String> sources,
+        Set<String> reachable,
+        Map<String, DataType> listTypes) {
       this.path = path;
       this.sources = sources;
+      this.reachable = reachable;
       this.listTypes = new ListTypes(flat, listTypes);
       flat.getNodeList().forEach(node -> names.add(node.getName()));
       rewritten.setVersions(flat.getVersions());
@@ -137,7 +159,7 @@ final class GradientRewriter {
       } else if (TrustedGradients.objection(node).isPresent() && hasNoGradient(node)) {
         stop(node);
       } else {
-        keep(node);
+        withNativeGradient(node);
       }
     }
 
@@ -154,9 +176,35 @@ final class GradientRewriter {
           || type == DataType.DT_COMPLEX128;
     }
 
+    /**
+     * Leaves an operation to TensorFlow's gradient. That one follows all inputs that depend on
+     * variables, also where it should not, as through the shape that random numbers are drawn for.
+     */
+    private void withNativeGradient(NodeDef node) {
+      List<DataType> types = library.inputTypes(node);
+      NodeDef.Builder copy = node.toBuilder();
+      for (int i = 0; i < types.size(); i++) {
+        String input = node.getInput(i);
+        if (Tensors.isReal(types.get(i))
+            && reachable.contains(Tensors.node(input))
+            && !leadsToVariables(input)) {
+          copy.setInput(i, stopped(node.getName(), input, types.get(i)));
+        }
+      }
+      rewritten.addNode(copy);
+    }
+
     /** Leaves a node as it is. */
     void keep(NodeDef node) {
       rewritten.addNode(node);
+    }
+
+    /** Leaves a node as it is, to be refused for a reason. */
+    void refuse(NodeDef node, NoGradientException reason) {
+      keep(
+          node.toBuilder()
+              .putAttr(TrustedGradients.REFUSED, Nodes.text(reason.getMessage()))
+              .build());
     }
 
     /** Whether a gradient that arrives at a tensor reaches a variable. */

@@ -222,6 +222,21 @@ final class GradientRules {
           return list(s.op("TensorListSetItem", empty, s.x(1), s.d()), null, null);
         });
     RULES.put(
+        "TensorListGather",
+        s ->
+            list(
+                s.op(
+                    "TensorListScatterV2",
+                    s.d(),
+                    s.x(1),
+                    s.elementShape(s.d()),
+                    s.op("TensorListLength", s.x(0))),
+                null,
+                null));
+    RULES.put(
+        "TensorListResize",
+        s -> list(s.op("TensorListResize", s.d(), s.op("TensorListLength", s.x(0))), null));
+    RULES.put(
         "TensorListSetItem",
         s ->
             list(

@@ -17,8 +17,7 @@ import org.tensorflow.proto.OpDef;
 /** The functions of a model, and those that are added to it. */
 final class Library {
   /** Operations that count as stateful and may be repeated. */
-  private static final Set<String> REPEATABLE =
-      Set.of("Assert", "If", "Placeholder", "ReadVariableOp", "VarHandleOp", "While");
+  private static final Set<String> REPEATABLE = Set.of("Assert", "If", "Placeholder", "While");
 
   private final GraphDef model;
   private final Map<String, OpDef> operations;
@@ -35,27 +34,36 @@ final class Library {
   }
 
   /**
-   * A function of the model, without calls, that does nothing but compute: computing it again gives
-   * the same.
+   * Makes sure that a function does nothing but compute, so that computing it again gives the same.
    *
-   * @throws NoGradientException if it does more
+   * @throws NoGradientException if it does more, or reads variables that may have changed
    */
-  FlatFunction pure(NameAttrList function) throws NoGradientException {
-    FlatFunction flat = flat(function);
-    for (NodeDef node : flat.graphDef().getNodeList()) {
+  void requirePure(FlatFunction function) throws NoGradientException {
+    requirePure(function.graphDef().getNodeList());
+  }
+
+  private void requirePure(List<NodeDef> nodes) throws NoGradientException {
+    for (NodeDef node : nodes) {
       if (operation(node).getIsStateful() && !REPEATABLE.contains(node.getOp())) {
         throw new NoGradientException(node);
       }
       for (AttrValue value : node.getAttrMap().values()) {
         if (value.hasFunc()) {
-          pure(value.getFunc());
+          requirePure(nodes(value.getFunc()));
         }
         for (NameAttrList branch : value.getList().getFuncList()) {
-          pure(branch);
+          requirePure(nodes(branch));
         }
       }
     }
-    return flat;
+  }
+
+  private List<NodeDef> nodes(NameAttrList function) {
+    return added.stream()
+        .filter(f -> f.getSignature().getName().equals(function.getName()))
+        .findFirst()
+        .map(FunctionDef::getNodeDefList)
+        .orElseGet(() -> flat(function).graphDef().getNodeList());
   }
 
   /** Adds a function and returns its name. */

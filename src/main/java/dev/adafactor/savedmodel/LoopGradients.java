@@ -36,7 +36,7 @@ final class LoopGradients {
     try {
       addDifferentiable(node, pass);
     } catch (NoGradientException e) {
-      pass.keep(node);
+      pass.refuse(node, e);
     }
   }
 
@@ -68,8 +68,8 @@ final class LoopGradients {
     List<FlatFunction> functions =
         new ArrayList<>(
             List.of(
-                library.pure(node.getAttrOrThrow("cond").getFunc()),
-                rewriter.rewrite(library.pure(node.getAttrOrThrow("body").getFunc()), lists)));
+                library.flat(node.getAttrOrThrow("cond").getFunc()),
+                rewriter.rewrite(node.getAttrOrThrow("body").getFunc(), lists)));
     Map<Integer, DataType> values = new HashMap<>();
     List<Integer> real = new ArrayList<>();
     for (int i = 0; i < inputs.size(); i++) {
@@ -89,6 +89,7 @@ final class LoopGradients {
     }
     FlatFunction body = functions.get(1);
     FlatFunction derivative = FunctionDerivative.of(body, real, real).pruned();
+    library.requirePure(derivative);
     List<Integer> kept = new ArrayList<>();
     List<Integer> constant = new ArrayList<>();
     for (int i = 0; i < inputs.size(); i++) {

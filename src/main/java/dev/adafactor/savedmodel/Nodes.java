@@ -18,10 +18,14 @@ final class Nodes {
             .setTensorShape(TensorShapeProto.getDefaultInstance())
             .addIntVal(value)
             .build();
+    return constant(name, tensor);
+  }
+
+  static NodeDef constant(String name, TensorProto tensor) {
     return NodeDef.newBuilder()
         .setName(name)
         .setOp("Const")
-        .putAttr("dtype", GradientGraph.type(DataType.DT_INT32))
+        .putAttr("dtype", GradientGraph.type(tensor.getDtype()))
         .putAttr("value", AttrValue.newBuilder().setTensor(tensor).build())
         .build();
   }

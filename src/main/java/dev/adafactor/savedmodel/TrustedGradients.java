@@ -16,6 +16,9 @@ import org.tensorflow.proto.NodeDef;
  * one for others, and ends the process for a few; nothing that is not listed here gets there.
  */
 final class TrustedGradients {
+  /** Attribute of a node that was found to have no gradient, with what stands in the way. */
+  static final String REFUSED = "_without_gradient";
+
   private static final Set<String> TRUSTED =
       Set.of(
           // Variables, and what passes values on
@@ -176,6 +179,9 @@ final class TrustedGradients {
     }
     if (node.containsAttr(FunctionGradients.PYTHON)) {
       return Optional.of("has a gradient of its own (tf.custom_gradient)");
+    }
+    if (node.containsAttr(REFUSED)) {
+      return Optional.of("has no gradient because of " + text(node, REFUSED));
     }
     if (!TRUSTED.contains(node.getOp())) {
       return Optional.of("has no gradient that was checked");
