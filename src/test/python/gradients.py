@@ -93,7 +93,7 @@ def array_loop(a):
         return i + 1, kept.write(i, last * rows.read(0)), last
 
     _, kept, _ = tf.while_loop(lambda i, *_: i < 3, body, [0, kept.write(3, a[0] * a[1]), tf.zeros([5])])
-    return kept.stack() + tf.reduce_sum(kept.gather([1, 1, 3]), 0)
+    return kept.stack() * rows.read(2) + tf.reduce_sum(kept.gather([1, 1, 3]), 0)
 
 
 def assigning_loop(x, w, counter):

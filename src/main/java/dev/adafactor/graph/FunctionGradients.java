@@ -23,8 +23,8 @@ import org.tensorflow.proto.NameAttrList;
  * behind the operation.
  *
  * <p>An {@code IdentityN} that Python's {@code tf.custom_gradient} wrote is told by {@code
- * _gradient_op_type}; its function is not known here, so that its gradient is a call that fails
- * when it is run, with that name: better than a silent identity.
+ * _gradient_op_type}; its function is not known here, so that its gradient is a call of an unknown
+ * function of that name, with which the graph does not run: better than a silent identity.
  */
 public final class FunctionGradients {
   /** Attribute with the function's name. */

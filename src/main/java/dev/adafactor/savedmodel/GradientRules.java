@@ -97,11 +97,17 @@ final class GradientRules {
     }
   }
 
-  /** The gradient of an operation, or null if it has none here. */
+  /**
+   * The gradient of an operation, or null if it has none here: with channels first there was
+   * nothing to compare it with on a CPU.
+   */
   static Rule of(NodeDef node) {
-    return CONVOLUTIONS.contains(node.getOp()) && TrustedGradients.objection(node).isEmpty()
-        ? null
-        : RULES.get(node.getOp());
+    String format =
+        node.getAttrOrDefault("data_format", AttrValue.getDefaultInstance()).getS().toStringUtf8();
+    boolean channelsFirst = format.startsWith("NC");
+    boolean isNative =
+        CONVOLUTIONS.contains(node.getOp()) && TrustedGradients.objection(node).isEmpty();
+    return channelsFirst || isNative ? null : RULES.get(node.getOp());
   }
 
   /** The types of the operations that have a gradient here. */
@@ -233,9 +239,6 @@ final class GradientRules {
                     s.op("TensorListLength", s.x(0))),
                 null,
                 null));
-    RULES.put(
-        "TensorListResize",
-        s -> list(s.op("TensorListResize", s.d(), s.op("TensorListLength", s.x(0))), null));
     RULES.put(
         "TensorListSetItem",
         s ->
