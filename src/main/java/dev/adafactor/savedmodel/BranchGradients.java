@@ -33,16 +33,25 @@ final class BranchGradients {
 
   private void addDifferentiable(NodeDef node, GradientRewriter.Pass pass)
       throws NoGradientException {
+    library.inputTypes(node);
     List<String> inputs = new ArrayList<>(Tensors.inputs(node));
     String condition = inputs.remove(0);
-    List<DataType> types = new ArrayList<>(node.getAttrOrThrow("Tin").getList().getTypeList());
-    List<DataType> resultTypes = node.getAttrOrThrow("Tout").getList().getTypeList();
+    List<DataType> types = new ArrayList<>(Library.attribute(node, "Tin").getList().getTypeList());
+    List<DataType> resultTypes = Library.attribute(node, "Tout").getList().getTypeList();
     Map<String, DataType> lists = pass.listTypes.ofArguments(inputs, types);
     List<FlatFunction> branches =
         new ArrayList<>(
             List.of(
-                rewriter.rewrite(node.getAttrOrThrow("then_branch").getFunc(), lists),
-                rewriter.rewrite(node.getAttrOrThrow("else_branch").getFunc(), lists)));
+                rewriter.rewrite(Library.attribute(node, "then_branch").getFunc(), lists),
+                rewriter.rewrite(Library.attribute(node, "else_branch").getFunc(), lists)));
+
+    if (branches.stream()
+        .anyMatch(
+            f ->
+                f.arguments().size() != inputs.size()
+                    || f.results().size() != resultTypes.size())) {
+      throw Library.inconsistent(node, "does not fit its branches");
+    }
 
     List<Integer> by = new ArrayList<>();
     List<Integer> of = new ArrayList<>();

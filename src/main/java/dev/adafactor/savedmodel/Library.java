@@ -88,14 +88,40 @@ final class Library {
   }
 
   private OpDef operation(NodeDef node) {
-    return operations.get(node.getOp());
+    OpDef operation = operations.get(node.getOp());
+    if (operation == null) {
+      throw inconsistent(
+          node, "is of type '" + node.getOp() + "', which this TensorFlow does not know");
+    }
+    return operation;
+  }
+
+  /** An attribute that the node must have. */
+  static AttrValue attribute(NodeDef node, String name) {
+    if (!node.containsAttr(name)) {
+      throw inconsistent(node, "is without its attribute '" + name + "'");
+    }
+    return node.getAttrOrThrow(name);
+  }
+
+  /** Says what is wrong with a node of the model. */
+  static IllegalArgumentException inconsistent(NodeDef node, String what) {
+    return new IllegalArgumentException(
+        "The model is inconsistent: node '" + node.getName() + "' " + what);
   }
 
   List<DataType> inputTypes(NodeDef node) {
-    return Tensors.inputTypes(node, operations);
+    operation(node);
+    List<DataType> types = Tensors.inputTypes(node, operations);
+    if (types.size() != Tensors.inputs(node).size()) {
+      throw inconsistent(
+          node, "has " + Tensors.inputs(node).size() + " inputs in place of " + types.size());
+    }
+    return types;
   }
 
   List<DataType> outputTypes(NodeDef node) {
+    operation(node);
     return Tensors.outputTypes(node, operations);
   }
 }

@@ -62,14 +62,20 @@ final class LoopGradients {
 
   private void addDifferentiable(NodeDef node, GradientRewriter.Pass pass)
       throws NoGradientException {
+    library.inputTypes(node);
     List<String> inputs = new ArrayList<>(Tensors.inputs(node));
-    List<DataType> types = new ArrayList<>(node.getAttrOrThrow("T").getList().getTypeList());
+    List<DataType> types = new ArrayList<>(Library.attribute(node, "T").getList().getTypeList());
     Map<String, DataType> lists = pass.listTypes.ofArguments(inputs, types);
     List<FlatFunction> functions =
         new ArrayList<>(
             List.of(
-                library.flat(node.getAttrOrThrow("cond").getFunc()),
-                rewriter.rewrite(node.getAttrOrThrow("body").getFunc(), lists)));
+                library.flat(Library.attribute(node, "cond").getFunc()),
+                rewriter.rewrite(Library.attribute(node, "body").getFunc(), lists)));
+    if (functions.stream().anyMatch(f -> f.arguments().size() != inputs.size())
+        || functions.get(0).results().size() != 1
+        || functions.get(1).results().size() != inputs.size()) {
+      throw Library.inconsistent(node, "does not fit its condition and body");
+    }
     Map<Integer, DataType> values = new HashMap<>();
     List<Integer> real = new ArrayList<>();
     for (int i = 0; i < inputs.size(); i++) {

@@ -186,6 +186,28 @@ class GradientRewriterTest {
     assertTrue(message.contains("'then' contains itself"), message);
   }
 
+  private static void assertInconsistent(String expected, String... parts) {
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> rewrite("y", parts)).getMessage();
+    assertTrue(message.contains(expected), message);
+  }
+
+  @Test
+  void whatDoesNotFitTogetherIsNamed() {
+    assertInconsistent(
+        "node 'y' has 1 inputs in place of 2", VARIABLE, node("y", "AddV2", "value", "T:FLOAT"));
+    assertInconsistent("type 'Unknown'", VARIABLE, node("y", "Unknown", "value", ""));
+    assertInconsistent(
+        "node 'y' is without its attribute 'then_branch'",
+        VARIABLE,
+        branches("Exp").replace("'then_branch'", "'other'"));
+    assertInconsistent(
+        "node 'y' does not fit its branches",
+        VARIABLE,
+        branches("Exp")
+            .replace("input_arg {", "input_arg { name: 'b' type: DT_FLOAT } input_arg {"));
+  }
+
   @Test
   void typesOfListsAreFoundAtTheirOrigin() {
     GraphDef lists =
