@@ -3,7 +3,7 @@
     python gradients.py FOLDER
 
 FOLDER/NAME is the SavedModel, FOLDER/NAME.json holds the input x, a cotangent for the output y, y itself
-and, for each variable, the gradient of sum(y * cotangent) or null; "refused" marks a model whose gradient the
+and, for each variable that has one, the gradient of sum(y * cotangent); "refused" marks a model whose gradient the
 Java side must not trust.
 """
 
@@ -76,6 +76,32 @@ def layer_norm(x, w, gamma, beta):
 @tf.custom_gradient
 def doubled_gradient(x):
     return tf.identity(x), lambda dy: 2.0 * dy
+
+
+@tf.custom_gradient
+def scaled_gradient(x, v):
+    y = x * v
+    return y, lambda dy: (3.0 * dy * tf.tanh(v) * y, tf.reduce_sum(dy * x, 0))
+
+
+def array_loop(a):
+    rows = tf.TensorArray(tf.float32, 3).unstack(a)
+    kept = tf.TensorArray(tf.float32, 4)
+
+    def body(i, kept, last):
+        last = tf.tanh(rows.read(i) + last)
+        return i + 1, kept.write(i, last * rows.read(0)), last
+
+    _, kept, _ = tf.while_loop(lambda i, *_: i < 3, body, [0, kept.write(3, a[0] * a[1]), tf.zeros([5])])
+    return kept.stack() * rows.read(2) + tf.reduce_sum(kept.gather([1, 1, 3]), 0)
+
+
+def assigning_loop(x, w, counter):
+    def body(i, b):
+        counter.assign_add(1.0)
+        return i + 1, b * (x @ w) * counter
+
+    return tf.while_loop(lambda i, b: i < 3, body, [0, x @ w])[1]
 
 
 def through_calls(x, w, v):
@@ -205,30 +231,172 @@ CASES = {
     "like": matrix(lambda a: a + raw.ZerosLike(x=a)),
     "greater": matrix(lambda a: a * tf.cast((a > 0.0) & ~(a < -1.0) | (a >= 2.0), tf.float32)),
     "less_equal": matrix(lambda a: tf.where((a <= 0.3) | (a == 1.0) | (a != 2.0), a, a * a)),
-    # Not trusted.
-    "diag": unary(tf.linalg.diag) + ("refused",),
-    "ones_like": matrix(lambda a: a * raw.OnesLike(x=a)) + ("refused",),
-    "custom_gradient": matrix(doubled_gradient) + ("refused",),
-    "conv_dilated": conv(lambda x, w: tf.nn.conv2d(x, w, 1, "VALID", dilations=2)) + ("refused",),
+    # Gradients of our own.
+    "range": matrix(lambda a: a * tf.range(0.0, 5.0, tf.math.floor(tf.reduce_sum(tf.abs(a)) * 0.0) + 1.0)),
+    "ones_like": matrix(lambda a: a * raw.OnesLike(x=a)),
+    "steps": matrix(
+        lambda a: a * (tf.round(a) + tf.floor(a) + tf.math.ceil(a) + tf.sign(a) + tf.math.rint(a) + a // 2.0 + 5.0)
+    ),
+    "arg_max": matrix(lambda a: a * tf.one_hot(tf.argmax(a, 1), 5)),
+    "integer_cast": matrix(lambda a: a + tf.cast(tf.cast(a, tf.int32), tf.float32)),
+    "floor_mod": binary(tf.math.floormod, positive=True),
+    "clip_by_value": matrix(lambda a: raw.ClipByValue(t=a, clip_value_min=-1.0, clip_value_max=0.5)),
+    "erfc": unary(tf.math.erfc),
+    "cumprod": matrix(lambda a: tf.math.cumprod(a, 1)),
+    "cumprod_reverse": matrix(lambda a: tf.math.cumprod(a, 0, exclusive=True, reverse=True)),
+    "euclidean_norm": matrix(lambda a: tf.math.reduce_euclidean_norm(a, 1)),
+    "top_k": matrix(lambda a: tf.math.top_k(a, 2).values),
+    "top_k_cube": image(lambda x: tf.math.top_k(x, 2).values),
+    "ensure_shape": matrix(lambda a: tf.ensure_shape(a, [None, 5])),
+    "scatter_add": matrix(lambda a: tf.tensor_scatter_nd_add(tf.tanh(a), [[1], [1]], a[:2] * a[1:])),
+    "scatter_sub": matrix(lambda a: tf.tensor_scatter_nd_sub(tf.tanh(a), [[1], [1]], a[:2] * a[1:])),
+    "scatter_update": matrix(lambda a: tf.tensor_scatter_nd_update(tf.tanh(a), [[2], [0]], a[:2] * a[1:])),
+    "sparse_softmax_cross_entropy": matrix(
+        lambda a: tf.nn.sparse_softmax_cross_entropy_with_logits(labels=[1, 0, 4], logits=a)
+    ),
+    "conv_dilated": conv(lambda x, w: tf.nn.conv2d(x, w, 1, "VALID", dilations=2)),
     "conv_dilated_same": conv(
         lambda x, w: raw.Conv2D(input=x, filter=w, strides=[1, 1, 1, 1], padding="SAME", dilations=[1, 2, 2, 1])
-    )
-    + ("refused",),
-    "conv_explicit": conv(lambda x, w: tf.nn.conv2d(x, w, 1, [[0, 0], [1, 2], [0, 1], [0, 0]])) + ("refused",),
+    ),
     "depthwise_dilated": conv(
         lambda x, w: raw.DepthwiseConv2dNative(
             input=x, filter=w, strides=[1, 1, 1, 1], padding="SAME", dilations=[1, 2, 2, 1]
         ),
         (3, 3, 2, 2),
+    ),
+    "conv_explicit": conv(lambda x, w: tf.nn.conv2d(x, w, 1, [[0, 0], [1, 2], [0, 1], [0, 0]])),
+    "conv_dilated_of_conv": (
+        [normal(3, 3, 2, 3), normal(2, 2, 3, 4)],
+        normal(2, 7, 8, 2),
+        lambda x, w, v: tf.nn.conv2d(tf.nn.conv2d(x, w, 1, "SAME"), v, 1, "SAME", dilations=2),
+    ),
+    "conv_transposed": ([normal(3, 3, 4, 2)], normal(2, 4, 5, 2), lambda x, w: tf.nn.conv2d_transpose(x, w, [2, 8, 10, 4], 2)),
+    "conv_transposed_of_variable": (
+        [normal(2, 4, 5, 2)],
+        normal(3, 3, 4, 2),
+        lambda x, w: tf.nn.conv2d_transpose(w, x, [2, 8, 10, 4], 2),
+    ),
+    "conv3d": ([normal(2, 2, 2, 2, 3), normal(2, 2, 2, 3, 2)], normal(2, 4, 5, 6, 2), lambda x, w, v: tf.nn.conv3d(
+        tf.nn.conv3d(x, w, [1, 1, 2, 1, 1], "SAME"), v, [1] * 5, "VALID")),
+    "conv3d_transposed": (
+        [normal(2, 2, 2, 3, 2), normal(2)],
+        normal(2, 3, 3, 3, 2),
+        lambda x, w, v: tf.nn.conv3d_transpose(x * v, w, [2, 6, 6, 6, 3], 2),
+    ),
+    "max_pool3d": image(lambda x: tf.nn.max_pool3d(x, 2, 2, "VALID"), (2, 4, 4, 6, 2)),
+    "avg_pool3d": image(lambda x: tf.nn.avg_pool3d(x, 2, 2, "SAME"), (2, 4, 4, 5, 2)),
+    "resize_bicubic": image(lambda x: tf.image.resize(x, [11, 9], "bicubic")),
+    "embedding": ([normal(5, 3)], normal(2), lambda x, w: tf.nn.embedding_lookup(w, [1, 1, 4]) * x[0]),
+    "embedding_batch": ([normal(2, 5, 3)], normal(2), lambda x, w: tf.gather(w, [[1, 1], [0, 4]], axis=1, batch_dims=1) * x[0]),
+    "embedding_nd": ([normal(5, 3)], normal(2), lambda x, w: tf.gather_nd(w, [[1, 2], [4, 0], [1, 2]]) * x[0]),
+    "gather_rows": matrix(lambda a: tf.gather(a, [[2, 0], [0, 1]])),
+    "gather_batch": matrix(lambda a: tf.gather(a, [[2, 0], [0, 1], [3, 3]], axis=1, batch_dims=1)),
+    "reverse_sequence": matrix(lambda a: tf.reverse_sequence(a, [2, 5, 3], 1)),
+    "roll": matrix(lambda a: tf.roll(a, 2, 1)),
+    "select_v1": matrix(lambda a: raw.Select(condition=a > 0.0, x=a, y=2.0 * a)),
+    "custom_gradient": matrix(doubled_gradient),
+    "custom_gradient_with_variable": ([normal(4, 5), normal(5)], normal(3, 4), lambda x, w, v: scaled_gradient(tf.tanh(x @ w), v)),
+    "tan": unary(tf.tan),
+    "asin": unary(tf.asin, scale=0.2),
+    "acos": unary(tf.acos, scale=0.2),
+    "atan": unary(tf.atan),
+    "asinh": unary(tf.asinh),
+    "acosh": unary(lambda x: tf.acosh(1.5 + x), positive=True),
+    "atanh": unary(tf.atanh, scale=0.2),
+    "atan2": binary(tf.atan2, positive=True),
+    "lgamma": unary(tf.math.lgamma, positive=True),
+    "check_numerics": matrix(lambda a: tf.debugging.check_numerics(a, "a")),
+    "diag": unary(tf.linalg.diag),
+    "scatter_nd": matrix(lambda a: tf.scatter_nd([[1], [1], [4]], a, [6, 5])),
+    "crop_and_resize": image(
+        lambda x: tf.image.crop_and_resize(x, [[0.0, 0.1, 0.7, 0.9], [0.2, 0.0, 1.0, 1.0]], [1, 0], [5, 4])
+    ),
+    "segment_sum": matrix(lambda a: tf.math.segment_sum(a, [0, 0, 1])),
+    "dynamic_stitch": matrix(lambda a: tf.dynamic_stitch([[0, 2], [1]], [a[:2], tf.sin(a[2:])])),
+    # Not trusted.
+    "dynamic_partition": matrix(lambda a: tf.dynamic_partition(a, [0, 1, 0], 2)[0]) + ("refused",),
+    "digamma": unary(tf.math.digamma, positive=True) + ("refused",),
+    "cholesky": matrix(lambda a: tf.linalg.cholesky(tf.matmul(a, a, transpose_b=True) + tf.eye(3))) + ("refused",),
+    "loop_of_random_numbers": matrix(
+        lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a * tf.random.uniform([])), [0, a])[1]
     )
     + ("refused",),
-    "embedding": ([normal(5, 3)], normal(2), lambda x, w: tf.nn.embedding_lookup(w, [1, 1, 4]) * x[0])
+    "branch_without_gradient": matrix(
+        lambda a: tf.cond(tf.shape(a)[0] > 2, lambda: tf.math.digamma(a), lambda: a)
+    )
     + ("refused",),
-    "loop": matrix(lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a), [0, a])[1])
-    + ("refused",),
-    "branch": matrix(lambda a: tf.cond(tf.shape(a)[0] > 2, lambda: a * a, lambda: a)) + ("refused",),
-    "integer_cast": matrix(lambda a: a + tf.cast(tf.cast(a, tf.int32), tf.float32)) + ("refused",),
+    "loop_that_assigns": ([normal(4, 5), normal()], normal(3, 4), assigning_loop, "refused"),
+    # Branches and loops.
+    "branch": matrix(lambda a: tf.cond(tf.shape(a)[0] > 2, lambda: a * a, lambda: a)),
+    "branch_of_value": matrix(lambda a: tf.cond(tf.reduce_sum(a) > 1e6, lambda: (a, tf.sin(a)), lambda: (a * a, a))[0]),
+    "branch_of_resources": (
+        [normal(4, 5), normal(4, 5), normal(5)],
+        normal(3, 4),
+        lambda x, w, v, b: tf.cond(tf.shape(x)[0] > 2, lambda: tf.tanh(x @ w) * b, lambda: x @ v) + b + v[1],
+    ),
+    "branch_in_branch": matrix(
+        lambda a: tf.cond(
+            tf.shape(a)[0] > 2, lambda: tf.cond(tf.shape(a)[1] > 7, lambda: a, lambda: tf.exp(a)), lambda: -a
+        )
+    ),
+    "loop": matrix(lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a), [0, a])[1]),
+    "loop_of_no_iteration": matrix(
+        lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a), [3, tf.sin(a)])[1]
+    ),
+    "loop_of_value": matrix(
+        lambda a: tf.while_loop(
+            lambda b, c: tf.reduce_max(tf.abs(b)) > 0.1, lambda b, c: (b * 0.5, c + tf.sin(b)), [a, a]
+        )[1]
+    ),
+    "loop_of_batch": matrix(
+        lambda a: tf.while_loop(
+            lambda i, b: i < tf.shape(a)[0], lambda i, b: (i + 1, b * a[i] + tf.tanh(b)), [0, tf.ones([5])]
+        )[1]
+    ),
+    "loop_of_resources": (
+        [normal(4, 4) * 0.5, normal(4)],
+        normal(3, 4),
+        lambda x, w, b: tf.while_loop(lambda i, h: i < 4, lambda i, h: (i + 1, tf.tanh(h @ w + b)), [0, x])[1],
+    ),
+    "loop_over_embedding": (
+        [normal(6, 3)],
+        normal(2),
+        lambda x, w: tf.while_loop(
+            lambda i, h: i < 4, lambda i, h: (i + 1, h * tf.gather(w, [i, 1])), [0, x[0] * tf.ones([2, 3])]
+        )[1],
+    ),
+    "loop_in_loop_of_resources": (
+        [normal(4, 4) * 0.5],
+        normal(3, 4),
+        lambda x, w: tf.while_loop(
+            lambda i, h: i < 2,
+            lambda i, h: (
+                i + 1,
+                tf.while_loop(lambda j, g: j < i + 2, lambda j, g: (j + 1, tf.tanh(g @ w) + h), [0, h])[1],
+            ),
+            [0, x],
+        )[1],
+    ),
+    "loop_with_branch": matrix(
+        lambda a: tf.while_loop(
+            lambda i, b: i < 4,
+            lambda i, b: (i + 1, tf.cond(i % 2 == 0, lambda: b * a, lambda: tf.sin(b))),
+            [0, a],
+        )[1]
+    ),
+    "loop_with_custom_gradient": matrix(
+        lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, doubled_gradient(b) * a), [0, a])[1]
+    ),
+    "loop_with_arrays": matrix(array_loop),
+    # What is drawn at random does not matter here.
+    "random_numbers": matrix(lambda a: a + 0.0 * (tf.random.normal(tf.shape(a)) + tf.random.uniform(tf.shape(a)))),
 }
+
+
+def takes_resources(f):
+    """Whether a case wants the variables themselves, not their values."""
+    names = [name for name, case in CASES.items() if case[2] is f]
+    return any(word in names[0] for word in ("embedding", "resources", "assigns"))
 
 
 class Model(tf.Module):
@@ -245,30 +413,46 @@ class Model(tf.Module):
         def serve_resources(x):
             return {"y": f(x, *self.variables_)}
 
-        self.serve = serve_resources if f is CASES["embedding"][2] else serve
+        self.serve = serve_resources if takes_resources(f) else serve
+
+
+def numbers(a):
+    return {"shape": list(np.shape(a)), "values": np.ravel(a).tolist()}
+
+
+def export(folder, name, model, serve, variables, x, refused, tolerance=1e-6):
+    """Writes the model, and what serve(x)["y"] and its gradients by the variables are.
+
+    The tolerance is a part of the largest element of a tensor.
+    """
+    tf.saved_model.save(model, os.path.join(folder, name), signatures={"serving_default": serve})
+    with tf.GradientTape() as tape:
+        y = serve(x)["y"]
+        cotangent = normal(*y.shape)
+        loss = tf.reduce_sum(y * cotangent)
+    gradients = [
+        {"variable": v.name.split(":")[0], **numbers(tf.convert_to_tensor(g).numpy())}
+        for v, g in zip(variables, tape.gradient(loss, variables))
+        if g is not None
+    ]
+    with open(os.path.join(folder, name + ".json"), "w") as out:
+        json.dump(
+            {
+                "refused": bool(refused),
+                "tolerance": tolerance,
+                "x": numbers(x),
+                "y": numbers(y.numpy()),
+                "cotangent": numbers(cotangent),
+                "gradients": gradients,
+            },
+            out,
+        )
 
 
 def main(folder):
     for name, (variables, x, f, *refused) in CASES.items():
         model = Model(variables, x, f)
-        tf.saved_model.save(model, os.path.join(folder, name), signatures={"serving_default": model.serve})
-        with tf.GradientTape() as tape:
-            y = model.serve(x)["y"]
-            cotangent = normal(*y.shape)
-            loss = tf.reduce_sum(y * cotangent)
-        gradients = tape.gradient(loss, model.variables_)
-        numbers = lambda a: {"shape": list(np.shape(a)), "values": np.ravel(a).tolist()}
-        with open(os.path.join(folder, name + ".json"), "w") as out:
-            json.dump(
-                {
-                    "refused": bool(refused),
-                    "x": numbers(x),
-                    "y": numbers(y.numpy()),
-                    "cotangent": numbers(cotangent),
-                    "gradients": [g if g is None else numbers(tf.convert_to_tensor(g).numpy()) for g in gradients],
-                },
-                out,
-            )
+        export(folder, name, model, model.serve, model.variables_, x, refused)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.tensorflow.proto.AttrValue;
 import org.tensorflow.proto.DataType;
@@ -83,7 +84,7 @@ final class FunctionFlattener {
       String name = top.single(tensor);
       results.put(tensor, name.contains(":") ? name : name + ":0");
     }
-    return new FlatGraph(flat.build(), results);
+    return new FlatGraph(flat.build(), results, Optional.empty());
   }
 
   /** A call that is met for the first time is queued; its results have their names at once. */

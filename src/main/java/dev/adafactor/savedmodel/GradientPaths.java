@@ -53,6 +53,26 @@ final class GradientPaths {
     return flat.getNodeList().stream().filter(node -> needed.contains(node.getName())).toList();
   }
 
+  /** The nodes that are computed from some others in any way. */
+  static Set<String> reachable(GraphDef flat, Collection<String> sources) {
+    Map<String, List<String>> users = new HashMap<>();
+    for (NodeDef node : flat.getNodeList()) {
+      for (String input : inputs(node)) {
+        users.computeIfAbsent(input, key -> new ArrayList<>()).add(node.getName());
+      }
+    }
+    Set<String> reachable = new HashSet<>();
+    Deque<String> open = new ArrayDeque<>(sources);
+    while (!open.isEmpty()) {
+      for (String user : users.getOrDefault(open.remove(), List.of())) {
+        if (reachable.add(user)) {
+          open.add(user);
+        }
+      }
+    }
+    return reachable;
+  }
+
   private static List<String> inputs(NodeDef node) {
     return node.getInputList().stream()
         .filter(input -> !input.startsWith("^"))

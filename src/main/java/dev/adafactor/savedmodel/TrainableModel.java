@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.FunctionGradients;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -8,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
@@ -88,8 +90,13 @@ public final class TrainableModel implements AutoCloseable {
     Map<String, OpDef> operations =
         TensorFlow.registeredOpList().getOpList().stream()
             .collect(Collectors.toMap(OpDef::getName, Function.identity()));
+    FunctionGradients.register();
     FlatGraph flat =
-        FunctionFlattener.flatten(folder.metaGraph().getGraphDef(), operations, tensors);
+        GradientRewriter.rewrite(
+            StatelessRandomness.rewrite(
+                FunctionFlattener.flatten(folder.metaGraph().getGraphDef(), operations, tensors)),
+            folder.metaGraph(),
+            operations);
     SavedModelBundle bundle = folder.open();
     try {
       return new TrainableModel(folder, signatureName, bundle, flat);
@@ -117,6 +124,15 @@ public final class TrainableModel implements AutoCloseable {
   /** The results, by the names that the signature gives its outputs. */
   public Map<String, Output<?>> outputs() {
     return outputs;
+  }
+
+  /**
+   * The tensor, int64 of shape [2], that the signature's random numbers follow from: a seed and a
+   * step. Fed with the same two numbers, a run draws the same random numbers; not fed, it draws
+   * others each time. Empty if the signature draws none.
+   */
+  public Optional<Output<?>> randomness() {
+    return flat.randomness().map(name -> graph().operationOrThrow(prefix + "/" + name).output(0));
   }
 
   /** The variables that the signature uses, in the model's own order. */

@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.FunctionGradients;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -15,6 +16,9 @@ import org.tensorflow.proto.NodeDef;
  * one for others, and ends the process for a few; nothing that is not listed here gets there.
  */
 final class TrustedGradients {
+  /** Attribute of a node that was found to have no gradient, with what stands in the way. */
+  static final String REFUSED = "_without_gradient";
+
   private static final Set<String> TRUSTED =
       Set.of(
           // Variables, and what passes values on
@@ -29,6 +33,8 @@ final class TrustedGradients {
           "Conv2D",
           "DepthwiseConv2dNative",
           "MaxPool",
+          "MaxPool3D",
+          "AvgPool3D",
           "AvgPool",
           "FusedBatchNormV3",
           "LRN",
@@ -65,7 +71,17 @@ final class TrustedGradients {
           "RealDiv",
           "Reciprocal",
           "Rsqrt",
+          "Select",
           "SelectV2",
+          "Tan",
+          "Asin",
+          "Acos",
+          "Atan",
+          "Asinh",
+          "Acosh",
+          "Atanh",
+          "Lgamma",
+          "CheckNumerics",
           "Sin",
           "Sinh",
           "Sqrt",
@@ -96,7 +112,9 @@ final class TrustedGradients {
           "Pad",
           "PadV2",
           "Reshape",
+          "ResizeBicubic",
           "ResizeBilinear",
+          "CropAndResize",
           "ResizeNearestNeighbor",
           "ReverseV2",
           "Slice",
@@ -106,8 +124,13 @@ final class TrustedGradients {
           "SplitV",
           "Squeeze",
           "StridedSlice",
+          "Roll",
+          "ReverseSequence",
           "Tile",
           "Transpose",
+          "DynamicStitch",
+          "ScatterNd",
+          "SegmentSum",
           "Unpack");
 
   /** No gradient flows through these, in Python as in C++. */
@@ -128,29 +151,44 @@ final class TrustedGradients {
           "StopGradient",
           "ZerosLike");
 
+  /** Python passes no gradient through these, C++ may pass a wrong one. */
+  private static final Set<String> FLAT =
+      Set.of("Ceil", "Floor", "FloorDiv", "OnesLike", "Range", "Rint", "Round", "Sign");
+
   private TrustedGradients() {}
+
+  /** Whether a node's results are real numbers that change in steps, if at all. */
+  static boolean isFlat(NodeDef node) {
+    return FLAT.contains(node.getOp());
+  }
 
   /** Whether a node's results do not change with its inputs, as far as gradients are concerned. */
   static boolean blocks(NodeDef node) {
     return BLOCKING.contains(node.getOp());
   }
 
-  /** All the operations that are trusted, if their attributes are. */
+  /** All the operations whose native gradients are trusted, if their attributes are. */
   static Stream<String> operations() {
-    return Stream.concat(TRUSTED.stream(), BLOCKING.stream());
+    return Stream.of(TRUSTED, BLOCKING, FLAT).flatMap(Set::stream);
   }
 
   /** Why the native gradient of a node must not be used; empty if it may. */
   static Optional<String> objection(NodeDef node) {
-    if (node.containsAttr("_gradient_op_type")) {
+    if (node.containsAttr(FunctionGradients.FUNCTION)) {
+      return Optional.empty();
+    }
+    if (node.containsAttr(FunctionGradients.PYTHON)) {
       return Optional.of("has a gradient of its own (tf.custom_gradient)");
+    }
+    if (node.containsAttr(REFUSED)) {
+      return Optional.of("has no gradient because of " + text(node, REFUSED));
     }
     if (!TRUSTED.contains(node.getOp())) {
       return Optional.of("has no gradient that was checked");
     }
     return switch (node.getOp()) {
       case "Conv2D", "DepthwiseConv2dNative" -> convolution(node);
-      case "MaxPool", "AvgPool", "BiasAdd" ->
+      case "MaxPool", "AvgPool", "BiasAdd", "MaxPool3D", "AvgPool3D" ->
           text(node, "padding").equals("EXPLICIT") ? explicitPadding() : layout(node);
       case "Cast" ->
           Stream.of("SrcT", "DstT").allMatch(type -> isReal(node, type))
@@ -174,7 +212,7 @@ final class TrustedGradients {
 
   private static Optional<String> layout(NodeDef node) {
     String format = text(node, "data_format");
-    return format.isEmpty() || format.equals("NHWC")
+    return format.isEmpty() || format.equals("NHWC") || format.equals("NDHWC")
         ? Optional.empty()
         : Optional.of("has the data format " + format + ", whose gradient was not checked");
   }

@@ -53,6 +53,12 @@ class TrustedGradientsTest {
   void customGradientsAndUnknownOperationsAreNot() {
     assertObjection(
         "tf.custom_gradient", node("Identity").putAttr("_gradient_op_type", text("Custom-1")));
-    assertObjection("no gradient that was checked", node("ResourceGather"));
+    assertObjection("no gradient that was checked", node("Digamma"));
+    assertObjection(
+        "because of Digamma", node("If").putAttr("_without_gradient", text("Digamma 'x'")));
+    assertEquals(
+        Optional.empty(),
+        TrustedGradients.objection(
+            node("IdentityN").putAttr("_gradient_function", text("f")).build()));
   }
 }

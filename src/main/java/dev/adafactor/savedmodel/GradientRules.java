@@ -1,0 +1,305 @@
+package dev.adafactor.savedmodel;
+
+import static dev.adafactor.savedmodel.GradientGraph.attributes;
+import static dev.adafactor.savedmodel.GradientGraph.number;
+import static dev.adafactor.savedmodel.GradientGraph.truth;
+
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.tensorflow.Output;
+import org.tensorflow.proto.AttrValue;
+import org.tensorflow.proto.NodeDef;
+
+/**
+ * Gradients that TensorFlow's C++ does not have, or has wrong. Each is the one that Python
+ * registers.
+ */
+final class GradientRules {
+  private static final String[] CONVOLUTION = {
+    "strides", "padding", "explicit_paddings", "data_format", "dilations"
+  };
+  private static final Set<String> CONVOLUTIONS = Set.of("Conv2D", "DepthwiseConv2dNative");
+  private static final Map<String, Rule> RULES = new HashMap<>();
+
+  private GradientRules() {}
+
+  /** The gradient of one operation. */
+  interface Rule {
+    /** A gradient, or null, for each input. */
+    List<Output<?>> gradients(Step step);
+  }
+
+  /**
+   * What a gradient is computed from.
+   *
+   * @param graph where to write it
+   * @param node the operation
+   * @param x its inputs
+   * @param y its outputs
+   * @param dy the gradients of its outputs
+   */
+  record Step(
+      GradientGraph graph, NodeDef node, List<Output<?>> x, List<Output<?>> y, List<Output<?>> dy) {
+    Output<?> x(int i) {
+      return x.get(i);
+    }
+
+    Output<?> y(int i) {
+      return y.get(i);
+    }
+
+    Output<?> d() {
+      return dy.get(0);
+    }
+
+    Output<?> op(String type, Output<?>... inputs) {
+      return graph.op(type, inputs);
+    }
+
+    Output<?> op(String type, Map<String, AttrValue> attributes, Output<?>... inputs) {
+      return graph.op(type, attributes, inputs);
+    }
+
+    Output<?> integers(int... values) {
+      return graph.tf().constant(values).asOutput();
+    }
+
+    Output<?> integer(int value) {
+      return graph.tf().constant(value).asOutput();
+    }
+
+    /** A number of the type of an operation's attribute {@code T}. */
+    Output<?> real(double value) {
+      return op(
+          "Cast", Map.of("DstT", node.getAttrOrThrow("T")), graph.tf().constant(value).asOutput());
+    }
+
+    Output<?> shape(Output<?> tensor) {
+      return op("Shape", tensor);
+    }
+
+    /** The sizes of all dimensions but the first. */
+    Output<?> elementShape(Output<?> tensor) {
+      return op("Slice", shape(tensor), integers(1), integers(-1));
+    }
+
+    /** Sums what broadcasting repeated. */
+    Output<?> sumTo(Output<?> gradient, int input) {
+      var axes = graph.operation("BroadcastGradientArgs", Map.of(), shape(x(0)), shape(x(1)));
+      return op("Reshape", op("Sum", gradient, axes.output(input)), shape(x(input)));
+    }
+
+    Map<String, AttrValue> like(String... names) {
+      return attributes(node, names);
+    }
+  }
+
+  /**
+   * The gradient of an operation, or null if it has none here: with channels first there was
+   * nothing to compare it with on a CPU.
+   */
+  static Rule of(NodeDef node) {
+    String format =
+        node.getAttrOrDefault("data_format", AttrValue.getDefaultInstance()).getS().toStringUtf8();
+    boolean channelsFirst = format.startsWith("NC");
+    boolean isNative =
+        CONVOLUTIONS.contains(node.getOp()) && TrustedGradients.objection(node).isEmpty();
+    return channelsFirst || isNative ? null : RULES.get(node.getOp());
+  }
+
+  /** The types of the operations that have a gradient here. */
+  static Set<String> operations() {
+    return RULES.keySet();
+  }
+
+  private static List<Output<?>> list(Output<?>... gradients) {
+    return Arrays.asList(gradients);
+  }
+
+  static {
+    // Convolutions
+    RULES.put("Conv2D", s -> convolution(s, "Conv2DBackpropInput", "Conv2DBackpropFilter"));
+    RULES.put(
+        "DepthwiseConv2dNative",
+        s ->
+            convolution(
+                s, "DepthwiseConv2dNativeBackpropInput", "DepthwiseConv2dNativeBackpropFilter"));
+    RULES.put("Conv3D", s -> convolution(s, "Conv3DBackpropInputV2", "Conv3DBackpropFilterV2"));
+    RULES.put(
+        "Conv2DBackpropInput", s -> transposedConvolution(s, "Conv2D", "Conv2DBackpropFilter"));
+    RULES.put(
+        "Conv3DBackpropInputV2", s -> transposedConvolution(s, "Conv3D", "Conv3DBackpropFilterV2"));
+
+    // Element by element
+    RULES.put(
+        "Erfc",
+        s ->
+            list(
+                s.op(
+                    "Mul",
+                    s.d(),
+                    s.op(
+                        "Mul",
+                        s.real(-2 / Math.sqrt(Math.PI)),
+                        s.op("Exp", s.op("Neg", s.op("Square", s.x(0))))))));
+    RULES.put(
+        "FloorMod",
+        s ->
+            list(
+                s.sumTo(s.d(), 0),
+                s.sumTo(s.op("Mul", s.d(), s.op("Neg", s.op("FloorDiv", s.x(0), s.x(1)))), 1)));
+    RULES.put(
+        "ClipByValue",
+        s -> {
+          Output<?> outside =
+              s.op("LogicalOr", s.op("Less", s.x(0), s.x(1)), s.op("Greater", s.x(0), s.x(2)));
+          return list(s.op("SelectV2", outside, s.op("ZerosLike", s.d()), s.d()), null, null);
+        });
+    RULES.put(
+        "Atan2",
+        s -> {
+          Output<?> scaled =
+              s.op("RealDiv", s.d(), s.op("AddV2", s.op("Square", s.x(0)), s.op("Square", s.x(1))));
+          return list(
+              s.sumTo(s.op("Mul", s.x(1), scaled), 0),
+              s.sumTo(s.op("Neg", s.op("Mul", s.x(0), scaled)), 1));
+        });
+    RULES.put(
+        "MatrixDiagV3",
+        s ->
+            list(
+                s.op("MatrixDiagPartV3", s.like("align"), s.d(), s.x(1), s.real(0)),
+                null,
+                null,
+                null,
+                null));
+    RULES.put("EnsureShape", s -> list(s.d()));
+
+    // Losses
+    RULES.put(
+        "SparseSoftmaxCrossEntropyWithLogits",
+        s -> list(s.op("Mul", s.op("ExpandDims", s.d(), s.integer(-1)), s.y(1)), null));
+
+    // Reductions
+    RULES.put("Cumprod", GradientRules::cumulativeProduct);
+    RULES.put(
+        "EuclideanNorm",
+        s -> {
+          Output<?> norm = s.op("EuclideanNorm", Map.of("keep_dims", truth(true)), s.x(0), s.x(1));
+          Output<?> gradient = s.op("Reshape", s.d(), s.shape(norm));
+          return list(s.op("RealDiv", s.x(0), s.op("RealDiv", norm, gradient)), null);
+        });
+    RULES.put("TopKV2", GradientRules::topK);
+
+    // Scatter
+    RULES.put("TensorScatterAdd", s -> list(s.d(), null, s.op("GatherNd", s.d(), s.x(1))));
+    RULES.put(
+        "TensorScatterSub", s -> list(s.d(), null, s.op("Neg", s.op("GatherNd", s.d(), s.x(1)))));
+    RULES.put(
+        "TensorScatterUpdate",
+        s ->
+            list(
+                s.op("TensorScatterUpdate", s.d(), s.x(1), s.op("ZerosLike", s.x(2))),
+                null,
+                s.op("GatherNd", s.d(), s.x(1))));
+
+    // Lists of tensors, the loops' arrays
+    RULES.put(
+        "TensorListFromTensor",
+        s ->
+            list(
+                s.op("TensorListStack", s.like("element_dtype"), s.d(), s.elementShape(s.x(0))),
+                null));
+    RULES.put(
+        "TensorListStack",
+        s -> list(s.op("TensorListFromTensor", s.d(), s.elementShape(s.d())), null));
+    RULES.put(
+        "TensorListGetItem",
+        s -> {
+          Output<?> empty =
+              s.op(
+                  "TensorListReserve",
+                  s.like("element_dtype"),
+                  s.shape(s.y(0)),
+                  s.op("TensorListLength", s.x(0)));
+          return list(s.op("TensorListSetItem", empty, s.x(1), s.d()), null, null);
+        });
+    RULES.put(
+        "TensorListGather",
+        s ->
+            list(
+                s.op(
+                    "TensorListScatterV2",
+                    s.d(),
+                    s.x(1),
+                    s.elementShape(s.d()),
+                    s.op("TensorListLength", s.x(0))),
+                null,
+                null));
+    RULES.put(
+        "TensorListSetItem",
+        s ->
+            list(
+                s.op("TensorListSetItem", s.d(), s.x(1), s.op("ZerosLike", s.x(2))),
+                null,
+                s.op(
+                    "TensorListGetItem", s.like("element_dtype"), s.d(), s.x(1), s.shape(s.x(2)))));
+  }
+
+  private static List<Output<?>> convolution(Step s, String inputGradient, String filterGradient) {
+    Map<String, AttrValue> attributes = s.like(CONVOLUTION);
+    return list(
+        s.op(inputGradient, attributes, s.shape(s.x(0)), s.x(1), s.d()),
+        s.op(filterGradient, attributes, s.x(0), s.shape(s.x(1)), s.d()));
+  }
+
+  private static List<Output<?>> transposedConvolution(
+      Step s, String convolution, String filterGradient) {
+    Map<String, AttrValue> attributes = s.like(CONVOLUTION);
+    return list(
+        null,
+        s.op(filterGradient, attributes, s.d(), s.shape(s.x(1)), s.x(2)),
+        s.op(convolution, attributes, s.d(), s.x(1)));
+  }
+
+  private static List<Output<?>> cumulativeProduct(Step s) {
+    Map<String, AttrValue> reversed = new HashMap<>(s.like("exclusive"));
+    AttrValue reverse = s.node().getAttrOrDefault("reverse", truth(false));
+    reversed.put("reverse", truth(!reverse.getB()));
+    Output<?> sums = s.op("Cumsum", reversed, s.op("Mul", s.y(0), s.d()), s.x(1));
+    return list(s.op("DivNoNan", sums, s.x(0)), null);
+  }
+
+  /** Each gradient goes to the place that its value came from. */
+  private static List<Output<?>> topK(Step s) {
+    Output<?> shape = s.shape(s.x(0));
+    Output<?> last =
+        s.op("ExpandDims", s.op("Sub", s.op("Rank", s.x(0)), s.integer(1)), s.integer(0));
+    Output<?> width = s.op("Slice", shape, last, s.integers(1));
+    Output<?> k = s.op("Slice", s.shape(s.y(1)), last, s.integers(1));
+    Output<?> size = s.op("Size", s.x(0));
+    Output<?> starts = s.op("Range", s.integer(0), size, s.op("Squeeze", width));
+    Output<?> count = s.op("ExpandDims", s.op("Size", starts), s.integer(0));
+    Output<?> rows =
+        s.graph()
+            .call(
+                "ConcatV2",
+                Map.of("N", number(2)),
+                List.of(),
+                List.of(count, k),
+                List.of(s.integer(0)))
+            .get(0);
+    Output<?> places =
+        s.op("AddV2", s.op("Reshape", s.y(1), rows), s.op("ExpandDims", starts, s.integer(1)));
+    Output<?> flat =
+        s.op(
+            "ScatterNd",
+            s.op("Reshape", places, s.integers(-1, 1)),
+            s.op("Reshape", s.d(), s.integers(-1)),
+            s.op("ExpandDims", size, s.integer(0)));
+    return list(s.op("Reshape", flat, shape), null);
+  }
+}

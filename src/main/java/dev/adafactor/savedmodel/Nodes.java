@@ -1,0 +1,53 @@
+package dev.adafactor.savedmodel;
+
+import com.google.protobuf.ByteString;
+import org.tensorflow.proto.AttrValue;
+import org.tensorflow.proto.DataType;
+import org.tensorflow.proto.NodeDef;
+import org.tensorflow.proto.TensorProto;
+import org.tensorflow.proto.TensorShapeProto;
+
+/** Nodes that rewritten graphs are made of. */
+final class Nodes {
+  private Nodes() {}
+
+  static NodeDef constant(String name, int value) {
+    TensorProto tensor =
+        TensorProto.newBuilder()
+            .setDtype(DataType.DT_INT32)
+            .setTensorShape(TensorShapeProto.getDefaultInstance())
+            .addIntVal(value)
+            .build();
+    return constant(name, tensor);
+  }
+
+  static NodeDef constant(String name, TensorProto tensor) {
+    return NodeDef.newBuilder()
+        .setName(name)
+        .setOp("Const")
+        .putAttr("dtype", GradientGraph.type(tensor.getDtype()))
+        .putAttr("value", AttrValue.newBuilder().setTensor(tensor).build())
+        .build();
+  }
+
+  static NodeDef stopGradient(String name, String tensor, DataType type) {
+    return of(name, "StopGradient", tensor, type);
+  }
+
+  static NodeDef identity(String name, String tensor, DataType type) {
+    return of(name, "Identity", tensor, type);
+  }
+
+  private static NodeDef of(String name, String op, String tensor, DataType type) {
+    return NodeDef.newBuilder()
+        .setName(name)
+        .setOp(op)
+        .addInput(tensor)
+        .putAttr("T", GradientGraph.type(type))
+        .build();
+  }
+
+  static AttrValue text(String text) {
+    return AttrValue.newBuilder().setS(ByteString.copyFromUtf8(text)).build();
+  }
+}

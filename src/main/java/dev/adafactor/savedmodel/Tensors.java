@@ -1,0 +1,58 @@
+package dev.adafactor.savedmodel;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.tensorflow.proto.DataType;
+import org.tensorflow.proto.NodeDef;
+import org.tensorflow.proto.OpDef;
+
+/** The names and types of tensors in a flat graph: {@code node}, {@code node:index}. */
+final class Tensors {
+  private Tensors() {}
+
+  /** The node in {@code node}, {@code node:index} or {@code ^node}. */
+  static String node(String tensor) {
+    int begin = tensor.startsWith("^") ? 1 : 0;
+    int end = tensor.indexOf(':');
+    return tensor.substring(begin, end < 0 ? tensor.length() : end);
+  }
+
+  static int index(String tensor) {
+    int colon = tensor.indexOf(':');
+    return colon < 0 ? 0 : Integer.parseInt(tensor.substring(colon + 1));
+  }
+
+  /** A node's inputs without its control inputs. */
+  static List<String> inputs(NodeDef node) {
+    return node.getInputList().stream().filter(input -> !input.startsWith("^")).toList();
+  }
+
+  static List<String> controls(NodeDef node) {
+    return node.getInputList().stream().filter(input -> input.startsWith("^")).toList();
+  }
+
+  static List<DataType> inputTypes(NodeDef node, Map<String, OpDef> operations) {
+    return types(node, operations, operations.get(node.getOp()).getInputArgList());
+  }
+
+  static List<DataType> outputTypes(NodeDef node, Map<String, OpDef> operations) {
+    return types(node, operations, operations.get(node.getOp()).getOutputArgList());
+  }
+
+  private static List<DataType> types(
+      NodeDef node, Map<String, OpDef> operations, List<OpDef.ArgDef> arguments) {
+    Attributes attributes = Attributes.of(operations.get(node.getOp()), node.getAttrMap());
+    List<DataType> types = new ArrayList<>();
+    arguments.forEach(argument -> types.addAll(attributes.types(argument)));
+    return types;
+  }
+
+  /** Whether values of a type have derivatives. */
+  static boolean isReal(DataType type) {
+    return type == DataType.DT_FLOAT
+        || type == DataType.DT_DOUBLE
+        || type == DataType.DT_HALF
+        || type == DataType.DT_BFLOAT16;
+  }
+}
