@@ -43,44 +43,59 @@ import org.tensorflow.types.family.TType;
 @Tag("live")
 class FineTuningLiveTest {
   private static final int STEPS = 20;
-  private static final int BATCH = 32;
-  private static final int SEED = 1;
   private static final String OPTIMIZER = "{\"learning_rate\": 0.03, \"epsilon_1\": 1e-16}";
 
   @TempDir static Path folder;
 
+  private static List<int[]> batches;
   private static Path exported;
   private static FineTuningResult result;
 
-  /** 20 steps, on as many examples as they need. */
+  /** The first 20 batches of the bundled job. */
   @BeforeAll
   static void train() throws IOException {
+    JsonNode settings = new JsonMapper().readTree(Path.of("savedmodels", "digits.json").toFile());
+    assertEquals(0.03, settings.get("learning-rate").doubleValue());
+    int batchSize = settings.get("batch-size").intValue();
+    long seed = settings.get("seed").longValue();
+    int examples = (int) NpyFile.open(Digits.TRAIN_IMAGES).rows();
+    batches = BatchOrder.shuffled(examples, batchSize, seed).epoch(0).subList(0, STEPS);
     exported = folder.resolve("exported");
     Path log = folder.resolve("log");
     try (TensorBoardLog events = new TensorBoardLog(log)) {
       result =
           FineTuning.builder(Digits.MODEL, Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
-              .features(head(Digits.TRAIN_IMAGES, "images.npy"))
-              .labels(head(Digits.TRAIN_LABELS, "labels.npy"))
-              .batchSize(BATCH)
-              .seed(SEED)
+              .features(ofBatches(Digits.TRAIN_IMAGES, "images.npy"))
+              .labels(ofBatches(Digits.TRAIN_LABELS, "labels.npy"))
+              .batchSize(batchSize)
+              .inFileOrder()
               .optimizer(graph -> Adafactor.fromConfig(graph, OPTIMIZER).build())
               .export(exported)
               .build()
               .run(events);
     }
     assertEquals(STEPS, result.steps().size());
+    FineTuningResult bundled =
+        Digits.job()
+            .batchSize(batchSize)
+            .seed(seed)
+            .optimizer(graph -> Adafactor.fromConfig(graph, OPTIMIZER).build())
+            .build()
+            .run();
+    for (int step = 0; step < STEPS; step++) {
+      assertEquals(bundled.steps().get(step).loss(), result.steps().get(step).loss(), 1e-5);
+    }
   }
 
-  private static Path head(Path data, String name) throws IOException {
+  private static Path ofBatches(Path data, String name) throws IOException {
     NpyFile file = NpyFile.open(data);
-    int rows = STEPS * BATCH;
-    ByteBuffer raw = ByteBuffer.allocate(rows * file.rowElements() * file.type().size());
-    for (int row = 0; row < rows; row++) {
+    int[] rows = batches.stream().flatMapToInt(Arrays::stream).toArray();
+    ByteBuffer raw = ByteBuffer.allocate(rows.length * file.rowElements() * file.type().size());
+    for (int row : rows) {
       file.copyRow(row, raw);
     }
     long[] shape = file.shape().asArray();
-    shape[0] = rows;
+    shape[0] = rows.length;
     String descr = file.type().kind() == NpyType.Kind.FLOAT ? "<f4" : "<i4";
     return Files.write(
         folder.resolve(name), NpyFiles.bytes(descr, false, Shape.of(shape), raw.array()));
@@ -88,24 +103,20 @@ class FineTuningLiveTest {
 
   @Test
   void staysWithTfKeras() throws Exception {
-    Path batches = folder.resolve("batches.npy");
-    long[] rows =
-        BatchOrder.shuffled(STEPS * BATCH, BATCH, SEED).epoch(0).stream()
-            .flatMapToInt(Arrays::stream)
-            .asLongStream()
-            .toArray();
-    NpyFiles.longs(batches, Shape.of(STEPS, BATCH), rows);
+    long[] rows = batches.stream().flatMapToInt(Arrays::stream).asLongStream().toArray();
+    Path order = folder.resolve("batches.npy");
+    NpyFiles.longs(order, Shape.of(STEPS, rows.length / STEPS), rows);
     Path out = folder.resolve("python.npz");
     Python.run(
         "train_savedmodel.py",
         "--model",
         Digits.MODEL,
         "--features",
-        folder.resolve("images.npy"),
+        Digits.TRAIN_IMAGES,
         "--labels",
-        folder.resolve("labels.npy"),
+        Digits.TRAIN_LABELS,
         "--batches",
-        batches,
+        order,
         "--optimizer",
         Files.writeString(folder.resolve("optimizer.json"), OPTIMIZER),
         "--out",
