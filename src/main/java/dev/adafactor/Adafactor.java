@@ -615,16 +615,16 @@ public final class Adafactor extends Optimizer {
    *     ConfigurableSchedule}
    */
   public String toJson() {
-    return ConfigJson.write(currentConfig(), jitCompile);
+    return ConfigJson.write(config, currentLearningRate(), jitCompile);
   }
 
   @Override
   public String toString() {
-    return "Adafactor" + ConfigJson.describe(currentConfig(), jitCompile);
+    return "Adafactor" + ConfigJson.describe(config, currentLearningRate(), jitCompile);
   }
 
-  private AdafactorConfig currentConfig() {
-    return isSchedule() ? config : config.withLearningRate(new AdafactorConfig.Constant(rate));
+  private LearningRateSchedule currentLearningRate() {
+    return isSchedule() ? config.learningRate() : new AdafactorConfig.Constant(rate);
   }
 
   @Override

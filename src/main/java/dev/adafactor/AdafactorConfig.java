@@ -31,27 +31,6 @@ record AdafactorConfig(
     String name,
     Numerics numerics) {
 
-  /** The same arguments with another learning rate. */
-  AdafactorConfig withLearningRate(LearningRateSchedule other) {
-    return new AdafactorConfig(
-        other,
-        beta2Decay,
-        epsilon1,
-        epsilon2,
-        clipThreshold,
-        relativeStep,
-        weightDecay,
-        clipnorm,
-        clipvalue,
-        globalClipnorm,
-        useEma,
-        emaMomentum,
-        emaOverwriteFrequency,
-        jitCompile,
-        name,
-        numerics);
-  }
-
   /** A learning rate given as a number, which {@link Adafactor#setLearningRate} can change. */
   record Constant(float value) implements LearningRateSchedule {
     @Override

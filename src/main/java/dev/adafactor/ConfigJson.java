@@ -39,10 +39,14 @@ final class ConfigJson {
 
   private ConfigJson() {}
 
-  /** tf_keras's {@code get_config()}, as text. */
-  static String write(AdafactorConfig config, boolean jitCompile) {
+  /**
+   * tf_keras's {@code get_config()}, as text.
+   *
+   * @param current the learning rate, which can have changed since the configuration
+   */
+  static String write(AdafactorConfig config, LearningRateSchedule current, boolean jitCompile) {
     ObjectNode json = arguments(config, jitCompile);
-    json.set("learning_rate", learningRate(config.learningRate()));
+    json.set("learning_rate", learningRate(current));
     return text(json);
   }
 
@@ -81,13 +85,12 @@ final class ConfigJson {
   }
 
   /** The same as {@link #write}, also for a schedule without a configuration. */
-  static String describe(AdafactorConfig config, boolean jitCompile) {
+  static String describe(AdafactorConfig config, LearningRateSchedule current, boolean jitCompile) {
     ObjectNode json = arguments(config, jitCompile);
-    LearningRateSchedule schedule = config.learningRate();
-    if (schedule instanceof AdafactorConfig.Constant || schedule instanceof ConfigurableSchedule) {
-      json.set("learning_rate", learningRate(schedule));
+    if (current instanceof AdafactorConfig.Constant || current instanceof ConfigurableSchedule) {
+      json.set("learning_rate", learningRate(current));
     } else {
-      json.put("learning_rate", schedule.toString());
+      json.put("learning_rate", current.toString());
     }
     return text(json);
   }

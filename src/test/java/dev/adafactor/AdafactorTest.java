@@ -601,6 +601,7 @@ class AdafactorTest {
       assertArrayEquals(before, value(session, VariableKind.REFERENCE, w));
       adafactor.setLearningRate(session, 0.25);
       assertArrayEquals(new double[] {0.25}, doubles(session, adafactor.learningRate()));
+      assertTrue(adafactor.toJson().contains("\"learning_rate\":0.25"), adafactor.toJson());
       session.run(train);
       assertTrue(value(session, VariableKind.REFERENCE, w)[0] < before[0]);
       assertRefused(
