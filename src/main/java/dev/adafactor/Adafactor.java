@@ -36,6 +36,7 @@ import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.core.Placeholder;
 import org.tensorflow.op.core.Variable;
+import org.tensorflow.types.TBool;
 import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TInt64;
 import org.tensorflow.types.family.TNumber;
@@ -149,6 +150,9 @@ public final class Adafactor extends Optimizer {
 
   /** Of the step that is being built: what {@link #prepare} makes for {@link #applyDense}. */
   private UpdateStep step;
+
+  /** Of the step that is being built: whether the averages replace the variables. */
+  private Operand<TBool> overwriteDue;
 
   /**
    * An optimizer with tf_keras's default for every argument.
@@ -468,6 +472,7 @@ public final class Adafactor extends Optimizer {
     }
     Operand<TFloat32> current = ops.withControlDependencies(List.of(rate)).identity(learningRate);
     step = new UpdateStep(constants, gated, config, rule, jitCompile, current, iterations);
+    overwriteDue = movingAverage.map(average -> average.due(ops, iterations)).orElse(null);
     return Optional.of(rate);
   }
 
@@ -491,7 +496,7 @@ public final class Adafactor extends Optimizer {
     }
     Op last = step.update(variable, state, gradient, w, writes);
     if (movingAverage.isPresent()) {
-      last = movingAverage.get().apply(constants, variable, state.average(), last, iterations);
+      last = movingAverage.get().apply(constants, variable, state.average(), last, overwriteDue);
     }
     Constraint constraint = constraints.get(variable);
     if (constraint != null) {

@@ -22,10 +22,25 @@ import org.tensorflow.types.family.TNumber;
 record MovingAverage(double momentum, OptionalInt overwriteFrequency) {
 
   /**
+   * Adds the decision, one for all variables, whether the averages replace them in this step.
+   *
+   * @param iterations the number of steps taken before this one
+   * @return a scalar; null where it is never or always so
+   */
+  Operand<TBool> due(Ops ops, Operand<TInt64> iterations) {
+    int frequency = overwriteFrequency.orElse(0);
+    if (frequency < 2) {
+      return null;
+    }
+    Operand<TInt64> step = ops.math.add(iterations, ops.constant(1L));
+    return ops.math.equal(ops.math.mod(step, ops.constant((long) frequency)), ops.constant(0L));
+  }
+
+  /**
    * Adds {@code average = momentum * average + (1 - momentum) * w}, and the replacement.
    *
    * @param written the last write to the variable in this step
-   * @param iterations the number of steps taken before this one
+   * @param due what {@link #due} gives
    * @return the last write, in its turn
    */
   <T extends TNumber> Op apply(
@@ -33,7 +48,7 @@ record MovingAverage(double momentum, OptionalInt overwriteFrequency) {
       VariableView<T> variable,
       Slot<T> average,
       Op written,
-      Operand<TInt64> iterations) {
+      Operand<TBool> due) {
     Ops ops = constants.ops();
     Operand<T> m = constants.number(variable.type(), momentum);
     Operand<T> rest = constants.number(variable.type(), 1 - momentum);
@@ -48,11 +63,6 @@ record MovingAverage(double momentum, OptionalInt overwriteFrequency) {
     if (frequency == 1) {
       return variable.assign(afterwards, moved);
     }
-    Operand<TBool> due =
-        ops.math.equal(
-            ops.math.mod(
-                ops.math.add(iterations, ops.constant(1L)), ops.constant((long) frequency)),
-            ops.constant(0L));
     return variable.assign(afterwards, ops.select(due, moved, w));
   }
 }
