@@ -10,12 +10,12 @@ import me.tongfei.progressbar.ProgressBarConsumer;
 
 /** A bar in place of the lines for epochs. For terminals only. */
 final class ProgressBarDisplay extends TrainingDisplay {
-  private final ProgressBarConsumer terminal;
+  private final Line line;
   private Optional<ProgressBar> bar = Optional.empty();
 
   ProgressBarDisplay(PrintWriter out, ProgressBarConsumer terminal) {
     super(out);
-    this.terminal = terminal;
+    this.line = new Line(terminal);
   }
 
   @Override
@@ -28,7 +28,7 @@ final class ProgressBarDisplay extends TrainingDisplay {
               new ProgressBarBuilder()
                   .setTaskName("Training")
                   .setInitialMax(steps)
-                  .setConsumer(terminal)
+                  .setConsumer(line)
                   .setRenderer(
                       (state, width) ->
                           line(state.getNormalizedProgress(), state.getExtraMessage(), width))
@@ -68,6 +68,40 @@ final class ProgressBarDisplay extends TrainingDisplay {
   public void close() {
     // A bar that is closed twice is drawn twice.
     bar.ifPresent(ProgressBar::close);
+    if (bar.isPresent() && !line.ended) {
+      line.close(); // A bar that is closed before it was first drawn leaves its line open.
+    }
     bar = Optional.empty();
+  }
+
+  /** The terminal, and whether the bar has ended its line there. */
+  private static final class Line implements ProgressBarConsumer {
+    private final ProgressBarConsumer terminal;
+    private volatile boolean ended;
+
+    Line(ProgressBarConsumer terminal) {
+      this.terminal = terminal;
+    }
+
+    @Override
+    public int getMaxRenderedLength() {
+      return terminal.getMaxRenderedLength();
+    }
+
+    @Override
+    public void accept(String bar) {
+      terminal.accept(bar);
+    }
+
+    @Override
+    public void clear() {
+      terminal.clear();
+    }
+
+    @Override
+    public void close() {
+      terminal.close();
+      ended = true;
+    }
   }
 }
