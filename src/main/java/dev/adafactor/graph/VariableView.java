@@ -109,6 +109,11 @@ public abstract sealed class VariableView<T extends TNumber>
   /** What tells the variable from others: two handles of one shared name are one variable. */
   public abstract String key();
 
+  /** {@link #key()} of a variable of any type and shape. */
+  public static String key(Output<?> variable) {
+    return create((GraphOperation) variable.op()).key();
+  }
+
   public final Shape shape() {
     return shape;
   }

@@ -23,6 +23,7 @@ import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
+import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedObjectGraph;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedVariable;
 import org.tensorflow.proto.SignatureDef;
 import org.tensorflow.proto.TensorInfo;
@@ -184,6 +185,47 @@ public final class TrainableModel implements AutoCloseable {
   /** The variables that the functions use, in the model's own order. */
   public List<ModelVariable> variables() {
     return variables;
+  }
+
+  /** The objects that lead to the model's variables, whether a signature uses them or not. */
+  public VariableTree variableTree() {
+    return VariableTree.of(folder.metaGraph().getObjectGraphDef());
+  }
+
+  /**
+   * The model's variables, whether a signature uses them or not, by the index of their object in
+   * {@link #variableTree()}.
+   *
+   * @throws IllegalArgumentException if a variable cannot be found in the graph
+   */
+  public Map<Integer, ModelVariable> variablesByObject() {
+    SavedObjectGraph objects = folder.metaGraph().getObjectGraphDef();
+    CapturedObjects captured = CapturedObjects.of(folder.metaGraph());
+    Map<Integer, ModelVariable> found = new LinkedHashMap<>();
+    for (VariableTree.Node node : variableTree().nodes()) {
+      if (node.variable().isPresent()) {
+        int object = node.variable().get();
+        SavedVariable variable = objects.getNodes(object).getVariable();
+        String handle =
+            captured
+                .tensor(object)
+                .orElseThrow(
+                    () ->
+                        new IllegalArgumentException(
+                            "The model's graph does not have the variable '%s', or has several of"
+                                    .formatted(variable.getName())
+                                + " that name"));
+        found.put(
+            object,
+            new ModelVariable(
+                variable.getName(),
+                graph().operationOrThrow(Tensors.node(handle)).output(0),
+                shape(variable.getShape()),
+                variable.getDtype(),
+                variable.getTrainable()));
+      }
+    }
+    return found;
   }
 
   /**
