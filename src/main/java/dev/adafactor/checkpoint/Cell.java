@@ -44,7 +44,12 @@ record Cell(Output<?> value, Shape shape, Optional<Destination> destination) {
   static Cell reference(Ops tf, Output<?> variable, DataType written) {
     Output<?> value = cast(tf, variable, written);
     return new Cell(
-        value, variable.shape(), Optional.of(new Destination(variable, variable.dataType())));
+        value, variable.shape(), Optional.of(new Destination(variable, type(variable))));
+  }
+
+  /** The type of a reference variable's elements; its output's own is that of a reference. */
+  static DataType type(Output<?> variable) {
+    return ((GraphOperation) variable.op()).attributes().getAttrType("dtype");
   }
 
   /** Puts a value of any numeric type into the destination. */

@@ -85,8 +85,8 @@ final class Cells {
     if (quantity instanceof OfOptimizer state && state.part() != Part.UNUSED) {
       ModelVariable variable = trained.get(state.variable());
       return slot(state.part(), variable)
-          .filter(slot -> slot.dataType() != variable.dtype())
-          .map(slot -> Cell.reference(tf, slot, slot.dataType()));
+          .filter(slot -> Cell.type(slot) != variable.dtype())
+          .map(slot -> Cell.reference(tf, slot, Cell.type(slot)));
     }
     return Optional.empty();
   }

@@ -41,7 +41,7 @@ import org.tensorflow.types.TString;
  * keys that Python does not look at: state that is kept in a wider type than the variable's, and a
  * note of the caller's.
  */
-final class TrainingState {
+public final class TrainingState {
   /** Begins the keys that Python does not look at. */
   private static final String OWN = "dev.adafactor/";
 
@@ -60,7 +60,7 @@ final class TrainingState {
    *
    * @param trained the variables that the optimizer trains; it has their state already
    */
-  TrainingState(TrainableModel model, Adafactor adafactor, List<ModelVariable> trained) {
+  public TrainingState(TrainableModel model, Adafactor adafactor, List<ModelVariable> trained) {
     session = model.session();
     Ops tf = Ops.create(model.graph()).withSubScope("checkpoint");
     prefix = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));

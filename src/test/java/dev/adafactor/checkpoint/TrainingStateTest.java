@@ -7,8 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.Adafactor;
-import dev.adafactor.savedmodel.ModelVariable;
-import dev.adafactor.savedmodel.TrainableModel;
 import dev.adafactor.schedules.CosineDecay;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -19,63 +17,9 @@ import java.util.Optional;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.tensorflow.Operand;
-import org.tensorflow.Output;
-import org.tensorflow.ndarray.Shape;
-import org.tensorflow.op.Op;
-import org.tensorflow.op.Ops;
-import org.tensorflow.types.TFloat32;
 
 class TrainingStateTest {
-  private static final Path DIGITS = Path.of("savedmodels", "digits");
-
   @TempDir Path folder;
-
-  /** The digits model, being trained to say the same of any image. */
-  private static final class Job implements AutoCloseable {
-    private final TrainableModel model;
-    private final Op train;
-    private final TrainingState state;
-
-    Job(UnaryOperator<Adafactor.Builder> optimizer) throws IOException {
-      model = TrainableModel.load(DIGITS, "serving_default");
-      Ops tf = Ops.create(model.graph());
-      @SuppressWarnings("unchecked") // The model's output is of that type.
-      Operand<TFloat32> output =
-          (Operand<TFloat32>) (Operand<?>) model.training().outputs().get("probabilities");
-      List<ModelVariable> trained =
-          model.variables().stream().filter(ModelVariable::trainable).toList();
-      Adafactor adafactor = optimizer.apply(Adafactor.builder(model.graph())).build();
-      train =
-          adafactor.minimize(
-              tf.nn.l2Loss(output),
-              trained.stream().<Output<?>>map(ModelVariable::handle).toList());
-      state = new TrainingState(model, adafactor, trained);
-      model.session().initialize();
-    }
-
-    void train(int steps) {
-      try (TFloat32 images =
-          TFloat32.tensorOf(
-              Shape.of(5, 8, 8, 1),
-              x -> x.scalars().forEachIndexed((i, s) -> s.setFloat((float) ((i[0] + i[1] * i[2]) % 7))))) {
-        for (int step = 0; step < steps; step++) {
-          model
-              .session()
-              .runner()
-              .feed(model.inputs().get("image"), images)
-              .addTarget(train)
-              .run()
-              .close();
-        }
-      }
-    }
-
-    @Override
-    public void close() {
-      model.close();
-    }
-  }
 
   @Test
   void goesOnAsIfNeverInterrupted() throws IOException {
@@ -91,16 +35,16 @@ class TrainingStateTest {
       Path early = folder.resolve("early-" + i);
       Path through = folder.resolve("through-" + i);
       Path resumed = folder.resolve("resumed-" + i);
-      try (Job job = new Job(optimizers.get(i))) {
+      try (DigitsJob job = new DigitsJob(optimizers.get(i))) {
         job.train(3);
-        job.state.save(early, "three", 1);
+        job.state().save(early, "three", 1);
         job.train(3);
-        job.state.save(through, "six", 2);
+        job.state().save(through, "six", 2);
       }
-      try (Job job = new Job(optimizers.get(i))) {
-        assertEquals(Optional.of("three"), job.state.restore(early));
+      try (DigitsJob job = new DigitsJob(optimizers.get(i))) {
+        assertEquals(Optional.of("three"), job.state().restore(early));
         job.train(3);
-        job.state.save(resumed, "six", 2);
+        job.state().save(resumed, "six", 2);
       }
       assertArrayEquals(data(through), data(resumed));
       assertFalse(Arrays.equals(data(early), data(through)));
@@ -115,17 +59,18 @@ class TrainingStateTest {
   void refusesTheStateOfAnotherOptimizer() throws IOException {
     Path plain = folder.resolve("plain");
     Path averaged = folder.resolve("averaged");
-    try (Job job = new Job(builder -> builder)) {
-      job.state.save(plain, "", 1);
+    try (DigitsJob job = new DigitsJob(builder -> builder)) {
+      job.state().save(plain, "", 1);
     }
-    try (Job job = new Job(builder -> builder.useEma(true))) {
+    try (DigitsJob job = new DigitsJob(builder -> builder.useEma(true))) {
       job.train(1);
-      job.state.save(averaged, "", 1);
+      job.state().save(averaged, "", 1);
       byte[] before = data(averaged);
       String message =
-          assertThrows(IllegalArgumentException.class, () -> job.state.restore(plain)).getMessage();
+          assertThrows(IllegalArgumentException.class, () -> job.state().restore(plain))
+              .getMessage();
       assertTrue(message.contains("optimizer/_variables"), message);
-      job.state.save(averaged, "", 1);
+      job.state().save(averaged, "", 1);
       assertArrayEquals(before, data(averaged));
     }
   }
@@ -133,14 +78,14 @@ class TrainingStateTest {
   @Test
   void refusesWhatIsDamaged() throws IOException {
     Path prefix = folder.resolve("state");
-    try (Job job = new Job(builder -> builder)) {
-      job.state.save(prefix, "", 1);
+    try (DigitsJob job = new DigitsJob(builder -> builder)) {
+      job.state().save(prefix, "", 1);
       Path data = prefix.resolveSibling("state.data-00000-of-00001");
       byte[] bytes = Files.readAllBytes(data);
       bytes[bytes.length / 2] ^= 1;
       Files.write(data, bytes);
       String message =
-          assertThrows(IOException.class, () -> job.state.restore(prefix)).getMessage();
+          assertThrows(IOException.class, () -> job.state().restore(prefix)).getMessage();
       assertTrue(message.contains(data.getFileName().toString()), message);
     }
   }
