@@ -1,5 +1,6 @@
 package dev.adafactor.checkpoint;
 
+import dev.adafactor.graph.RawVariable;
 import java.util.Optional;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
@@ -30,10 +31,11 @@ record Cell(Output<?> value, Shape shape, Optional<Destination> destination) {
   }
 
   /** A resource variable. */
-  static Cell resource(Ops tf, Output<?> handle, Shape shape, DataType dtype) {
-    Output<?> value =
-        operation(tf, "ReadVariableOp").addInput(handle).setAttr("dtype", dtype).build().output(0);
-    return new Cell(value, shape, Optional.of(new Destination(handle, dtype)));
+  static Cell resource(Ops tf, RawVariable variable, Shape shape) {
+    return new Cell(
+        variable.read(tf),
+        shape,
+        Optional.of(new Destination(variable.handle(), variable.dtype())));
   }
 
   /**
@@ -55,17 +57,12 @@ record Cell(Output<?> value, Shape shape, Optional<Destination> destination) {
   /** Puts a value of any numeric type into the destination. */
   Op assign(Ops tf, Output<?> restored) {
     Destination to = destination.orElseThrow();
-    boolean resource = to.variable().op().type().equals("VarHandleOp");
     Output<?> typed = cast(tf, restored, to.dtype());
-    GraphOperationBuilder assign =
-        operation(tf, resource ? "AssignVariableOp" : "Assign")
-            .addInput(to.variable())
-            .addInput(typed);
-    if (resource) {
-      assign.setAttr("dtype", to.dtype());
+    if (to.variable().op().type().equals("VarHandleOp")) {
+      return new RawVariable(to.variable(), to.dtype()).assign(tf, typed);
     }
-    GraphOperation built = assign.build();
-    return () -> built;
+    GraphOperation assign = operation(tf, "Assign").addInput(to.variable()).addInput(typed).build();
+    return () -> assign;
   }
 
   private static Output<?> cast(Ops tf, Output<?> value, DataType dtype) {

@@ -5,6 +5,7 @@ import dev.adafactor.checkpoint.Quantity.Counter;
 import dev.adafactor.checkpoint.Quantity.OfModel;
 import dev.adafactor.checkpoint.Quantity.OfOptimizer;
 import dev.adafactor.checkpoint.Quantity.Part;
+import dev.adafactor.graph.RawVariable;
 import dev.adafactor.savedmodel.ModelVariable;
 import java.util.List;
 import java.util.Locale;
@@ -49,7 +50,8 @@ final class Cells {
   Cell cell(Quantity quantity) {
     if (quantity instanceof OfModel model) {
       ModelVariable variable = variables.get(model.object());
-      return Cell.resource(tf, variable.handle(), variable.shape(), variable.dtype());
+      return Cell.resource(
+          tf, new RawVariable(variable.handle(), variable.dtype()), variable.shape());
     }
     if (quantity instanceof OfOptimizer state) {
       return cell(state.part(), trained.get(state.variable()));

@@ -15,6 +15,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -53,14 +54,6 @@ public final class CheckpointFolder {
     this.kept = kept;
   }
 
-  /**
-   * A checkpoint that was put back.
-   *
-   * @param path the prefix of its files
-   * @param note what the caller had written with it; empty in a checkpoint of Python's
-   */
-  public record Restored(Path path, Optional<String> note) {}
-
   /** Whether there are checkpoints. */
   public boolean isEmpty() throws IOException {
     return checkpoints().isEmpty();
@@ -70,9 +63,10 @@ public final class CheckpointFolder {
    * Writes a checkpoint, and removes the oldest if there are too many.
    *
    * @param step how many steps were done, part of the name
+   * @return the prefix of its files
    * @throws IOException if writing fails; the checkpoints before it are left as they were
    */
-  public void save(TrainingState state, long step, String note) throws IOException {
+  public Path save(TrainingState state, long step, String note) throws IOException {
     Files.createDirectories(folder);
     Path draft = folder.resolve(DRAFT + UUID.randomUUID());
     Path name = Path.of(NAME + step);
@@ -98,6 +92,7 @@ public final class CheckpointFolder {
       for (Path checkpoint : old) {
         remove(checkpoint);
       }
+      return folder.resolve(name);
     } catch (IOException e) {
       throw new IOException(
           "cannot write the checkpoint '%s': %s".formatted(folder.resolve(name), reason(e)), e);
@@ -109,11 +104,13 @@ public final class CheckpointFolder {
   /**
    * Puts back the newest checkpoint that is whole; those that are damaged are named in the log.
    *
-   * @return empty if there is none
+   * @param accept see {@link TrainingState#restore}
+   * @return the prefix of its files; empty if there is none
    * @throws IOException if there are checkpoints, and all are damaged
    * @throws IllegalArgumentException if the newest is that of another model or optimizer
    */
-  public Optional<Restored> restoreNewest(TrainingState state) throws IOException {
+  public Optional<Path> restoreNewest(TrainingState state, Consumer<Optional<String>> accept)
+      throws IOException {
     for (Path leftOver : list(folder, DRAFT + "*")) {
       removeAll(leftOver);
     }
@@ -122,7 +119,8 @@ public final class CheckpointFolder {
     IOException damage = null;
     for (Path checkpoint : newestFirst) {
       try {
-        return Optional.of(new Restored(checkpoint, state.restore(checkpoint)));
+        state.restore(checkpoint, accept);
+        return Optional.of(checkpoint);
       } catch (IOException e) {
         LOG.log(
             Level.WARNING,

@@ -78,6 +78,15 @@ final class Differences {
         sources.put(there, cell);
       }
     }
+    for (String key : cells.keySet()) {
+      if (key.startsWith(own) && !layout.tensors().containsKey(key.substring(own.length()))) {
+        if (tensors.containsKey(key)) {
+          sources.put(key, cells.get(key));
+        } else {
+          differences.add("it has no '%s'".formatted(key));
+        }
+      }
+    }
     for (String key : tensors.keySet()) {
       boolean state = key.startsWith("optimizer/_variables/") || key.startsWith("model/");
       if (state && !expected.contains(key)) {

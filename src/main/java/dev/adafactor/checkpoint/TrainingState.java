@@ -5,6 +5,7 @@ import dev.adafactor.checkpoint.Layout.Option;
 import dev.adafactor.checkpoint.Layout.Trained;
 import dev.adafactor.files.TensorBundle;
 import dev.adafactor.files.TensorBundle.Kind;
+import dev.adafactor.graph.RawVariable;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.TrainableModel;
 import dev.adafactor.savedmodel.VariableTree;
@@ -20,8 +21,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
+import org.tensorflow.Output;
 import org.tensorflow.Session;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.ndarray.NdArrays;
@@ -59,8 +62,14 @@ public final class TrainingState {
    * Adds the operations that write.
    *
    * @param trained the variables that the optimizer trains; it has their state already
+   * @param beside more variables that belong to the state, each under a name of its own; Python
+   *     does not look at them
    */
-  public TrainingState(TrainableModel model, Adafactor adafactor, List<ModelVariable> trained) {
+  public TrainingState(
+      TrainableModel model,
+      Adafactor adafactor,
+      List<ModelVariable> trained,
+      Map<String, RawVariable> beside) {
     session = model.session();
     Ops tf = Ops.create(model.graph()).withSubScope("checkpoint");
     prefix = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
@@ -77,7 +86,13 @@ public final class TrainingState {
         .forEach(
             (key, quantity) ->
                 source.exact(quantity).ifPresent(cell -> cells.put(OWN + key, cell)));
+    beside.forEach((name, variable) -> cells.put(OWN + name, cell(tf, variable)));
     save = addSave(tf);
+  }
+
+  private static Cell cell(Ops tf, RawVariable variable) {
+    Output<?> value = variable.read(tf);
+    return Cell.resource(tf, variable, value.shape());
   }
 
   /** In the order in which tf_keras would build the optimizer. */
@@ -175,20 +190,21 @@ public final class TrainingState {
    * Puts back what was written. Everything is read and compared before anything is changed.
    *
    * @param files the prefix of the files; of Java's or of Python's
-   * @return the note; empty in a checkpoint of Python's
+   * @param accept gets the note, which is empty in a checkpoint of Python's, before anything is
+   *     changed, and throws an exception if that is not to be
    * @throws IOException if a file is missing or damaged
    * @throws IllegalArgumentException if it is the state of another model or another optimizer; the
    *     message names the first differences
    */
-  Optional<String> restore(Path files) throws IOException {
+  void restore(Path files, Consumer<Optional<String>> accept) throws IOException {
     TensorBundle bundle = TensorBundle.read(files);
     bundle.requireIntact();
     Map<String, Kind> given = bundle.tensors();
-    Map<String, Cell> sources = new Differences(layout, cells, OWN).sources(bundle, files);
-    assign(files, sources, given);
-    return given.containsKey(NOTE)
-        ? Optional.of(new String(bundle.string(NOTE), StandardCharsets.UTF_8))
-        : Optional.empty();
+    accept.accept(
+        given.containsKey(NOTE)
+            ? Optional.of(new String(bundle.string(NOTE), StandardCharsets.UTF_8))
+            : Optional.empty());
+    assign(files, new Differences(layout, cells, OWN).sources(bundle, files), given);
   }
 
   private void assign(Path files, Map<String, Cell> sources, Map<String, Kind> given)

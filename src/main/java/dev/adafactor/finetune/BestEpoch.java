@@ -17,6 +17,16 @@ final class BestEpoch {
     STOP
   }
 
+  /**
+   * What is known after an epoch.
+   *
+   * @param score the best result, the higher the better
+   * @param epoch its number; 0 before the end of the first
+   * @param epochs how many were judged
+   * @param waiting how many since the best
+   */
+  record State(double score, int epoch, int epochs, int waiting) {}
+
   private final EarlyStopping rule;
   private double best;
   private int bestEpoch;
@@ -26,6 +36,18 @@ final class BestEpoch {
   BestEpoch(EarlyStopping rule) {
     this.rule = rule;
     this.best = Double.NEGATIVE_INFINITY;
+  }
+
+  State state() {
+    return new State(best, bestEpoch, epochs, waiting);
+  }
+
+  /** Goes on from what was known. */
+  void resume(State state) {
+    best = state.score();
+    bestEpoch = state.epoch();
+    epochs = state.epochs();
+    waiting = state.waiting();
   }
 
   /** To be called at the end of each epoch, in order. */

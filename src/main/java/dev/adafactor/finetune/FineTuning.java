@@ -59,6 +59,7 @@ public final class FineTuning {
   final List<Pattern> freeze;
   final UncheckedGradients uncheckedGradients;
   final Function<Graph, Adafactor> optimizer;
+  final Optional<Checkpoints.Wish> checkpoints;
   final Optional<Path> export;
   final ExistingFolder existing;
 
@@ -82,6 +83,11 @@ public final class FineTuning {
     freeze = List.copyOf(builder.freeze);
     uncheckedGradients = builder.uncheckedGradients;
     optimizer = builder.optimizer;
+    checkpoints =
+        builder.checkpoint.map(
+            folder ->
+                new Checkpoints.Wish(
+                    folder, builder.checkpointEvery, builder.keptCheckpoints, builder.resume));
     export = builder.export;
     existing = builder.existing;
   }
@@ -127,6 +133,10 @@ public final class FineTuning {
     private final List<Pattern> freeze = new ArrayList<>();
     private UncheckedGradients uncheckedGradients = UncheckedGradients.REFUSE;
     private Function<Graph, Adafactor> optimizer = Adafactor::new;
+    private Optional<Path> checkpoint = Optional.empty();
+    private OptionalInt checkpointEvery = OptionalInt.empty();
+    private int keptCheckpoints = 5;
+    private boolean resume;
     private Optional<Path> export = Optional.empty();
     private ExistingFolder existing = ExistingFolder.REFUSE;
 
@@ -313,6 +323,42 @@ public final class FineTuning {
       return this;
     }
 
+    /**
+     * Writes checkpoints to a folder: at the end of each epoch or {@link #checkpointEvery every so
+     * many steps}, at the end, and when the job is interrupted. They are those of Python's {@code
+     * tf.train.Checkpoint(model=model, optimizer=optimizer)}. None is written of variables that are
+     * not finite.
+     *
+     * @param folder where they are; there must be none yet, unless the job {@link #resume() goes on
+     *     from them}
+     */
+    public Builder checkpoint(Path folder) {
+      checkpoint = Optional.of(folder);
+      return this;
+    }
+
+    /** How many steps there are from one checkpoint to the next, 1 or more. */
+    public Builder checkpointEvery(int steps) {
+      checkpointEvery = OptionalInt.of(positive("checkpoint every", steps));
+      return this;
+    }
+
+    /** How many checkpoints are kept, 1 or more; the newest 5 if not given. */
+    public Builder keepCheckpoints(int count) {
+      keptCheckpoints = positive("keep checkpoints", count);
+      return this;
+    }
+
+    /**
+     * Goes on from the newest checkpoint that is whole, as if the job had never been interrupted;
+     * from the beginning, if there is none. The job has to be the same, but for the number of
+     * epochs.
+     */
+    public Builder resume() {
+      resume = true;
+      return this;
+    }
+
     /** Where the trained SavedModel is written. */
     public Builder export(Path folder) {
       export = Optional.of(folder);
@@ -348,6 +394,9 @@ public final class FineTuning {
       require(
           earlyStopping.isEmpty() || validationSplit.isPresent() || !validationData.isEmpty(),
           "early stopping needs validation data, or a validation split");
+      require(
+          checkpoint.isPresent() || (checkpointEvery.isEmpty() && !resume),
+          "checkpoint every and resume need a folder of checkpoints");
       return new FineTuning(this);
     }
 

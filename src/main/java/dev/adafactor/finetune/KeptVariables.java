@@ -4,12 +4,17 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.savedmodel.ModelVariable;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.tensorflow.Output;
 import org.tensorflow.Session;
+import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.core.Variable;
+import org.tensorflow.proto.DataType;
 import org.tensorflow.types.family.TType;
 
 /**
@@ -22,6 +27,7 @@ final class KeptVariables {
   private final Session session;
   private final Op keep;
   private final Op restore;
+  private final Map<String, RawVariable> kept = new LinkedHashMap<>();
 
   /** Adds the operations. */
   KeptVariables(Session session, List<ModelVariable> variables, Adafactor adafactor) {
@@ -31,11 +37,10 @@ final class KeptVariables {
     List<Op> restoring = new ArrayList<>();
     for (ModelVariable variable : variables) {
       RawVariable current = new RawVariable(variable.handle(), variable.dtype());
-      RawVariable kept =
-          RawVariable.create(tf, NAME + keeping.size(), variable.dtype(), variable.shape());
+      RawVariable copy = create(tf, variable.dtype(), variable.shape());
       // The memory is shared until one of the two is written to, which takes a copy then.
-      keeping.add(kept.assign(tf, current.read(tf)));
-      restoring.add(current.assign(tf, kept.read(tf)));
+      keeping.add(copy.assign(tf, current.read(tf)));
+      restoring.add(current.assign(tf, copy.read(tf)));
     }
     for (ModelVariable variable : variables) {
       adafactor
@@ -46,13 +51,25 @@ final class KeptVariables {
     this.restore = tf.withControlDependencies(restoring).noOp();
   }
 
-  private static <T extends TType> void add(
+  private <T extends TType> void add(
       Ops tf, Variable<T> average, List<Op> keeping, List<Op> restoring) {
     // A reference variable is written to in place.
-    Output<T> copy = tf.deepCopy(average).asOutput();
-    RawVariable kept = RawVariable.create(tf, NAME + keeping.size(), copy.dataType(), copy.shape());
-    keeping.add(kept.assign(tf, copy));
-    restoring.add(tf.assign(average, typed(kept.read(tf))));
+    Output<T> value = tf.deepCopy(average).asOutput();
+    RawVariable copy = create(tf, value.dataType(), value.shape());
+    keeping.add(copy.assign(tf, value));
+    restoring.add(tf.assign(average, typed(copy.read(tf))));
+  }
+
+  private RawVariable create(Ops tf, DataType dtype, Shape shape) {
+    String name = NAME + kept.size();
+    RawVariable variable = RawVariable.create(tf, name, dtype, shape);
+    kept.put(name, variable);
+    return variable;
+  }
+
+  /** Where the values are kept, by name. */
+  Map<String, RawVariable> variables() {
+    return Collections.unmodifiableMap(kept);
   }
 
   @SuppressWarnings("unchecked") // Of the average's own type.

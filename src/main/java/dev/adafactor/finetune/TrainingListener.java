@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.savedmodel.Mode;
+import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalDouble;
 
@@ -68,6 +69,14 @@ public interface TrainingListener {
 
   /** Everything is checked and built; the first step comes next. */
   default void planned(Plan plan) {}
+
+  /**
+   * The job goes on from a checkpoint.
+   *
+   * @param checkpoint the prefix of its files
+   * @param steps how many were done before
+   */
+  default void resumed(Path checkpoint, long steps) {}
 
   /** The model has been evaluated on the validation data, before the first step. */
   default void evaluatedBefore(Evaluation evaluation) {}

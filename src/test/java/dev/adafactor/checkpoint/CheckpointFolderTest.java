@@ -50,7 +50,7 @@ class CheckpointFolderTest {
   @Test
   void keepsTheNewest() throws IOException {
     assertTrue(checkpoints.isEmpty());
-    assertEquals(Optional.empty(), checkpoints.restoreNewest(job.state()));
+    assertEquals(Optional.empty(), restore("none"));
     for (long step : new long[] {2, 10, 9}) {
       checkpoints.save(job.state(), step, "at " + step);
     }
@@ -69,9 +69,11 @@ class CheckpointFolderTest {
         all_model_checkpoint_paths: "ckpt-10"
         """,
         Files.readString(folder.resolve("checkpoint")));
-    assertEquals(
-        Optional.of(new CheckpointFolder.Restored(folder.resolve("ckpt-10"), Optional.of("at 10"))),
-        checkpoints.restoreNewest(job.state()));
+    assertEquals(Optional.of(folder.resolve("ckpt-10")), restore("at 10"));
+  }
+
+  private Optional<Path> restore(String note) throws IOException {
+    return checkpoints.restoreNewest(job.state(), found -> assertEquals(Optional.of(note), found));
   }
 
   @Test
@@ -81,12 +83,11 @@ class CheckpointFolderTest {
     Path data = folder.resolve("ckpt-2.data-00000-of-00001");
     Files.write(data, Arrays.copyOf(Files.readAllBytes(data), 1000));
     try (LogCapture log = new LogCapture(CheckpointFolder.class)) {
-      assertEquals(Optional.of("one"), checkpoints.restoreNewest(job.state()).orElseThrow().note());
+      assertEquals(Optional.of(folder.resolve("ckpt-1")), restore("one"));
       assertTrue(log.messages().get(0).contains("ckpt-2"), () -> log.messages().get(0));
     }
     Files.delete(folder.resolve("ckpt-1.data-00000-of-00001"));
-    String message =
-        assertThrows(IOException.class, () -> checkpoints.restoreNewest(job.state())).getMessage();
+    String message = assertThrows(IOException.class, () -> restore("one")).getMessage();
     assertTrue(message.contains("none of the 2 checkpoints"), message);
   }
 
@@ -95,7 +96,7 @@ class CheckpointFolderTest {
     checkpoints.save(job.state(), 1, "one");
     Path draft = Files.createDirectory(folder.resolve(".draft-of-a-killed-run"));
     Files.writeString(draft.resolve("ckpt-2.index"), "");
-    checkpoints.restoreNewest(job.state());
+    restore("one");
     assertTrue(Files.notExists(draft));
   }
 

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
@@ -49,11 +50,12 @@ class CheckpointLiveTest {
         pairs.add(pair(tf, variable));
       }
       adafactor.applyGradients(pairs, "train");
-      TrainingState state = new TrainingState(model, adafactor, trained);
+      TrainingState state = new TrainingState(model, adafactor, trained, Map.of());
       model.session().initialize();
-      CheckpointFolder.Restored restored =
-          new CheckpointFolder(job.resolve("python"), 1).restoreNewest(state).orElseThrow();
-      assertEquals(Optional.empty(), restored.note());
+      Optional<Path> restored =
+          new CheckpointFolder(job.resolve("python"), 1)
+              .restoreNewest(state, note -> assertEquals(Optional.empty(), note));
+      assertEquals(Optional.of(job.resolve("python").resolve("ckpt-1")), restored);
       new CheckpointFolder(job.resolve("java"), 1).save(state, 3, "");
     }
   }

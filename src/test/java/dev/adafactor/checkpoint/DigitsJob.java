@@ -6,6 +6,7 @@ import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
@@ -34,7 +35,7 @@ final class DigitsJob implements AutoCloseable {
     train =
         adafactor.minimize(
             tf.nn.l2Loss(output), trained.stream().<Output<?>>map(ModelVariable::handle).toList());
-    state = new TrainingState(model, adafactor, trained);
+    state = new TrainingState(model, adafactor, trained, Map.of());
     model.session().initialize();
   }
 

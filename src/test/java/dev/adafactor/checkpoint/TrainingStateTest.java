@@ -42,7 +42,7 @@ class TrainingStateTest {
         job.state().save(through, "six", 2);
       }
       try (DigitsJob job = new DigitsJob(optimizers.get(i))) {
-        assertEquals(Optional.of("three"), job.state().restore(early));
+        job.state().restore(early, note -> assertEquals(Optional.of("three"), note));
         job.train(3);
         job.state().save(resumed, "six", 2);
       }
@@ -67,7 +67,7 @@ class TrainingStateTest {
       job.state().save(averaged, "", 1);
       byte[] before = data(averaged);
       String message =
-          assertThrows(IllegalArgumentException.class, () -> job.state().restore(plain))
+          assertThrows(IllegalArgumentException.class, () -> job.state().restore(plain, note -> {}))
               .getMessage();
       assertTrue(message.contains("optimizer/_variables"), message);
       job.state().save(averaged, "", 1);
@@ -85,7 +85,8 @@ class TrainingStateTest {
       bytes[bytes.length / 2] ^= 1;
       Files.write(data, bytes);
       String message =
-          assertThrows(IOException.class, () -> job.state().restore(prefix)).getMessage();
+          assertThrows(IOException.class, () -> job.state().restore(prefix, note -> {}))
+              .getMessage();
       assertTrue(message.contains(data.getFileName().toString()), message);
     }
   }
