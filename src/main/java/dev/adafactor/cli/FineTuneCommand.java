@@ -157,6 +157,12 @@ final class FineTuneCommand implements Callable<Integer> {
     addCourse(builder);
     builder.optimizer(adafactor.optimizer());
     output.export.ifPresent(builder::export);
+    output.checkpoint.ifPresent(builder::checkpoint);
+    output.checkpointEvery.ifPresent(builder::checkpointEvery);
+    output.keep.ifPresent(builder::keepCheckpoints);
+    if (output.resume) {
+      builder.resume();
+    }
     if (output.overwrite) {
       builder.overwrite();
     }
@@ -197,6 +203,15 @@ final class FineTuneCommand implements Callable<Integer> {
     require(
         course.patience.isPresent() || (course.monitor.isEmpty() && course.minDelta.isEmpty()),
         "--monitor and --min-delta are for --early-stopping, which is missing");
+    require(
+        output.checkpoint.isPresent()
+            || (output.checkpointEvery.isEmpty() && output.keep.isEmpty() && !output.resume),
+        "--checkpoint-every, --keep and --resume are for --checkpoint, which is missing");
+    output.checkpointEvery.ifPresent(
+        steps ->
+            require(steps > 0, "--checkpoint-every is %d; 1 or more is wanted".formatted(steps)));
+    output.keep.ifPresent(
+        count -> require(count > 0, "--keep is %d; 1 or more is wanted".formatted(count)));
     requireOnce("--features", data.features);
     requireOnce("--validation-features", data.validationFeatures);
   }
@@ -283,7 +298,8 @@ final class FineTuneCommand implements Callable<Integer> {
           print(
               "Stopped early, after epoch %d of %d"
                   .formatted(result.epochs().size(), result.plan().epochs()));
-      case INTERRUPTED -> print("Interrupted after step " + result.steps().size());
+      case INTERRUPTED ->
+          print("Interrupted after step " + result.steps().get(result.steps().size() - 1).number());
     }
     result
         .bestEpoch()

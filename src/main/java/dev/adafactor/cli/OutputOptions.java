@@ -16,6 +16,31 @@ final class OutputOptions {
   @Option(names = "--overwrite", description = "Replace what is in the folder of --export.")
   boolean overwrite;
 
+  @Option(
+      names = "--checkpoint",
+      paramLabel = "DIR",
+      description =
+          "Write checkpoints there, as Python's tf.train.Checkpoint(model=..., optimizer=...): at"
+              + " the end of each epoch, or as --checkpoint-every says, and when interrupted.")
+  Optional<Path> checkpoint = Optional.empty();
+
+  @Option(
+      names = "--checkpoint-every",
+      paramLabel = "STEPS",
+      description = "Steps from one checkpoint to the next.")
+  Optional<Integer> checkpointEvery = Optional.empty();
+
+  @Option(
+      names = "--keep",
+      paramLabel = "N",
+      description = "Checkpoints that are kept. Default: 5.")
+  Optional<Integer> keep = Optional.empty();
+
+  @Option(
+      names = "--resume",
+      description = "Go on from the newest checkpoint, if there is one, as if never interrupted.")
+  boolean resume;
+
   @Option(names = "--log-dir", paramLabel = "DIR", description = "Write TensorBoard events there.")
   Optional<Path> logDir = Optional.empty();
 
@@ -36,6 +61,8 @@ final class OutputOptions {
     List<OutputPath> paths = new ArrayList<>();
     export.ifPresent(
         path -> paths.add(new OutputPath("--export", path, OutputPath.Kind.WHOLE_FOLDER)));
+    checkpoint.ifPresent(
+        path -> paths.add(new OutputPath("--checkpoint", path, OutputPath.Kind.SHARED_FOLDER)));
     logDir.ifPresent(
         path -> paths.add(new OutputPath("--log-dir", path, OutputPath.Kind.SHARED_FOLDER)));
     chartFile().ifPresent(paths::add);

@@ -38,7 +38,7 @@ final class ProgressBarDisplay extends TrainingDisplay {
                   .continuousUpdate()
                   .build());
     }
-    bar.get().setExtraMessage(numbers(step, left(step.number(), steps)));
+    bar.get().setExtraMessage(numbers(step, left(step.number())));
     bar.get().stepTo(step.number());
   }
 

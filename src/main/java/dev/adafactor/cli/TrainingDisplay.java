@@ -3,6 +3,7 @@ package dev.adafactor.cli;
 import dev.adafactor.finetune.Evaluation;
 import dev.adafactor.finetune.TrainingListener;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
 
@@ -14,6 +15,10 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
   private Plan plan;
   private long start;
   private long examples;
+
+  /** Steps that another run had done. */
+  private long before;
+
   private double learningRate;
   private long lastReport = System.nanoTime();
 
@@ -47,6 +52,12 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
   }
 
   @Override
+  public void resumed(Path checkpoint, long steps) {
+    before = steps;
+    print("Going on from '%s': %,d steps are done".formatted(checkpoint, steps));
+  }
+
+  @Override
   public void evaluatedBefore(Evaluation evaluation) {
     print("Before: " + describe(evaluation));
     start = System.nanoTime();
@@ -70,7 +81,7 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
                 epoch.validation().map(TrainingDisplay::validation).orElse(""),
                 learningRate,
                 examplesPerSecond(),
-                minutes(left(epoch.number(), plan.epochs()))));
+                minutes(left((long) epoch.number() * plan.stepsPerEpoch()))));
   }
 
   private static String validation(Evaluation evaluation) {
@@ -95,9 +106,10 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
     return plan;
   }
 
-  /** The time that is left when so much of all has been done. */
-  final Duration left(long done, long all) {
-    return elapsed().multipliedBy(all - done).dividedBy(done);
+  /** The time that is left when so many steps have been done. */
+  final Duration left(long done) {
+    long all = (long) plan.epochs() * plan.stepsPerEpoch();
+    return elapsed().multipliedBy(all - done).dividedBy(Math.max(1, done - before));
   }
 
   static String minutes(Duration time) {

@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.checkpoint.TrainingState;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.finetune.Stopwatch.Part;
 import dev.adafactor.finetune.TrainingListener.Plan;
@@ -8,7 +9,9 @@ import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.tensorflow.Output;
 
@@ -32,6 +35,9 @@ final class FineTuningRun {
 
   FineTuningResult run() throws IOException {
     Data data = openData();
+    if (job.checkpoints.isPresent()) {
+      job.checkpoints.get().requireUsable();
+    }
     try (TrainableModel model = TrainableModel.load(job.model, job.signature, job.mode)) {
       if (job.export.isPresent()) {
         model.requireExportable(job.export.get(), job.existing);
@@ -68,6 +74,13 @@ final class FineTuningRun {
           job.shuffled
               ? BatchOrder.shuffled(training.rows(), job.batchSize, job.seed)
               : BatchOrder.inFileOrder(training.rows(), job.batchSize);
+      Optional<Checkpoints> checkpoints =
+          job.checkpoints.map(
+              wish ->
+                  new Checkpoints(
+                      wish,
+                      state(model, adafactor, variables.trained(), keeper),
+                      course(training, order, adafactor)));
       TrainingLoop loop =
           new TrainingLoop(
               graph,
@@ -75,11 +88,15 @@ final class FineTuningRun {
               new TrainingLoop.Course(order, job.epochs, partSize),
               validation,
               keeper,
+              checkpoints,
               adafactor.numerics(),
               context);
       Plan plan = plan(model, training, order, variables, adafactor);
       context.requireWanted();
       context.tell(listener -> listener.planned(plan));
+      if (checkpoints.isPresent()) {
+        resume(checkpoints.get(), loop, graph);
+      }
       context.stopwatch().lap(Part.BUILD);
 
       Optional<Evaluation> before = loop.evaluate();
@@ -104,6 +121,47 @@ final class FineTuningRun {
           context.stopwatch().timings(),
           job.export);
     }
+  }
+
+  private static TrainingState state(
+      TrainableModel model,
+      Adafactor adafactor,
+      List<ModelVariable> trained,
+      Optional<TrainingLoop.Keeper> keeper) {
+    // What is kept has a value from the beginning, so that it can be written from the beginning.
+    keeper.ifPresent(kept -> kept.variables().keep());
+    return new TrainingState(
+        model,
+        adafactor,
+        trained,
+        keeper.map(kept -> kept.variables().variables()).orElse(Map.of()));
+  }
+
+  /** What the course of the job depends on, beside the model and the data, by name. */
+  private Map<String, String> course(Examples training, BatchOrder order, Adafactor adafactor) {
+    Map<String, String> course = new LinkedHashMap<>();
+    course.put("batch-size", Integer.toString(job.batchSize));
+    course.put("micro-batch-size", Integer.toString(partSize));
+    course.put("shuffle", Boolean.toString(job.shuffled));
+    course.put("seed", Long.toString(job.seed));
+    course.put("examples", Integer.toString(training.rows()));
+    course.put("steps of an epoch", Integer.toString(order.batches()));
+    course.put("early-stopping", job.earlyStopping.map(EarlyStopping::toString).orElse("none"));
+    course.put("numerics", adafactor.numerics().name());
+    course.putAll(OptimizerSettings.of(adafactor));
+    return course;
+  }
+
+  private void resume(Checkpoints checkpoints, TrainingLoop loop, TrainingGraph graph)
+      throws IOException {
+    checkpoints
+        .resume(graph::iterations)
+        .ifPresent(
+            resumed -> {
+              loop.resume(resumed.progress());
+              context.tell(
+                  listener -> listener.resumed(resumed.checkpoint(), resumed.progress().steps()));
+            });
   }
 
   private Data openData() throws IOException {

@@ -3,6 +3,7 @@ package dev.adafactor.finetune;
 import dev.adafactor.Numerics;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Training has run into a loss, or at its end into a variable, that is NaN or infinite; going on
@@ -14,14 +15,30 @@ public final class NotFiniteLossException extends RuntimeException {
 
   private final long step;
 
-  private NotFiniteLossException(long step, String what, Numerics used) {
-    super("%s; %s; nothing was exported".formatted(what, advice(used)));
+  /**
+   * What else there is to say.
+   *
+   * @param numerics how the update is computed
+   * @param checkpoint the last one that is good
+   */
+  record Circumstances(Numerics numerics, Optional<String> checkpoint) {}
+
+  private NotFiniteLossException(long step, String what, Circumstances circumstances) {
+    super(
+        "%s; %s; nothing was exported%s"
+            .formatted(
+                what,
+                advice(circumstances.numerics()),
+                circumstances
+                    .checkpoint()
+                    .map(", the last good checkpoint is '%s'"::formatted)
+                    .orElse("")));
     this.step = step;
   }
 
   /** The loss of a step's batch, before its update. */
   static NotFiniteLossException in(
-      long step, int epoch, int[] rows, NotFiniteBatchException batch, Numerics used) {
+      long step, int epoch, int[] rows, NotFiniteBatchException batch, Circumstances used) {
     NotFiniteLossException exception =
         new NotFiniteLossException(
             step,
@@ -33,7 +50,7 @@ public final class NotFiniteLossException extends RuntimeException {
   }
 
   /** The loss of the last step's batch, after its update. */
-  static NotFiniteLossException after(long step, double loss, int[] rows, Numerics used) {
+  static NotFiniteLossException after(long step, double loss, int[] rows, Circumstances used) {
     return new NotFiniteLossException(
         step,
         "the loss is %s after the last step, %d, on %s".formatted(loss, step, list(rows)),
@@ -41,7 +58,7 @@ public final class NotFiniteLossException extends RuntimeException {
   }
 
   /** Variables, after the last step. */
-  static NotFiniteLossException after(long step, List<String> variables, Numerics used) {
+  static NotFiniteLossException after(long step, List<String> variables, Circumstances used) {
     return new NotFiniteLossException(
         step,
         "after the last step, %d, not finite are the variables %s"

@@ -21,10 +21,7 @@ import java.util.OptionalDouble;
  * @param best the best epoch so far, with early stopping
  */
 record Progress(
-    long steps,
-    List<Epoch> epochs,
-    Evaluation.Accumulator epoch,
-    Optional<BestEpoch.State> best) {
+    long steps, List<Epoch> epochs, Evaluation.Accumulator epoch, Optional<BestEpoch.State> best) {
 
   private static final JsonMapper JSON = new JsonMapper();
 

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.Function;
+import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
@@ -46,6 +47,7 @@ final class TrainingGraph {
   private final Op checked;
   private final Update update;
   private final Op finish;
+  private final Operand<TInt64> iterations;
   private final Finiteness finite;
 
   /**
@@ -75,6 +77,7 @@ final class TrainingGraph {
         partsPerStep == 1
             ? Update.AtOnce.of(tf, function, adafactor, checked)
             : Update.OfParts.of(tf, function, adafactor);
+    this.iterations = adafactor.iterations();
     this.finish = adafactor.finalizeVariableValues();
     this.finite = Finiteness.of(tf, values(tf, variables));
     session.initialize();
@@ -234,6 +237,13 @@ final class TrainingGraph {
   /** The names of the model's variables that have a value which is NaN or infinite. */
   List<String> variablesNotFinite() {
     return finite.violations(session.runner());
+  }
+
+  /** How many steps the optimizer has done. */
+  long iterations() {
+    try (Result result = session.runner().fetch(iterations).run()) {
+      return ((TInt64) result.get(0)).getLong();
+    }
   }
 
   /** Gives the variables their final values: the moving averages, where they are in use. */

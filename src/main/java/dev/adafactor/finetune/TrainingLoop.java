@@ -31,10 +31,17 @@ final class TrainingLoop {
   private final Course course;
   private final Optional<Validation> validation;
   private final Optional<Keeper> keeper;
+  private final Optional<Checkpoints> checkpoints;
   private final Numerics numerics;
   private final RunContext context;
   private final List<Step> steps = new ArrayList<>();
   private final List<Epoch> epochs = new ArrayList<>();
+
+  /** Steps that are done, those before the job was resumed among them. */
+  private long done;
+
+  /** Over the steps of the epoch that is not done. */
+  private Evaluation.Accumulator mean = new Evaluation.Accumulator();
 
   /** The rows of the last step, or of a part of it. */
   private int[] last = {};
@@ -45,6 +52,7 @@ final class TrainingLoop {
       Course course,
       Optional<Validation> validation,
       Optional<Keeper> keeper,
+      Optional<Checkpoints> checkpoints,
       Numerics numerics,
       RunContext context) {
     this.graph = graph;
@@ -52,8 +60,29 @@ final class TrainingLoop {
     this.course = course;
     this.validation = validation;
     this.keeper = keeper;
+    this.checkpoints = checkpoints;
     this.numerics = numerics;
     this.context = context;
+  }
+
+  /** Goes on where a job was. */
+  void resume(Progress progress) {
+    done = progress.steps();
+    epochs.addAll(progress.epochs());
+    mean = progress.epoch();
+    keeper.ifPresent(kept -> progress.best().ifPresent(kept.best()::resume));
+  }
+
+  /** What a checkpoint notes. */
+  private Progress progress() {
+    return new Progress(done, epochs(), mean, keeper.map(kept -> kept.best().state()));
+  }
+
+  private void save() {
+    if (checkpoints.isPresent()) {
+      requireFiniteVariables();
+      checkpoints.get().save(progress());
+    }
   }
 
   /**
@@ -67,15 +96,24 @@ final class TrainingLoop {
         .filter(kept -> kept.best().number().isPresent())
         .ifPresent(kept -> kept.variables().restore());
     graph.finish();
-    List<String> notFinite = graph.variablesNotFinite();
-    if (!notFinite.isEmpty()) {
-      throw NotFiniteLossException.after(steps.size(), notFinite, numerics);
-    }
-    if (ending != Ending.INTERRUPTED && !graph.changesWhatItMeasures()) {
+    requireFiniteVariables();
+    if (last.length > 0 && ending != Ending.INTERRUPTED && !graph.changesWhatItMeasures()) {
       requireFiniteLoss();
     }
     context.stopwatch().lap(Stopwatch.Part.TRAIN);
     return ending;
+  }
+
+  private void requireFiniteVariables() {
+    List<String> notFinite = graph.variablesNotFinite();
+    if (!notFinite.isEmpty()) {
+      throw NotFiniteLossException.after(done, notFinite, circumstances());
+    }
+  }
+
+  private NotFiniteLossException.Circumstances circumstances() {
+    return new NotFiniteLossException.Circumstances(
+        numerics, checkpoints.flatMap(Checkpoints::newest));
   }
 
   /** The loss of a step is that before its update: what the last update did shows only now. */
@@ -83,37 +121,53 @@ final class TrainingLoop {
     try (Examples.Batch batch = examples.batch(last)) {
       double loss = graph.evaluate(batch).loss();
       if (!Double.isFinite(loss)) {
-        throw NotFiniteLossException.after(steps.size(), loss, last, numerics);
+        throw NotFiniteLossException.after(done, loss, last, circumstances());
       }
     }
   }
 
   private Ending train() {
-    for (int number = 1; number <= course.epochs(); number++) {
-      Optional<Evaluation> mean = epoch(number);
-      if (mean.isEmpty()) {
+    while (epochs.size() < course.epochs()) {
+      if (!epoch(epochs.size() + 1)) {
+        save();
         return Ending.INTERRUPTED;
       }
-      Optional<Evaluation> validated = evaluate();
-      Epoch epoch = new Epoch(number, mean.get(), validated);
-      epochs.add(epoch);
-      context.tell(listener -> listener.epochEnded(epoch));
-      if (keeper.isPresent()) {
-        Verdict verdict = keeper.get().best().judge(validated.orElseThrow());
-        if (verdict == Verdict.BEST) {
-          keeper.get().variables().keep();
-        } else if (verdict == Verdict.STOP) {
-          return Ending.STOPPED_EARLY;
-        }
+      Verdict verdict = endEpoch();
+      if (checkpoints.isPresent() && checkpoints.get().isDue(done, true)) {
+        save();
+      }
+      if (verdict == Verdict.STOP) {
+        save();
+        return Ending.STOPPED_EARLY;
       }
     }
+    save();
     return Ending.COMPLETED;
   }
 
-  /** The means over the steps of an epoch; empty if it was interrupted. */
-  private Optional<Evaluation> epoch(int number) {
-    Evaluation.Accumulator mean = new Evaluation.Accumulator();
-    List<int[]> batches = course.order().epoch(number - 1);
+  private Verdict endEpoch() {
+    Epoch epoch = new Epoch(epochs.size() + 1, mean.mean(), evaluate());
+    mean = new Evaluation.Accumulator();
+    epochs.add(epoch);
+    context.tell(listener -> listener.epochEnded(epoch));
+    Verdict verdict =
+        keeper
+            .map(kept -> kept.best().judge(epoch.validation().orElseThrow()))
+            .orElse(Verdict.GO_ON);
+    if (verdict == Verdict.BEST) {
+      keeper.ifPresent(kept -> kept.variables().keep());
+    }
+    return verdict;
+  }
+
+  /** Does what is left of an epoch; false if it was interrupted. */
+  private boolean epoch(int number) {
+    List<int[]> all = course.order().epoch(number - 1);
+    long before = (number - 1L) * all.size();
+    List<int[]> batches = all.subList((int) (done - before), all.size());
+    if (batches.isEmpty()) {
+      return true; // The job was interrupted by the last step of the epoch.
+    }
     try (BatchReader reader =
         new BatchReader(
             examples,
@@ -123,21 +177,25 @@ final class TrainingLoop {
       for (int[] rows : batches) {
         Step step = step(reader, rows, number);
         mean.add(rows.length, step.loss(), step.accuracy());
+        boolean isLast = done == before + all.size();
+        if (!isLast && checkpoints.isPresent() && checkpoints.get().isDue(done, false)) {
+          save();
+        }
         if (context.stop().isStopped()) {
-          return Optional.empty();
+          return false;
         }
       }
     }
-    return Optional.of(mean.mean());
+    return true;
   }
 
   private Step step(BatchReader reader, int[] rows, int epoch) {
-    long number = steps.size() + 1L;
+    long number = done + 1;
     TrainingGraph.Stepped stepped;
     try {
       stepped = graph.step(number, reader, rows.length);
     } catch (NotFiniteBatchException e) {
-      throw NotFiniteLossException.in(number, epoch, rows, e, numerics);
+      throw NotFiniteLossException.in(number, epoch, rows, e, circumstances());
     }
     Step step =
         new Step(
@@ -148,6 +206,7 @@ final class TrainingLoop {
             stepped.measured().accuracy(),
             stepped.learningRate());
     steps.add(step);
+    done = number;
     last = BatchOrder.parts(rows, course.partSize()).findFirst().orElseThrow();
     context.tell(listener -> listener.stepped(step));
     return step;
