@@ -85,8 +85,7 @@ class InputsLiveTest {
     ByteBuffer loss = ByteBuffer.allocate(Double.BYTES);
     NpyFile evaluated = NpyFile.open(folder.resolve("mixed-loss.npy"));
     evaluated.copyRow(0, loss);
-    assertEquals(
-        evaluated.type().toDouble(loss, 0), job.run().before().orElseThrow().loss(), 1e-6);
+    assertEquals(evaluated.type().toDouble(loss, 0), job.run().before().orElseThrow().loss(), 1e-6);
   }
 
   @Test
