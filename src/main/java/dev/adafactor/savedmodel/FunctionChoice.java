@@ -97,6 +97,27 @@ record FunctionChoice(GraphDef graph, Mode mode, String reason, Part inference, 
     }
   }
 
+  /**
+   * Takes a signature that computes its own gradients.
+   *
+   * @throws IllegalArgumentException if inference is wanted
+   */
+  static FunctionChoice asItIs(MetaGraphDef model, String signature, Optional<Mode> wanted) {
+    if (wanted.equals(Optional.of(Mode.INFERENCE))) {
+      throw new IllegalArgumentException(
+          "mode inference: the signature '%s' computes its own gradients; leave the mode out"
+              .formatted(signature));
+    }
+    Part part =
+        new Part(outputs(model.getSignatureDefOrThrow(signature)), List.of(), Optional.empty());
+    return new FunctionChoice(
+        model.getGraphDef(),
+        Mode.TRAINING,
+        "the signature '%s' computes its own gradients".formatted(signature),
+        part,
+        part);
+  }
+
   private static List<String> regularization(FunctionCalls calls, MetaGraphDef model) {
     List<String> losses = new ArrayList<>();
     for (RegularizationLoss loss : RegularizationLoss.ofRoot(model.getObjectGraphDef())) {
