@@ -30,11 +30,14 @@ def weights(model, when):
 
 
 def freeze(model, regex):
-    """Keras freezes whole layers; here a variable's own trainability counts."""
-    for layer in model.layers:
-        frozen = [variable for variable in layer.weights if re.search(regex, variable.name)]
-        layer._trainable_weights = [v for v in layer._trainable_weights if not any(v is f for f in frozen)]
-        layer._non_trainable_weights += frozen
+    """Keras freezes whole layers; here a variable's own name counts."""
+
+    class Frozen(type(model)):
+        @property
+        def trainable_variables(self):
+            return [variable for variable in super().trainable_variables if not re.search(regex, variable.name)]
+
+    model.__class__ = Frozen
 
 
 def main(job, out):

@@ -13,15 +13,20 @@ import org.tensorflow.proto.NodeDef;
  * A flat graph that was added to a model's own graph.
  *
  * @param graph the model's graph
- * @param prefix the scope that the copy's operations are in
+ * @param scope what the names of the copy's operations begin with
  * @param flat the flat graph
  */
-record FlatCopy(Graph graph, String prefix, FlatGraph flat) {
+record FlatCopy(Graph graph, String scope, FlatGraph flat) {
   /** Adds a flat graph to a graph, in a scope that nothing else is in. */
   static FlatCopy add(FlatGraph flat, Graph graph, GraphDef definition) {
     String prefix = freePrefix(definition.getNodeList());
     graph.importGraphDef(flat.graphDef(), prefix);
-    return new FlatCopy(graph, prefix, flat);
+    return new FlatCopy(graph, prefix + "/", flat);
+  }
+
+  /** Takes a part of a graph for a copy of it. */
+  static FlatCopy ofItself(FlatGraph part, Graph graph) {
+    return new FlatCopy(graph, "", part);
   }
 
   private static String freePrefix(List<NodeDef> nodes) {
@@ -38,7 +43,7 @@ record FlatCopy(Graph graph, String prefix, FlatGraph flat) {
 
   /** The operation that a node of the flat graph became. */
   GraphOperation operation(String node) {
-    return graph.operationOrThrow(prefix + "/" + node);
+    return graph.operationOrThrow(scope + node);
   }
 
   /** What a tensor that the flat graph was made for, by its name there, became. */
@@ -54,6 +59,6 @@ record FlatCopy(Graph graph, String prefix, FlatGraph flat) {
 
   /** The node of the flat graph that became an output's operation. */
   String node(Output<?> output) {
-    return output.op().name().substring(prefix.length() + 1);
+    return output.op().name().substring(scope.length());
   }
 }

@@ -11,6 +11,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.tensorflow.Output;
+import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.op.Op;
 import org.tensorflow.proto.NodeDef;
 
@@ -74,9 +75,14 @@ public final class ModelFunction {
    */
   public List<UnusableGradient> unusableGradients(
       String outputName, Collection<ModelVariable> trained) {
+    return unusable(outputName, trained, UncheckedGradients.REFUSE);
+  }
+
+  private List<UnusableGradient> unusable(
+      String outputName, Collection<ModelVariable> trained, UncheckedGradients unchecked) {
     List<UnusableGradient> unusable = new ArrayList<>();
     for (NodeDef node : gradientPath(outputName, trained)) {
-      TrustedGradients.objection(node)
+      TrustedGradients.objection(node, unchecked)
           .ifPresent(
               reason -> unusable.add(new UnusableGradient(node.getOp(), node.getName(), reason)));
     }
@@ -95,18 +101,44 @@ public final class ModelFunction {
    */
   public void requireGradients(
       String outputName, Collection<ModelVariable> trained, UncheckedGradients unchecked) {
-    List<UnusableGradient> unusable = unusableGradients(outputName, trained);
+    List<UnusableGradient> unusable = unusable(outputName, trained, unchecked);
     if (!unusable.isEmpty()) {
-      throw new IllegalArgumentException(
-          String.format(
-              "Output '%s' of %s cannot be trained: %s%s",
-              outputName, name, unusable.get(0), others(unusable.subList(1, unusable.size()))));
+      boolean mayBeAllowed = unusable(outputName, trained, UncheckedGradients.ALLOW).isEmpty();
+      throw cannot(
+          outputName,
+          unusable.get(0)
+              + others(unusable.subList(1, unusable.size()))
+              + (mayBeAllowed
+                  ? "; --allow-unchecked-gradients trusts TensorFlow's own gradients"
+                  : ""));
     }
     if (path(outputs.get(outputName), trained).isEmpty()) {
       throw new IllegalArgumentException(
           String.format(
               "Output '%s' of %s depends on none of the variables to train", outputName, name));
     }
+    if (!unusableGradients(outputName, trained).isEmpty()) {
+      probe(outputName, trained);
+    }
+  }
+
+  /** Builds gradients that nothing uses: native code says which operation has none. */
+  private void probe(String outputName, Collection<ModelVariable> trained) {
+    Output<?>[] sources =
+        trained.stream()
+            .filter(variable -> !path(outputs.get(outputName), List.of(variable)).isEmpty())
+            .map(ModelVariable::handle)
+            .toArray(Output<?>[]::new);
+    try {
+      copy.graph().addGradients(outputs.get(outputName), sources);
+    } catch (TensorFlowException e) {
+      throw cannot(outputName, SavedModelFolder.oneLine(e));
+    }
+  }
+
+  private IllegalArgumentException cannot(String outputName, String reason) {
+    return new IllegalArgumentException(
+        String.format("Output '%s' of %s cannot be trained: %s", outputName, name, reason));
   }
 
   private static String others(List<UnusableGradient> more) {

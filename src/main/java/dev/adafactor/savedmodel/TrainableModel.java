@@ -20,14 +20,12 @@ import org.tensorflow.SavedModelBundle;
 import org.tensorflow.Session;
 import org.tensorflow.TensorFlow;
 import org.tensorflow.exceptions.TensorFlowException;
-import org.tensorflow.ndarray.Shape;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedObjectGraph;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedVariable;
 import org.tensorflow.proto.SignatureDef;
 import org.tensorflow.proto.TensorInfo;
-import org.tensorflow.proto.TensorShapeProto;
 
 /**
  * A SavedModel whose signature can be differentiated and trained.
@@ -45,40 +43,37 @@ public final class TrainableModel implements AutoCloseable {
   private final SavedModelFolder folder;
   private final String signatureName;
   private final SavedModelBundle bundle;
+  private final FunctionChoice choice;
   private final FlatCopy copy;
   private final Map<String, Output<?>> inputs;
   private final List<ModelVariable> variables;
-  private final FunctionChoice choice;
   private final ModelFunction inference;
   private final ModelFunction training;
+  private final Optional<ProvidedGradients> providedGradients;
 
   private TrainableModel(
       SavedModelFolder folder,
       String signatureName,
       SavedModelBundle bundle,
       FunctionChoice choice,
-      FlatGraph flat) {
+      FlatCopy copy,
+      Optional<TrainingSignature> trainingSignature) {
     this.folder = folder;
     this.signatureName = signatureName;
     this.bundle = bundle;
-    try {
-      this.copy = FlatCopy.add(flat, bundle.graph(), folder.metaGraph().getGraphDef());
-    } catch (TensorFlowException e) {
-      throw new IllegalArgumentException(
-          String.format(
-              "The functions of signature '%s' do not fit together: %s",
-              signatureName, SavedModelFolder.oneLine(e)),
-          e);
-    }
     this.choice = choice;
+    this.copy = copy;
     this.inputs = inputs(folder.signature(signatureName));
     this.variables = findVariables();
     String name = "signature '" + signatureName + "'";
     this.inference = function(name, choice.inference());
     this.training =
-        choice.mode() == Mode.INFERENCE
+        choice.training().equals(choice.inference())
             ? inference
             : function("the training function for " + name, choice.training());
+    this.providedGradients =
+        trainingSignature.map(
+            signature -> signature.gradients(inputs, inference.outputs(), variables));
   }
 
   /**
@@ -111,28 +106,51 @@ public final class TrainableModel implements AutoCloseable {
     SavedModelFolder folder = SavedModelFolder.read(savedModelDir);
     SignatureDef signature = folder.signature(signatureName);
     requireDense(signature);
-    Map<String, OpDef> operations =
-        TensorFlow.registeredOpList().getOpList().stream()
-            .collect(Collectors.toMap(OpDef::getName, Function.identity()));
-    FunctionGradients.register();
-    FunctionChoice choice =
-        FunctionChoice.of(folder.metaGraph(), signatureName, operations, wanted);
-    Set<String> tensors = new LinkedHashSet<>(choice.inference().tensors());
-    tensors.addAll(choice.training().tensors());
-    signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
-    FlatGraph flat =
-        GradientRewriter.rewrite(
-            StatelessRandomness.rewrite(
-                FunctionFlattener.flatten(choice.graph(), operations, tensors)),
-            folder.metaGraph(),
-            operations);
+    Optional<TrainingSignature> trainingSignature = TrainingSignature.of(signatureName, signature);
+    FunctionChoice choice;
+    FlatGraph flat;
+    if (trainingSignature.isPresent()) {
+      choice = FunctionChoice.asItIs(folder.metaGraph(), signatureName, wanted);
+      flat = FlatGraph.asItIs(choice.graph(), tensors(signature, choice));
+    } else {
+      Map<String, OpDef> operations =
+          TensorFlow.registeredOpList().getOpList().stream()
+              .collect(Collectors.toMap(OpDef::getName, Function.identity()));
+      FunctionGradients.register();
+      choice = FunctionChoice.of(folder.metaGraph(), signatureName, operations, wanted);
+      flat =
+          GradientRewriter.rewrite(
+              StatelessRandomness.rewrite(
+                  FunctionFlattener.flatten(
+                      choice.graph(), operations, tensors(signature, choice))),
+              folder.metaGraph(),
+              operations);
+    }
     SavedModelBundle bundle = folder.open();
     try {
-      return new TrainableModel(folder, signatureName, bundle, choice, flat);
+      FlatCopy copy =
+          trainingSignature.isPresent()
+              ? FlatCopy.ofItself(flat, bundle.graph())
+              : FlatCopy.add(flat, bundle.graph(), folder.metaGraph().getGraphDef());
+      return new TrainableModel(folder, signatureName, bundle, choice, copy, trainingSignature);
+    } catch (TensorFlowException e) {
+      bundle.close();
+      throw new IllegalArgumentException(
+          String.format(
+              "The functions of signature '%s' do not fit together: %s",
+              signatureName, SavedModelFolder.oneLine(e)),
+          e);
     } catch (RuntimeException e) {
       bundle.close();
       throw e;
     }
+  }
+
+  private static Set<String> tensors(SignatureDef signature, FunctionChoice choice) {
+    Set<String> tensors = new LinkedHashSet<>(choice.inference().tensors());
+    tensors.addAll(choice.training().tensors());
+    signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
+    return tensors;
   }
 
   /** The model's own graph, with the flat copy of the signature in it. */
@@ -179,9 +197,13 @@ public final class TrainableModel implements AutoCloseable {
     return copy.flat().randomness().map(name -> copy.operation(name).output(0));
   }
 
-  /** What the signature gives if it is the model's own for training, with loss and gradients. */
+  /**
+   * What the signature gives if it is the model's own for training, with loss and gradients. It is
+   * used as it is: {@link #inference()} and {@link #training()} have its outputs, through which
+   * nothing else can be differentiated.
+   */
   public Optional<ProvidedGradients> providedGradients() {
-    return Optional.empty();
+    return providedGradients;
   }
 
   /** The variables that the functions use, in the model's own order. */
@@ -322,14 +344,8 @@ public final class TrainableModel implements AutoCloseable {
     return new ModelVariable(
         variable.getName(),
         copy.operation(handle.getName()).output(0),
-        shape(handle.getAttrOrThrow("shape").getShape()),
+        Shapes.of(handle.getAttrOrThrow("shape").getShape()),
         handle.getAttrOrThrow("dtype").getType(),
         variable.getTrainable());
-  }
-
-  private static Shape shape(TensorShapeProto shape) {
-    return shape.getUnknownRank()
-        ? Shape.unknown()
-        : Shape.of(shape.getDimList().stream().mapToLong(TensorShapeProto.Dim::getSize).toArray());
   }
 }
