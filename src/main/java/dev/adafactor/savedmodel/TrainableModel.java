@@ -244,7 +244,7 @@ public final class TrainableModel implements AutoCloseable {
             new ModelVariable(
                 variable.getName(),
                 graph().operationOrThrow(Tensors.node(handle)).output(0),
-                shape(variable.getShape()),
+                Shapes.of(variable.getShape()),
                 variable.getDtype(),
                 variable.getTrainable()));
       }
