@@ -236,7 +236,8 @@ public final class Adafactor extends Optimizer {
     return scheduled;
   }
 
-  private boolean isSchedule() {
+  /** Whether the learning rate is a schedule, and not a number. */
+  public boolean isSchedule() {
     return !(config.learningRate() instanceof AdafactorConfig.Constant);
   }
 

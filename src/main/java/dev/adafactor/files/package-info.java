@@ -1,2 +1,5 @@
-/** Paths that a user names for something to be written, and what may go wrong with them. */
+/**
+ * Paths that a user names for something to be written, and the files that TensorFlow keeps
+ * variables in.
+ */
 package dev.adafactor.files;

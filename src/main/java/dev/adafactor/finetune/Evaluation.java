@@ -25,6 +25,22 @@ public record Evaluation(double loss, OptionalDouble accuracy, long examples) {
       examples += batch;
     }
 
+    /** Continues from sums. */
+    static Accumulator of(Evaluation sums) {
+      Accumulator accumulator = new Accumulator();
+      accumulator.loss = sums.loss();
+      accumulator.right = sums.accuracy().orElse(0);
+      accumulator.hasAccuracy = sums.accuracy().isPresent();
+      accumulator.examples = sums.examples();
+      return accumulator;
+    }
+
+    /** What was summed up, not divided yet. */
+    Evaluation sums() {
+      return new Evaluation(
+          loss, hasAccuracy ? OptionalDouble.of(right) : OptionalDouble.empty(), examples);
+    }
+
     Evaluation mean() {
       return new Evaluation(
           loss / examples,

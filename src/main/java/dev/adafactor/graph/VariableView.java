@@ -95,6 +95,11 @@ public abstract sealed class VariableView<T extends TNumber>
         || op.type().equals(ResourceVariable.OP_TYPE);
   }
 
+  /** Whether it is a type of floats that variables can have. */
+  public static boolean isFloating(DataType type) {
+    return FLOATING.contains(type);
+  }
+
   /** Whether the operation holds a variable that an optimizer can train. */
   static boolean isTrainable(Operation op) {
     return isVariable(op)
@@ -108,6 +113,11 @@ public abstract sealed class VariableView<T extends TNumber>
 
   /** What tells the variable from others: two handles of one shared name are one variable. */
   public abstract String key();
+
+  /** {@link #key()} of a variable of any type and shape. */
+  public static String key(Output<?> variable) {
+    return create((GraphOperation) variable.op()).key();
+  }
 
   public final Shape shape() {
     return shape;

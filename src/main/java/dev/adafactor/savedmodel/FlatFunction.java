@@ -107,6 +107,10 @@ record FlatFunction(GraphDef graphDef, List<String> arguments, List<String> resu
     while (!open.isEmpty()) {
       String name = Tensors.node(open.remove());
       if (needed.add(name)) {
+        if (!nodes.containsKey(name)) {
+          throw new IllegalArgumentException(
+              "The model is inconsistent: there is no node '" + name + "'");
+        }
         open.addAll(nodes.get(name).getInputList());
       }
     }

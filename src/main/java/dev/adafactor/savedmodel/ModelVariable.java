@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.VariableView;
 import org.tensorflow.Output;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.proto.DataType;
@@ -16,4 +17,10 @@ import org.tensorflow.proto.DataType;
  * @param trainable whether Python counts it among the trainable variables
  */
 public record ModelVariable(
-    String name, Output<?> handle, Shape shape, DataType dtype, boolean trainable) {}
+    String name, Output<?> handle, Shape shape, DataType dtype, boolean trainable) {
+
+  /** What tells the variable from others, whatever its handle. */
+  public String key() {
+    return VariableView.key(handle);
+  }
+}

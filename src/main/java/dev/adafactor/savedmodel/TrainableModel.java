@@ -20,23 +20,22 @@ import org.tensorflow.SavedModelBundle;
 import org.tensorflow.Session;
 import org.tensorflow.TensorFlow;
 import org.tensorflow.exceptions.TensorFlowException;
-import org.tensorflow.ndarray.Shape;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
+import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedObjectGraph;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedVariable;
 import org.tensorflow.proto.SignatureDef;
 import org.tensorflow.proto.TensorInfo;
-import org.tensorflow.proto.TensorShapeProto;
 
 /**
  * A SavedModel whose signature can be differentiated and trained.
  *
  * <p>A signature of a model that Python exported is a call of functions, through which TensorFlow's
- * C API builds no gradients. Loading adds a flat copy of the signature to the model's own graph:
- * the same operations without function calls, with handles that are the same variables. Add a loss
- * to {@link #outputs()}, minimize it with respect to the handles of {@link #variables()}, and run
- * the steps in {@link #session()}; call {@code session().initialize()} after the optimizer's
- * variables were added.
+ * C API builds no gradients. Loading adds a flat copy to the model's own graph: the same operations
+ * without function calls, with handles that are the same variables. Add a loss to the outputs of
+ * {@link #training()} and to its other losses, minimize the sum with respect to the handles of
+ * {@link #variables()}, and run the steps in {@link #session()}; call {@code
+ * session().initialize()} after the optimizer's variables were added.
  *
  * <p>Not thread-safe while the graph is being extended.
  */
@@ -44,36 +43,42 @@ public final class TrainableModel implements AutoCloseable {
   private final SavedModelFolder folder;
   private final String signatureName;
   private final SavedModelBundle bundle;
-  private final FlatGraph flat;
-  private final String prefix;
+  private final FunctionChoice choice;
+  private final FlatCopy copy;
   private final Map<String, Output<?>> inputs;
-  private final Map<String, Output<?>> outputs;
   private final List<ModelVariable> variables;
+  private final ModelFunction inference;
+  private final ModelFunction training;
+  private final Optional<ProvidedGradients> providedGradients;
 
   private TrainableModel(
-      SavedModelFolder folder, String signatureName, SavedModelBundle bundle, FlatGraph flat) {
+      SavedModelFolder folder,
+      String signatureName,
+      SavedModelBundle bundle,
+      FunctionChoice choice,
+      FlatCopy copy,
+      Optional<TrainingSignature> trainingSignature) {
     this.folder = folder;
     this.signatureName = signatureName;
     this.bundle = bundle;
-    this.flat = flat;
-    this.prefix = freePrefix(folder);
-    try {
-      bundle.graph().importGraphDef(flat.graphDef(), prefix);
-    } catch (TensorFlowException e) {
-      throw new IllegalArgumentException(
-          String.format(
-              "The functions of signature '%s' do not fit together: %s",
-              signatureName, SavedModelFolder.oneLine(e)),
-          e);
-    }
-    SignatureDef signature = folder.signature(signatureName);
-    this.inputs = tensors(signature.getInputsMap());
-    this.outputs = tensors(signature.getOutputsMap());
+    this.choice = choice;
+    this.copy = copy;
+    this.inputs = inputs(folder.signature(signatureName));
     this.variables = findVariables();
+    String name = "signature '" + signatureName + "'";
+    this.inference = function(name, choice.inference());
+    this.training =
+        choice.training().equals(choice.inference())
+            ? inference
+            : function("the training function for " + name, choice.training());
+    this.providedGradients =
+        trainingSignature.map(
+            signature -> signature.gradients(inputs, inference.outputs(), variables));
   }
 
   /**
-   * Loads a model with its variables, and prepares one of its signatures for training.
+   * Loads a model with its variables, and prepares one of its signatures for training as it
+   * predicts.
    *
    * @param savedModelDir the folder that holds {@code saved_model.pb}; it is only read
    * @param signatureName name of the signature, mostly {@code serving_default}
@@ -82,28 +87,70 @@ public final class TrainableModel implements AutoCloseable {
    *     inconsistent
    */
   public static TrainableModel load(Path savedModelDir, String signatureName) throws IOException {
+    return load(savedModelDir, signatureName, Optional.of(Mode.INFERENCE));
+  }
+
+  /**
+   * Loads a model with its variables, and prepares one of its signatures for training.
+   *
+   * @param savedModelDir the folder that holds {@code saved_model.pb}; it is only read
+   * @param signatureName name of the signature, mostly {@code serving_default}
+   * @param wanted which of the model's functions to train; if empty, those for training where the
+   *     model carries them
+   * @throws IOException if a file is missing or damaged
+   * @throws IllegalArgumentException if the model has no such signature or no function for the
+   *     wanted mode, or is inconsistent
+   */
+  public static TrainableModel load(Path savedModelDir, String signatureName, Optional<Mode> wanted)
+      throws IOException {
     SavedModelFolder folder = SavedModelFolder.read(savedModelDir);
     SignatureDef signature = folder.signature(signatureName);
-    Set<String> tensors = new LinkedHashSet<>();
-    signature.getInputsMap().forEach((name, info) -> tensors.add(tensor(name, info)));
-    signature.getOutputsMap().forEach((name, info) -> tensors.add(tensor(name, info)));
-    Map<String, OpDef> operations =
-        TensorFlow.registeredOpList().getOpList().stream()
-            .collect(Collectors.toMap(OpDef::getName, Function.identity()));
-    FunctionGradients.register();
-    FlatGraph flat =
-        GradientRewriter.rewrite(
-            StatelessRandomness.rewrite(
-                FunctionFlattener.flatten(folder.metaGraph().getGraphDef(), operations, tensors)),
-            folder.metaGraph(),
-            operations);
+    requireDense(signature);
+    Optional<TrainingSignature> trainingSignature = TrainingSignature.of(signatureName, signature);
+    FunctionChoice choice;
+    FlatGraph flat;
+    if (trainingSignature.isPresent()) {
+      choice = FunctionChoice.asItIs(folder.metaGraph(), signatureName, wanted);
+      flat = FlatGraph.asItIs(choice.graph(), tensors(signature, choice));
+    } else {
+      Map<String, OpDef> operations =
+          TensorFlow.registeredOpList().getOpList().stream()
+              .collect(Collectors.toMap(OpDef::getName, Function.identity()));
+      FunctionGradients.register();
+      choice = FunctionChoice.of(folder.metaGraph(), signatureName, operations, wanted);
+      flat =
+          GradientRewriter.rewrite(
+              StatelessRandomness.rewrite(
+                  FunctionFlattener.flatten(
+                      choice.graph(), operations, tensors(signature, choice))),
+              folder.metaGraph(),
+              operations);
+    }
     SavedModelBundle bundle = folder.open();
     try {
-      return new TrainableModel(folder, signatureName, bundle, flat);
+      FlatCopy copy =
+          trainingSignature.isPresent()
+              ? FlatCopy.ofItself(flat, bundle.graph())
+              : FlatCopy.add(flat, bundle.graph(), folder.metaGraph().getGraphDef());
+      return new TrainableModel(folder, signatureName, bundle, choice, copy, trainingSignature);
+    } catch (TensorFlowException e) {
+      bundle.close();
+      throw new IllegalArgumentException(
+          String.format(
+              "The functions of signature '%s' do not fit together: %s",
+              signatureName, SavedModelFolder.oneLine(e)),
+          e);
     } catch (RuntimeException e) {
       bundle.close();
       throw e;
     }
+  }
+
+  private static Set<String> tensors(SignatureDef signature, FunctionChoice choice) {
+    Set<String> tensors = new LinkedHashSet<>(choice.inference().tensors());
+    tensors.addAll(choice.training().tensors());
+    signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
+    return tensors;
   }
 
   /** The model's own graph, with the flat copy of the signature in it. */
@@ -116,100 +163,93 @@ public final class TrainableModel implements AutoCloseable {
     return bundle.session();
   }
 
+  /** Which of the model's functions {@link #training()} is. */
+  public Mode mode() {
+    return choice.mode();
+  }
+
+  /** Why the {@link #mode()} is what it is, in a few words for the user. */
+  public String modeReason() {
+    return choice.reason();
+  }
+
   /** The placeholders to feed, by the names that the signature gives its inputs. */
   public Map<String, Output<?>> inputs() {
     return inputs;
   }
 
-  /** The results, by the names that the signature gives its outputs. */
-  public Map<String, Output<?>> outputs() {
-    return outputs;
+  /** The signature as it predicts. */
+  public ModelFunction inference() {
+    return inference;
+  }
+
+  /** What a training step computes; in mode inference it is {@link #inference()}. */
+  public ModelFunction training() {
+    return training;
   }
 
   /**
-   * The tensor, int64 of shape [2], that the signature's random numbers follow from: a seed and a
-   * step. Fed with the same two numbers, a run draws the same random numbers; not fed, it draws
-   * others each time. Empty if the signature draws none.
+   * The tensor, int64 of shape [2], that random numbers follow from: a seed and a step. Fed with
+   * the same two numbers, a run draws the same random numbers; not fed, it draws others each time.
+   * Empty if the functions draw none.
    */
   public Optional<Output<?>> randomness() {
-    return flat.randomness().map(name -> graph().operationOrThrow(prefix + "/" + name).output(0));
+    return copy.flat().randomness().map(name -> copy.operation(name).output(0));
   }
 
-  /** The variables that the signature uses, in the model's own order. */
+  /**
+   * What the signature gives if it is the model's own for training, with loss and gradients. It is
+   * used as it is: {@link #inference()} and {@link #training()} have its outputs, through which
+   * nothing else can be differentiated.
+   */
+  public Optional<ProvidedGradients> providedGradients() {
+    return providedGradients;
+  }
+
+  /** The variables that the functions use, in the model's own order. */
   public List<ModelVariable> variables() {
     return variables;
   }
 
-  /**
-   * The operations between the trainable variables and an output whose gradients cannot be used:
-   * TensorFlow has none, has a wrong one, or has one that was not checked against Python's.
-   *
-   * @param outputName name of one of the {@link #outputs()}
-   * @return empty if the output can be differentiated
-   */
-  public List<UnusableGradient> unusableGradients(String outputName) {
-    List<UnusableGradient> unusable = new ArrayList<>();
-    for (NodeDef node : gradientPath(outputName)) {
-      TrustedGradients.objection(node)
-          .ifPresent(
-              reason -> unusable.add(new UnusableGradient(node.getOp(), node.getName(), reason)));
-    }
-    return List.copyOf(unusable);
+  /** The objects that lead to the model's variables, whether a signature uses them or not. */
+  public VariableTree variableTree() {
+    return VariableTree.of(folder.metaGraph().getObjectGraphDef());
   }
 
   /**
-   * Makes sure that an output can be differentiated with respect to the trainable variables. To be
-   * called before gradients are built: for some operations native code would compute a wrong
-   * gradient, or end the process.
+   * The model's variables, whether a signature uses them or not, by the index of their object in
+   * {@link #variableTree()}.
    *
-   * @param outputName name of one of the {@link #outputs()}
-   * @throws IllegalArgumentException if it cannot; the message names the operations
+   * @throws IllegalArgumentException if a variable cannot be found in the graph
    */
-  public void requireGradients(String outputName) {
-    List<UnusableGradient> unusable = unusableGradients(outputName);
-    if (!unusable.isEmpty()) {
-      throw new IllegalArgumentException(
-          String.format(
-              "Output '%s' of signature '%s' cannot be trained: %s%s",
-              outputName,
-              signatureName,
-              unusable.get(0),
-              unusable.size() == 1
-                  ? ""
-                  : " (and "
-                      + (unusable.size() - 1)
-                      + " more: "
-                      + unusable.stream()
-                          .skip(1)
-                          .limit(5)
-                          .map(UnusableGradient::type)
-                          .distinct()
-                          .collect(Collectors.joining(", "))
-                      + ")"));
+  public Map<Integer, ModelVariable> variablesByObject() {
+    SavedObjectGraph objects = folder.metaGraph().getObjectGraphDef();
+    CapturedObjects captured = CapturedObjects.of(folder.metaGraph());
+    Map<Integer, ModelVariable> found = new LinkedHashMap<>();
+    for (VariableTree.Node node : variableTree().nodes()) {
+      if (node.variable().isPresent()) {
+        int object = node.variable().get();
+        SavedVariable variable = objects.getNodes(object).getVariable();
+        String handle =
+            captured
+                .tensor(object)
+                .orElseThrow(
+                    () ->
+                        new IllegalArgumentException(
+                            "The model's graph does not have the variable '%s', or has several of"
+                                    .formatted(variable.getName())
+                                + " that name"));
+        found.put(
+            object,
+            new ModelVariable(
+                variable.getName(),
+                graph().operationOrThrow(Tensors.node(handle)).output(0),
+                Shapes.of(variable.getShape()),
+                variable.getDtype(),
+                variable.getTrainable()));
+      }
     }
-    if (gradientPath(outputName).isEmpty()) {
-      throw new IllegalArgumentException(
-          String.format(
-              "Output '%s' of signature '%s' depends on no trainable variable",
-              outputName, signatureName));
-    }
-  }
-
-  List<NodeDef> gradientPath(String outputName) {
-    TensorInfo output = folder.signature(signatureName).getOutputsMap().get(outputName);
-    if (output == null) {
-      throw new IllegalArgumentException(
-          String.format(
-              "Signature '%s' has no output '%s'; it has %s",
-              signatureName, outputName, outputs.keySet()));
-    }
-    return GradientPaths.between(
-        flat.graphDef(),
-        flat.tensors().get(output.getName()),
-        variables.stream()
-            .filter(ModelVariable::trainable)
-            .map(variable -> variable.handle().op().name().substring(prefix.length() + 1))
-            .toList());
+    return found;
   }
 
   /**
@@ -242,46 +282,41 @@ public final class TrainableModel implements AutoCloseable {
     bundle.close();
   }
 
-  private static String tensor(String name, TensorInfo info) {
-    if (info.getEncodingCase() != TensorInfo.EncodingCase.NAME) {
-      throw new IllegalArgumentException(
-          "'" + name + "' of the signature is a sparse or composite tensor; only dense ones work");
-    }
-    return info.getName();
+  private static void requireDense(SignatureDef signature) {
+    Map<String, TensorInfo> tensors = new TreeMap<>(signature.getInputsMap());
+    tensors.putAll(signature.getOutputsMap());
+    tensors.forEach(
+        (name, info) -> {
+          if (info.getEncodingCase() != TensorInfo.EncodingCase.NAME) {
+            throw new IllegalArgumentException(
+                "'"
+                    + name
+                    + "' of the signature is a sparse or composite tensor; only dense ones work");
+          }
+        });
   }
 
-  private static String freePrefix(SavedModelFolder folder) {
-    String prefix = "trainable";
-    List<NodeDef> nodes = folder.metaGraph().getGraphDef().getNodeList();
-    for (int i = 1; ; i++) {
-      String scope = prefix;
-      if (nodes.stream()
-          .noneMatch(n -> n.getName().equals(scope) || n.getName().startsWith(scope + "/"))) {
-        return prefix;
-      }
-      prefix = "trainable_" + i;
-    }
-  }
-
-  private Map<String, Output<?>> tensors(Map<String, TensorInfo> named) {
+  private Map<String, Output<?>> inputs(SignatureDef signature) {
     Map<String, Output<?>> tensors = new LinkedHashMap<>();
-    new TreeMap<>(named)
-        .forEach(
-            (name, info) -> {
-              String tensor = flat.tensors().get(info.getName());
-              int colon = tensor.lastIndexOf(':');
-              tensors.put(
-                  name,
-                  graph()
-                      .operationOrThrow(prefix + "/" + tensor.substring(0, colon))
-                      .output(Integer.parseInt(tensor.substring(colon + 1))));
-            });
+    new TreeMap<>(signature.getInputsMap())
+        .forEach((name, info) -> tensors.put(name, copy.output(info.getName())));
     return Collections.unmodifiableMap(tensors);
+  }
+
+  private ModelFunction function(String name, FunctionChoice.Part part) {
+    Map<String, Output<?>> outputs = new LinkedHashMap<>();
+    part.outputs().forEach((output, tensor) -> outputs.put(output, copy.output(tensor)));
+    return new ModelFunction(
+        name,
+        copy,
+        outputs,
+        part.losses().stream().<Output<?>>map(copy::output).toList(),
+        part.updates().map(copy::control));
   }
 
   private List<ModelVariable> findVariables() {
     Map<String, NodeDef> handles = new LinkedHashMap<>();
-    for (NodeDef node : flat.graphDef().getNodeList()) {
+    for (NodeDef node : copy.flat().graphDef().getNodeList()) {
       if (node.getOp().equals("VarHandleOp") || node.getOp().startsWith("Variable")) {
         handles.put(node.getName(), node);
       }
@@ -308,15 +343,9 @@ public final class TrainableModel implements AutoCloseable {
   private ModelVariable variable(NodeDef handle, SavedVariable variable) {
     return new ModelVariable(
         variable.getName(),
-        graph().operationOrThrow(prefix + "/" + handle.getName()).output(0),
-        shape(handle.getAttrOrThrow("shape").getShape()),
+        copy.operation(handle.getName()).output(0),
+        Shapes.of(handle.getAttrOrThrow("shape").getShape()),
         handle.getAttrOrThrow("dtype").getType(),
         variable.getTrainable());
-  }
-
-  private static Shape shape(TensorShapeProto shape) {
-    return shape.getUnknownRank()
-        ? Shape.unknown()
-        : Shape.of(shape.getDimList().stream().mapToLong(TensorShapeProto.Dim::getSize).toArray());
   }
 }

@@ -155,6 +155,28 @@ final class TrustedGradients {
   private static final Set<String> FLAT =
       Set.of("Ceil", "Floor", "FloorDiv", "OnesLike", "Range", "Rint", "Round", "Sign");
 
+  /** What native code must not be asked for: it would fail at the first step, or crash. */
+  private static final Set<String> NEVER =
+      Set.of(
+          "Case",
+          "EagerPyFunc",
+          "Enter",
+          "Exit",
+          "If",
+          "LoopCond",
+          "Merge",
+          "NextIteration",
+          "PartitionedCall",
+          "PyFunc",
+          "PyFuncStateless",
+          "StatefulPartitionedCall",
+          "StatelessCase",
+          "StatelessIf",
+          "StatelessWhile",
+          "Switch",
+          "SymbolicGradient",
+          "While");
+
   private TrustedGradients() {}
 
   /** Whether a node's results are real numbers that change in steps, if at all. */
@@ -174,6 +196,21 @@ final class TrustedGradients {
 
   /** Why the native gradient of a node must not be used; empty if it may. */
   static Optional<String> objection(NodeDef node) {
+    return objection(node, UncheckedGradients.REFUSE);
+  }
+
+  /** The same, with trust in operations that were not checked. */
+  static Optional<String> objection(NodeDef node, UncheckedGradients unchecked) {
+    Optional<String> fault = fault(node);
+    boolean isTrusted =
+        unchecked == UncheckedGradients.ALLOW
+            || TRUSTED.contains(node.getOp())
+            || node.containsAttr(FunctionGradients.FUNCTION);
+    return fault.isPresent() || isTrusted ? fault : Optional.of("has no gradient that was checked");
+  }
+
+  /** What is known to be wrong with the native gradient of a node. */
+  private static Optional<String> fault(NodeDef node) {
     if (node.containsAttr(FunctionGradients.FUNCTION)) {
       return Optional.empty();
     }
@@ -183,8 +220,8 @@ final class TrustedGradients {
     if (node.containsAttr(REFUSED)) {
       return Optional.of("has no gradient because of " + text(node, REFUSED));
     }
-    if (!TRUSTED.contains(node.getOp())) {
-      return Optional.of("has no gradient that was checked");
+    if (NEVER.contains(node.getOp())) {
+      return Optional.of("has no gradient in TensorFlow's C API");
     }
     return switch (node.getOp()) {
       case "Conv2D", "DepthwiseConv2dNative" -> convolution(node);

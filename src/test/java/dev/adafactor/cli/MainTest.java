@@ -87,7 +87,7 @@ class MainTest {
     String said = out.toString();
     assertTrue(said.startsWith("java -jar target/adafactor.jar fine-tune --model "), said);
     assertTrue(said.contains("--learning-rate 0.03"), said);
-    assertTrue(said.contains("Mode: inference ("), said);
+    assertTrue(said.contains("Mode: training ("), said);
     assertTrue(said.contains("Epoch 2/2: loss "), said);
     assertTrue(said.contains("Accuracy on the validation examples: 50.00% before, 9"), said);
     assertTrue(said.contains("Optimizer state: 5,428 bytes"), said);
@@ -98,7 +98,7 @@ class MainTest {
     assertTrue(Files.isRegularFile(export.resolve("saved_model.pb")));
     assertEquals(1000, ImageIO.read(chart.toFile()).getWidth());
     try (Stream<Path> files = Files.list(events)) {
-      assertEquals(1, files.count());
+      assertEquals(2, files.count()); // the events of the steps, and the folder of the validation
     }
     JsonNode report = new JsonMapper().readTree(json.toFile());
     assertEquals(2 * 43, report.get("losses").size());
@@ -156,6 +156,61 @@ class MainTest {
     assertTrue(out.toString().contains("rate 0.0100"), out.toString());
   }
 
+  @Test
+  void everyOptionOfTheCourseReachesTheReport() throws IOException {
+    Path json = folder.resolve("run.json");
+    assertEquals(
+        0,
+        runJob(
+            "--epochs=9",
+            "--validation-split=0.4",
+            "--early-stopping=1",
+            "--monitor=accuracy",
+            "--min-delta=0.9",
+            "--batch-size=64",
+            "--micro-batch-size=20",
+            "--class-weight=3=2.5",
+            "--class-weight=4=0.5",
+            "--freeze=^conv",
+            "--mode=inference",
+            "--chart=" + folder.resolve("chart.png"),
+            "--log-dir=" + folder.resolve("events"),
+            "--json=" + json),
+        err::toString);
+    String said = out.toString();
+    assertTrue(said.contains("Mode: inference ("), said);
+    assertTrue(said.contains("Training 4 variables, 4 frozen, on 270 examples: 9 x 5"), said);
+    assertTrue(said.contains(", validation loss "), said);
+    assertTrue(said.contains("Stopped early, after epoch 2 of 9"), said);
+    assertTrue(said.contains("Best epoch: 1, with loss "), said);
+    JsonNode report = new JsonMapper().readTree(json.toFile());
+    assertEquals("stopped_early", report.get("ending").textValue());
+    assertEquals(1, report.get("best_epoch").intValue());
+    assertEquals(2, report.at("/metrics/epochs").size());
+    assertEquals(180, report.at("/metrics/epochs/1/validation/examples").intValue());
+    assertEquals(report.at("/metrics/epochs/0/validation/loss"), report.at("/metrics/after/loss"));
+  }
+
+  @Test
+  void aFolderOfFilesIsAFile() throws IOException {
+    Path images = Files.createDirectory(folder.resolve("images"));
+    Path labels = Files.createDirectory(folder.resolve("labels"));
+    for (String part : List.of("part-1.npy", "part-2.npy")) {
+      Files.copy(Digits.TEST_IMAGES, images.resolve(part));
+      Files.copy(Digits.TEST_LABELS, labels.resolve(part));
+    }
+    assertEquals(
+        0,
+        run(
+            "fine-tune",
+            "--model=" + Digits.MODEL,
+            "--features=" + images,
+            "--labels=" + labels,
+            "--loss=sparse-categorical-crossentropy"),
+        err::toString);
+    assertTrue(out.toString().contains("on 900 examples"), out.toString());
+  }
+
   static Stream<Arguments> badOptions() {
     return Stream.of(
         Arguments.of("--epochs=0", "--epochs"),
@@ -167,7 +222,6 @@ class MainTest {
         Arguments.of("--model=absent", "absent"),
         Arguments.of("--signature=absent", "'absent'"),
         Arguments.of("--output-name=absent", "'absent'"),
-        Arguments.of("--mode=training", "mode training"),
         Arguments.of("--mode=dreaming", "'dreaming' is none of training, inference"),
         Arguments.of("--numerics=wild", "'wild' is none of stable, tf_keras"),
         Arguments.of("--jit-compile=perhaps", "perhaps"),
@@ -175,6 +229,17 @@ class MainTest {
         Arguments.of("--optimizer=absent.json", "absent.json"),
         Arguments.of("--optimizer=" + Digits.TEST_IMAGES, "it is no text"),
         Arguments.of("--validation-labels=" + Digits.TEST_LABELS, "--validation-features"),
+        Arguments.of("--validation-split=1", "--validation-split"),
+        Arguments.of("--validation-sample-weights=w.npy", "--validation-features"),
+        Arguments.of("--early-stopping=3", "--early-stopping needs --validation-features"),
+        Arguments.of("--monitor=accuracy", "--early-stopping"),
+        Arguments.of("--min-delta=0.1", "--early-stopping"),
+        Arguments.of("--micro-batch-size=0", "--micro-batch-size"),
+        Arguments.of("--class-weight=3", "--class-weight"),
+        Arguments.of("--class-weight=12=0.5", "class 12"),
+        Arguments.of("--sample-weights=absent.npy", "absent.npy"),
+        Arguments.of("--freeze=encoder", "'encoder'"),
+        Arguments.of("--freeze=[", "regular expression"),
         Arguments.of("--unheard-of", "--unheard-of"));
   }
 
@@ -198,7 +263,7 @@ class MainTest {
             .filter(argument -> !argument.startsWith(option + "="))
             .toArray(String[]::new);
     assertEquals(2, run(arguments));
-    assertOneLine(option + " is missing");
+    assertOneLine(option, " is missing");
   }
 
   @Test

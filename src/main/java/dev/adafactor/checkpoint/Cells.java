@@ -1,0 +1,95 @@
+package dev.adafactor.checkpoint;
+
+import dev.adafactor.Adafactor;
+import dev.adafactor.checkpoint.Quantity.Counter;
+import dev.adafactor.checkpoint.Quantity.OfModel;
+import dev.adafactor.checkpoint.Quantity.OfOptimizer;
+import dev.adafactor.checkpoint.Quantity.Part;
+import dev.adafactor.graph.RawVariable;
+import dev.adafactor.savedmodel.ModelVariable;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Ops;
+import org.tensorflow.proto.DataType;
+import org.tensorflow.types.TInt64;
+
+/** Finds where the quantities of a checkpoint are in a session's graph. */
+final class Cells {
+  private final Ops tf;
+  private final Adafactor adafactor;
+  private final Map<Integer, ModelVariable> variables;
+  private final List<ModelVariable> trained;
+  private final Operand<TInt64> saves;
+
+  /**
+   * The places of a job's state.
+   *
+   * @param variables the model's, by the index of their object
+   * @param trained the variables that the optimizer trains, in the order of the layout
+   * @param saves how many checkpoints were written
+   */
+  Cells(
+      Ops tf,
+      Adafactor adafactor,
+      Map<Integer, ModelVariable> variables,
+      List<ModelVariable> trained,
+      Operand<TInt64> saves) {
+    this.tf = tf;
+    this.adafactor = adafactor;
+    this.variables = variables;
+    this.trained = trained;
+    this.saves = saves;
+  }
+
+  /** Where a quantity is. */
+  Cell cell(Quantity quantity) {
+    if (quantity instanceof OfModel model) {
+      ModelVariable variable = variables.get(model.object());
+      return Cell.resource(
+          tf, new RawVariable(variable.handle(), variable.dtype()), variable.shape());
+    }
+    if (quantity instanceof OfOptimizer state) {
+      return cell(state.part(), trained.get(state.variable()));
+    }
+    return switch ((Counter) quantity) {
+      case ITERATIONS -> Cell.reference(tf, adafactor.iterations().asOutput(), DataType.DT_INT64);
+      case LEARNING_RATE ->
+          Cell.reference(tf, adafactor.learningRate().asOutput(), DataType.DT_FLOAT);
+      case SAVES -> Cell.writtenOnly(saves.asOutput(), Shape.scalar());
+    };
+  }
+
+  private Cell cell(Part part, ModelVariable variable) {
+    if (part == Part.UNUSED) {
+      return Cell.writtenOnly(tf.constant(0).asOutput(), Shape.scalar());
+    }
+    return slot(part, variable)
+        .map(slot -> Cell.reference(tf, slot, variable.dtype()))
+        .orElseGet(
+            () ->
+                Cell.writtenOnly(
+                    adafactor.secondMoment(variable.handle()).asOutput(), variable.shape()));
+  }
+
+  private Optional<Output<?>> slot(Part part, ModelVariable variable) {
+    return adafactor
+        .getSlot(variable.handle(), part.name().toLowerCase(Locale.ROOT))
+        .map(slot -> (Output<?>) slot.asOutput());
+  }
+
+  /** The quantity with all its digits, where its variable's type does not hold them. */
+  Optional<Cell> exact(Quantity quantity) {
+    if (quantity instanceof OfOptimizer state && state.part() != Part.UNUSED) {
+      ModelVariable variable = trained.get(state.variable());
+      return slot(state.part(), variable)
+          .filter(slot -> Cell.type(slot) != variable.dtype())
+          .map(slot -> Cell.reference(tf, slot, Cell.type(slot)));
+    }
+    return Optional.empty();
+  }
+}

@@ -1,0 +1,217 @@
+package dev.adafactor.checkpoint;
+
+import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/**
+ * A folder of checkpoints, as {@code tf.train.CheckpointManager} keeps it: {@code ckpt-STEP.index},
+ * {@code ckpt-STEP.data-*} and a file {@code checkpoint} that names the newest.
+ *
+ * <p>A checkpoint is there when its index is. It is written elsewhere, forced to the disk, and
+ * moved in, its index last: a process that is killed at any moment leaves those before it as they
+ * were.
+ */
+public final class CheckpointFolder {
+  private static final Logger LOG = System.getLogger(CheckpointFolder.class.getName());
+  private static final String NAME = "ckpt-";
+  private static final String INDEX = ".index";
+  private static final String LATEST = "checkpoint";
+  private static final String DRAFT = ".draft-";
+
+  /** Python's names have other beginnings, if its user wants it. */
+  private static final Pattern NUMBERED = Pattern.compile("(.+)-(\\d{1,18})\\.index");
+
+  private final Path folder;
+  private final int kept;
+
+  /**
+   * A folder, which need not exist yet.
+   *
+   * @param kept how many checkpoints are kept, 1 or more
+   */
+  public CheckpointFolder(Path folder, int kept) {
+    if (kept < 1) {
+      throw new IllegalArgumentException("keep is %d; 1 or more is wanted".formatted(kept));
+    }
+    this.folder = folder;
+    this.kept = kept;
+  }
+
+  /** Whether there are checkpoints. */
+  public boolean isEmpty() throws IOException {
+    return checkpoints().isEmpty();
+  }
+
+  /**
+   * Writes a checkpoint, and removes the oldest if there are too many.
+   *
+   * @param step how many steps were done, part of the name
+   * @return the prefix of its files
+   * @throws IOException if writing fails; the checkpoints before it are left as they were
+   */
+  public Path save(TrainingState state, long step, String note) throws IOException {
+    Files.createDirectories(folder);
+    Path draft = folder.resolve(DRAFT + UUID.randomUUID());
+    Path name = Path.of(NAME + step);
+    try {
+      Files.createDirectory(draft);
+      List<Path> before = checkpoints();
+      state.save(draft.resolve(name), note, before.size() + 1L);
+      List<Path> files = list(draft, "*");
+      // The index comes last: without it the values do not count.
+      files.sort(Comparator.comparing(file -> file.toString().endsWith(INDEX)));
+      for (Path file : files) {
+        force(file);
+        Files.move(
+            file,
+            folder.resolve(file.getFileName()),
+            StandardCopyOption.ATOMIC_MOVE,
+            StandardCopyOption.REPLACE_EXISTING);
+      }
+      force(folder);
+      List<Path> all = checkpoints();
+      List<Path> old = all.subList(0, Math.max(0, all.size() - kept));
+      nameLatest(draft.resolve(LATEST), all.subList(old.size(), all.size()));
+      for (Path checkpoint : old) {
+        remove(checkpoint);
+      }
+      return folder.resolve(name);
+    } catch (IOException e) {
+      throw new IOException(
+          "cannot write the checkpoint '%s': %s".formatted(folder.resolve(name), reason(e)), e);
+    } finally {
+      removeAll(draft);
+    }
+  }
+
+  /**
+   * Puts back the newest checkpoint that is whole; those that are damaged are named in the log.
+   *
+   * @param accept see {@link TrainingState#restore}
+   * @return the prefix of its files; empty if there is none
+   * @throws IOException if there are checkpoints, and all are damaged
+   * @throws IllegalArgumentException if the newest is that of another model or optimizer
+   */
+  public Optional<Path> restoreNewest(TrainingState state, Consumer<Optional<String>> accept)
+      throws IOException {
+    for (Path leftOver : list(folder, DRAFT + "*")) {
+      removeAll(leftOver);
+    }
+    List<Path> newestFirst = checkpoints();
+    Collections.reverse(newestFirst);
+    IOException damage = null;
+    for (Path checkpoint : newestFirst) {
+      try {
+        state.restore(checkpoint, accept);
+        return Optional.of(checkpoint);
+      } catch (IOException e) {
+        LOG.log(
+            Level.WARNING,
+            "The checkpoint ''{0}'' is passed over: {1}",
+            checkpoint,
+            e.getMessage());
+        damage = damage == null ? e : damage;
+      }
+    }
+    if (damage != null) {
+      throw new IOException(
+          "none of the %d checkpoints in '%s' is whole: %s"
+              .formatted(newestFirst.size(), folder, damage.getMessage()),
+          damage);
+    }
+    return Optional.empty();
+  }
+
+  /** The prefixes of all checkpoints, the oldest first. */
+  private List<Path> checkpoints() throws IOException {
+    List<Path> found = new ArrayList<>();
+    for (Path index : list(folder, "*" + INDEX)) {
+      if (NUMBERED.matcher(index.getFileName().toString()).matches()) {
+        String name = index.getFileName().toString();
+        found.add(index.resolveSibling(name.substring(0, name.length() - INDEX.length())));
+      }
+    }
+    found.sort(Comparator.comparingLong(CheckpointFolder::number));
+    return found;
+  }
+
+  private static long number(Path checkpoint) {
+    Matcher numbered = NUMBERED.matcher(checkpoint.getFileName() + INDEX);
+    return numbered.matches() ? Long.parseLong(numbered.group(2)) : -1;
+  }
+
+  private void nameLatest(Path draft, List<Path> all) throws IOException {
+    String newest = all.get(all.size() - 1).getFileName().toString();
+    String names =
+        all.stream()
+            .map(path -> "all_model_checkpoint_paths: \"%s\"%n".formatted(path.getFileName()))
+            .collect(Collectors.joining());
+    Files.writeString(draft, "model_checkpoint_path: \"%s\"%n%s".formatted(newest, names));
+    force(draft);
+    Files.move(
+        draft,
+        folder.resolve(LATEST),
+        StandardCopyOption.ATOMIC_MOVE,
+        StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  /** The index goes first: what is left without it does not count. */
+  private void remove(Path checkpoint) throws IOException {
+    String name = checkpoint.getFileName().toString();
+    Files.deleteIfExists(folder.resolve(name + INDEX));
+    for (Path file : list(folder, name + ".data-*")) {
+      Files.deleteIfExists(file);
+    }
+  }
+
+  private static void removeAll(Path draft) throws IOException {
+    for (Path file : list(draft, "*")) {
+      Files.deleteIfExists(file);
+    }
+    Files.deleteIfExists(draft);
+  }
+
+  private static List<Path> list(Path folder, String glob) throws IOException {
+    List<Path> files = new ArrayList<>();
+    if (Files.isDirectory(folder)) {
+      try (DirectoryStream<Path> found = Files.newDirectoryStream(folder, glob)) {
+        found.forEach(files::add);
+      }
+    }
+    return files;
+  }
+
+  /** Makes sure that it is on the disk; some systems cannot do that with a folder. */
+  private static void force(Path path) throws IOException {
+    boolean isFolder = Files.isDirectory(path);
+    try (FileChannel channel =
+        FileChannel.open(path, isFolder ? StandardOpenOption.READ : StandardOpenOption.WRITE)) {
+      channel.force(true);
+    } catch (IOException e) {
+      if (!isFolder) {
+        throw e;
+      }
+    }
+  }
+
+  private static String reason(IOException e) {
+    return e.getMessage() == null ? e.toString() : e.getMessage();
+  }
+}

@@ -1,0 +1,60 @@
+package dev.adafactor.checkpoint;
+
+import com.google.protobuf.BoolValue;
+import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
+import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.ObjectReference;
+import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.SerializedTensor;
+
+/** The tree of Python objects that a checkpoint tells its tensors by, being written. */
+final class ObjectGraph {
+  /** The tensor that holds the tree. */
+  static final String KEY = "_CHECKPOINTABLE_OBJECT_GRAPH";
+
+  private static final String VALUE = "VARIABLE_VALUE";
+
+  private final TrackableObjectGraph.Builder graph = TrackableObjectGraph.newBuilder();
+
+  /** Adds an object; the first is the root. */
+  int add() {
+    graph.addNodesBuilder().setHasCheckpointValues(BoolValue.of(true));
+    return graph.getNodesCount() - 1;
+  }
+
+  /** Adds an object that another one holds. */
+  int add(int parent, String name) {
+    int child = add();
+    link(parent, name, child);
+    return child;
+  }
+
+  void link(int parent, String name, int child) {
+    graph
+        .getNodesBuilder(parent)
+        .addChildren(ObjectReference.newBuilder().setLocalName(name).setNodeId(child));
+  }
+
+  /**
+   * Gives an object a value.
+   *
+   * @param name the variable's, which Python falls back on
+   * @param path the object's, from the root
+   * @return the key of its tensor
+   */
+  String setValue(int object, String name, String path) {
+    String key = path + "/.ATTRIBUTES/" + VALUE;
+    graph
+        .getNodesBuilder(object)
+        .addAttributes(
+            SerializedTensor.newBuilder().setName(VALUE).setFullName(name).setCheckpointKey(key));
+    return key;
+  }
+
+  TrackableObjectGraph build() {
+    return graph.build();
+  }
+
+  /** An attribute's name as a part of a key. */
+  static String escape(String name) {
+    return name.replace(".", "..").replace("/", ".S");
+  }
+}

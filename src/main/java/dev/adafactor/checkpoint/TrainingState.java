@@ -1,0 +1,235 @@
+package dev.adafactor.checkpoint;
+
+import dev.adafactor.Adafactor;
+import dev.adafactor.checkpoint.Layout.Option;
+import dev.adafactor.checkpoint.Layout.Trained;
+import dev.adafactor.files.TensorBundle;
+import dev.adafactor.files.TensorBundle.Kind;
+import dev.adafactor.graph.RawVariable;
+import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.TrainableModel;
+import dev.adafactor.savedmodel.VariableTree;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Consumer;
+import org.tensorflow.GraphOperation;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
+import org.tensorflow.Session;
+import org.tensorflow.exceptions.TensorFlowException;
+import org.tensorflow.ndarray.NdArrays;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Placeholder;
+import org.tensorflow.proto.DataType;
+import org.tensorflow.types.TInt64;
+import org.tensorflow.types.TString;
+
+/**
+ * A model's variables and its optimizer's state in a session, to be written to files and put back.
+ *
+ * <p>The files are those of {@code tf.train.Checkpoint(model=model, optimizer=optimizer)}: Python
+ * goes on from them, and Java from Python's. What tf_keras has no place for is beside it, under
+ * keys that Python does not look at: state that is kept in a wider type than the variable's, and a
+ * note of the caller's.
+ */
+public final class TrainingState {
+  /** Begins the keys that Python does not look at. */
+  private static final String OWN = "dev.adafactor/";
+
+  private static final String NOTE = OWN + "note";
+
+  private final Session session;
+  private final Layout layout;
+  private final Map<String, Cell> cells = new LinkedHashMap<>();
+  private final Placeholder<TString> prefix;
+  private final Placeholder<TString> note;
+  private final Placeholder<TInt64> saves;
+  private final Op save;
+
+  /**
+   * Adds the operations that write.
+   *
+   * @param trained the variables that the optimizer trains; it has their state already
+   * @param beside more variables that belong to the state, each under a name of its own; Python
+   *     does not look at them
+   */
+  public TrainingState(
+      TrainableModel model,
+      Adafactor adafactor,
+      List<ModelVariable> trained,
+      Map<String, RawVariable> beside) {
+    session = model.session();
+    Ops tf = Ops.create(model.graph()).withSubScope("checkpoint");
+    prefix = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
+    note = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
+    saves = tf.placeholder(TInt64.class, Placeholder.shape(Shape.scalar()));
+    VariableTree tree = model.variableTree();
+    Map<Integer, ModelVariable> variables = model.variablesByObject();
+    List<ModelVariable> ordered = ordered(tree, variables, trained);
+    layout = layout(tree, variables, ordered, adafactor);
+    Cells source = new Cells(tf, adafactor, variables, ordered, saves);
+    layout.tensors().forEach((key, quantity) -> cells.put(key, source.cell(quantity)));
+    layout
+        .tensors()
+        .forEach(
+            (key, quantity) ->
+                source.exact(quantity).ifPresent(cell -> cells.put(OWN + key, cell)));
+    beside.forEach((name, variable) -> cells.put(OWN + name, cell(tf, variable)));
+    save = addSave(tf);
+  }
+
+  private static Cell cell(Ops tf, RawVariable variable) {
+    Output<?> value = variable.read(tf);
+    return Cell.resource(tf, variable, value.shape());
+  }
+
+  /** In the order in which tf_keras would build the optimizer. */
+  private static List<ModelVariable> ordered(
+      VariableTree tree, Map<Integer, ModelVariable> variables, List<ModelVariable> trained) {
+    Map<String, ModelVariable> left = new LinkedHashMap<>();
+    trained.forEach(variable -> left.put(variable.key(), variable));
+    List<ModelVariable> ordered = new ArrayList<>();
+    for (int node : tree.trainable()) {
+      ModelVariable variable = variables.get(tree.nodes().get(node).variable().orElseThrow());
+      ModelVariable found = variable == null ? null : left.remove(variable.key());
+      if (found != null) {
+        ordered.add(found);
+      }
+    }
+    ordered.addAll(left.values());
+    return ordered;
+  }
+
+  private static Layout layout(
+      VariableTree tree,
+      Map<Integer, ModelVariable> variables,
+      List<ModelVariable> trained,
+      Adafactor adafactor) {
+    Map<Integer, String> names = new HashMap<>();
+    variables.forEach((object, variable) -> names.put(object, variable.name()));
+    Set<Option> options = EnumSet.noneOf(Option.class);
+    if (adafactor.isSchedule()) {
+      options.add(Option.SCHEDULE);
+    }
+    boolean averages =
+        !trained.isEmpty()
+            && adafactor.getSlot(trained.get(0).handle(), Adafactor.AVERAGE).isPresent();
+    if (averages) {
+      options.add(Option.AVERAGES);
+    }
+    return Layout.of(
+        tree,
+        names,
+        trained.stream()
+            .map(variable -> new Trained(variable.name(), variable.shape().numDimensions() >= 2))
+            .toList(),
+        options);
+  }
+
+  private Op addSave(Ops tf) {
+    List<String> names = new ArrayList<>(cells.keySet());
+    List<Operand<?>> values = new ArrayList<>();
+    cells.values().forEach(cell -> values.add(cell.value()));
+    names.add(ObjectGraph.KEY);
+    try (TString objects =
+        TString.tensorOfBytes(NdArrays.scalarOfObject(layout.objects().toByteArray()))) {
+      values.add(tf.constant(objects));
+    }
+    names.add(NOTE);
+    values.add(note);
+    return tf.train.save(prefix, strings(tf, names), noSlices(tf, names.size()), values);
+  }
+
+  private static Operand<TString> strings(Ops tf, List<String> values) {
+    return tf.constant(NdArrays.vectorOfObjects(values.toArray(String[]::new)));
+  }
+
+  private static Operand<TString> noSlices(Ops tf, int count) {
+    String[] slices = new String[count];
+    Arrays.fill(slices, "");
+    return tf.constant(NdArrays.vectorOfObjects(slices));
+  }
+
+  /**
+   * Writes the state: {@code PREFIX.index} and {@code PREFIX.data-00000-of-00001}.
+   *
+   * @param text the caller's note
+   * @param number which of the checkpoints of a run it is, from 1
+   * @throws IOException if the files cannot be written
+   */
+  void save(Path files, String text, long number) throws IOException {
+    try (TString path = TString.scalarOf(files.toString());
+        TString content = TString.scalarOf(text);
+        TInt64 count = TInt64.scalarOf(number)) {
+      session
+          .runner()
+          .feed(prefix, path)
+          .feed(note, content)
+          .feed(saves, count)
+          .addTarget(save)
+          .run()
+          .close();
+    } catch (TensorFlowException e) {
+      throw new IOException(e.getMessage().strip().lines().findFirst().orElse(""), e);
+    }
+  }
+
+  /**
+   * Puts back what was written. Everything is read and compared before anything is changed.
+   *
+   * @param files the prefix of the files; of Java's or of Python's
+   * @param accept gets the note, which is empty in a checkpoint of Python's, before anything is
+   *     changed, and throws an exception if that is not to be
+   * @throws IOException if a file is missing or damaged
+   * @throws IllegalArgumentException if it is the state of another model or another optimizer; the
+   *     message names the first differences
+   */
+  void restore(Path files, Consumer<Optional<String>> accept) throws IOException {
+    TensorBundle bundle = TensorBundle.read(files);
+    bundle.requireIntact();
+    Map<String, Kind> given = bundle.tensors();
+    accept.accept(
+        given.containsKey(NOTE)
+            ? Optional.of(new String(bundle.string(NOTE), StandardCharsets.UTF_8))
+            : Optional.empty());
+    assign(files, new Differences(layout, cells, OWN).sources(bundle, files), given);
+  }
+
+  private void assign(Path files, Map<String, Cell> sources, Map<String, Kind> given)
+      throws IOException {
+    Ops tf = Ops.create(session.graph()).withSubScope("restore");
+    List<String> keys = List.copyOf(sources.keySet());
+    GraphOperation restored =
+        Cell.operation(tf, "RestoreV2")
+            .addInput(prefix.asOutput())
+            .addInput(strings(tf, keys).asOutput())
+            .addInput(noSlices(tf, keys.size()).asOutput())
+            .setAttr(
+                "dtypes", keys.stream().map(key -> given.get(key).dtype()).toArray(DataType[]::new))
+            .build();
+    // Nothing is assigned before all is read.
+    Ops gated = tf.withControlDependencies(List.<Op>of(() -> restored));
+    List<Op> assigned = new ArrayList<>();
+    for (int i = 0; i < keys.size(); i++) {
+      assigned.add(sources.get(keys.get(i)).assign(gated, restored.output(i)));
+    }
+    Op all = tf.withControlDependencies(assigned).noOp();
+    try (TString path = TString.scalarOf(files.toString())) {
+      session.runner().feed(prefix, path).addTarget(all).run().close();
+    } catch (TensorFlowException e) {
+      throw new IOException(e.getMessage().strip().lines().findFirst().orElse(""), e);
+    }
+  }
+}

@@ -1,0 +1,299 @@
+package dev.adafactor.files;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.BufferUnderflowException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.charset.Charset;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.zip.CRC32C;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.proto.BundleEntryProto;
+import org.tensorflow.proto.BundleHeaderProto;
+import org.tensorflow.proto.DataType;
+import org.tensorflow.proto.TensorShapeProto;
+
+/**
+ * The files in which TensorFlow keeps the values of variables: an index, a table in the format of
+ * LevelDB, and shards with the values. Read without native code, so that what is damaged is found,
+ * and what is in it known, before anything is restored.
+ */
+public final class TensorBundle {
+  private static final long MAGIC = 0xdb4775248b80fb57L;
+  private static final int FOOTER = 48;
+
+  /** Behind each block: its compression, one byte, and a checksum. */
+  private static final int TRAILER = 5;
+
+  private static final int PART = 1 << 20;
+
+  /** Keeps any bytes apart; not all keys are text. */
+  private static final Charset BYTES = StandardCharsets.ISO_8859_1;
+
+  private final Path prefix;
+  private final int shards;
+  private final Map<String, BundleEntryProto> entries;
+
+  private TensorBundle(Path prefix, int shards, Map<String, BundleEntryProto> entries) {
+    this.prefix = prefix;
+    this.shards = shards;
+    this.entries = Collections.unmodifiableMap(entries);
+  }
+
+  /** A tensor's type and shape. */
+  public record Kind(DataType dtype, Shape shape) {
+    @Override
+    public String toString() {
+      return dtype.name().replaceFirst("^DT_", "").toLowerCase(Locale.ROOT) + shape;
+    }
+  }
+
+  /**
+   * Reads the index.
+   *
+   * @param prefix what the files' names begin with: {@code variables/variables}, {@code ckpt-7}
+   * @throws IOException if the index or a shard is missing, or the index is damaged
+   */
+  public static TensorBundle read(Path prefix) throws IOException {
+    Path index = sibling(prefix, ".index");
+    if (!Files.isRegularFile(index)) {
+      throw new IOException("there is no '" + index + "'");
+    }
+    Map<String, BundleEntryProto> entries = new LinkedHashMap<>();
+    int shards = 0;
+    try {
+      for (Map.Entry<String, byte[]> row : rows(Files.readAllBytes(index)).entrySet()) {
+        if (row.getKey().isEmpty()) {
+          BundleHeaderProto header = BundleHeaderProto.parseFrom(row.getValue());
+          if (header.getEndianness() != BundleHeaderProto.Endianness.LITTLE) {
+            throw new IOException("'" + index + "' comes from a machine with another byte order");
+          }
+          shards = header.getNumShards();
+        } else {
+          entries.put(row.getKey(), BundleEntryProto.parseFrom(row.getValue()));
+        }
+      }
+    } catch (InvalidProtocolBufferException
+        | BufferUnderflowException
+        | ArithmeticException
+        | IllegalArgumentException
+        | IndexOutOfBoundsException e) {
+      throw new IOException("'" + index + "' is damaged", e);
+    }
+    TensorBundle bundle = new TensorBundle(prefix, shards, entries);
+    bundle.requireShards();
+    return bundle;
+  }
+
+  private void requireShards() throws IOException {
+    Map<Integer, Long> needed = new LinkedHashMap<>();
+    for (BundleEntryProto entry : entries.values()) {
+      needed.merge(entry.getShardId(), entry.getOffset() + entry.getSize(), Math::max);
+    }
+    for (Map.Entry<Integer, Long> shard : needed.entrySet()) {
+      Path file = shard(shard.getKey());
+      if (!Files.isRegularFile(file)) {
+        throw new IOException("there is no '" + file + "'");
+      }
+      if (Files.size(file) < shard.getValue()) {
+        throw new IOException(
+            "'%s' is cut off: it has %,d bytes in place of %,d"
+                .formatted(file, Files.size(file), shard.getValue()));
+      }
+    }
+  }
+
+  /** The tensors by name. */
+  public Map<String, Kind> tensors() {
+    Map<String, Kind> tensors = new LinkedHashMap<>();
+    entries.forEach(
+        (name, entry) -> tensors.put(name, new Kind(entry.getDtype(), shape(entry.getShape()))));
+    return tensors;
+  }
+
+  private static Shape shape(TensorShapeProto shape) {
+    return Shape.of(shape.getDimList().stream().mapToLong(TensorShapeProto.Dim::getSize).toArray());
+  }
+
+  /**
+   * Reads all values, and compares them with their checksums.
+   *
+   * @throws IOException if a value is damaged; the message names its tensor
+   */
+  public void requireIntact() throws IOException {
+    for (Map.Entry<String, BundleEntryProto> entry : entries.entrySet()) {
+      if (entry.getValue().getDtype() == DataType.DT_STRING) {
+        if (entry.getValue().getShape().getDimCount() == 0) {
+          string(entry.getKey());
+        }
+      } else if (entry.getValue().getDtype() != DataType.DT_VARIANT
+          && entry.getValue().getSlicesCount() == 0) {
+        requireIntact(entry.getKey(), entry.getValue());
+      }
+    }
+  }
+
+  private void requireIntact(String name, BundleEntryProto entry) throws IOException {
+    CRC32C checksum = new CRC32C();
+    ByteBuffer part = ByteBuffer.allocate((int) Math.min(PART, entry.getSize()));
+    try (FileChannel channel = FileChannel.open(shard(entry.getShardId()))) {
+      long end = entry.getOffset() + entry.getSize();
+      for (long at = entry.getOffset(); at < end; at += part.limit()) {
+        part.clear().limit((int) Math.min(part.capacity(), end - at));
+        readFully(channel, part, at);
+        checksum.update(part.flip());
+      }
+    }
+    requireChecksum(name, entry, checksum);
+  }
+
+  /**
+   * The value of a tensor that is one string.
+   *
+   * @throws IOException if it is damaged or missing
+   */
+  public byte[] string(String name) throws IOException {
+    BundleEntryProto entry = entries.get(name);
+    if (entry == null
+        || entry.getDtype() != DataType.DT_STRING
+        || entry.getShape().getDimCount() != 0) {
+      throw new IOException("'" + prefix + "' holds no string '" + name + "'");
+    }
+    ByteBuffer raw =
+        ByteBuffer.allocate(Math.toIntExact(entry.getSize())).order(ByteOrder.LITTLE_ENDIAN);
+    try (FileChannel channel = FileChannel.open(shard(entry.getShardId()))) {
+      readFully(channel, raw, entry.getOffset());
+    }
+    raw.flip();
+    CRC32C checksum = new CRC32C();
+    try {
+      long length = varint(raw);
+      ByteBuffer lengths =
+          length <= 0xffffffffL
+              ? ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putInt((int) length)
+              : ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(length);
+      checksum.update(lengths.flip());
+      byte[] rest = new byte[raw.remaining()];
+      raw.get(rest);
+      checksum.update(rest);
+      requireChecksum(name, entry, checksum);
+      return Arrays.copyOfRange(rest, Integer.BYTES, rest.length);
+    } catch (BufferUnderflowException | IllegalArgumentException e) {
+      throw damaged(name, entry);
+    }
+  }
+
+  private void requireChecksum(String name, BundleEntryProto entry, CRC32C checksum)
+      throws IOException {
+    if (masked(checksum) != entry.getCrc32C()) {
+      throw damaged(name, entry);
+    }
+  }
+
+  private IOException damaged(String name, BundleEntryProto entry) {
+    return new IOException(
+        "'%s' is damaged: the value of '%s' does not have its checksum"
+            .formatted(shard(entry.getShardId()), name));
+  }
+
+  private Path shard(int shard) {
+    return sibling(prefix, ".data-%05d-of-%05d".formatted(shard, shards));
+  }
+
+  private static Path sibling(Path prefix, String suffix) {
+    return prefix.resolveSibling(prefix.getFileName() + suffix);
+  }
+
+  private static void readFully(FileChannel channel, ByteBuffer into, long at) throws IOException {
+    long next = at;
+    while (into.hasRemaining()) {
+      int count = channel.read(into, next);
+      if (count < 0) {
+        throw new EOFException("the file ends too early");
+      }
+      next += count;
+    }
+  }
+
+  /** All rows of a table. */
+  private static Map<String, byte[]> rows(byte[] table) throws IOException {
+    ByteBuffer footer =
+        ByteBuffer.wrap(table, table.length - FOOTER, FOOTER).order(ByteOrder.LITTLE_ENDIAN);
+    if (footer.getLong(table.length - Long.BYTES) != MAGIC) {
+      throw new IllegalArgumentException("no table");
+    }
+    block(table, varint(footer), varint(footer)); // of meta data: none, but to be intact
+    Map<String, byte[]> rows = new LinkedHashMap<>();
+    for (byte[] handle : block(table, varint(footer), varint(footer)).values()) {
+      ByteBuffer place = ByteBuffer.wrap(handle);
+      block(table, varint(place), varint(place))
+          .forEach(
+              (name, value) ->
+                  rows.put(new String(name.getBytes(BYTES), StandardCharsets.UTF_8), value));
+    }
+    return rows;
+  }
+
+  private static Map<String, byte[]> block(byte[] table, long offset, long size) {
+    int start = Math.toIntExact(offset);
+    int length = Math.toIntExact(size);
+    ByteBuffer content = ByteBuffer.wrap(table, start, length + TRAILER);
+    content.order(ByteOrder.LITTLE_ENDIAN);
+    CRC32C checksum = new CRC32C();
+    checksum.update(table, start, length + 1);
+    if (table[start + length] != 0 || content.getInt(start + length + 1) != masked(checksum)) {
+      throw new IllegalArgumentException("damaged block");
+    }
+    int restarts = content.getInt(start + length - Integer.BYTES);
+    content.limit(start + length - Integer.BYTES * (restarts + 1));
+    Map<String, byte[]> rows = new LinkedHashMap<>();
+    byte[] key = {};
+    while (content.hasRemaining()) {
+      int shared = length(varint(content), key.length);
+      int own = length(varint(content), content.remaining());
+      int valueLength = length(varint(content), content.remaining() - own);
+      byte[] next = Arrays.copyOf(key, shared + own);
+      content.get(next, shared, own);
+      byte[] value = new byte[valueLength];
+      content.get(value);
+      rows.put(new String(next, BYTES), value);
+      key = next;
+    }
+    return rows;
+  }
+
+  private static int length(long length, int most) {
+    if (length < 0 || length > most) {
+      throw new IllegalArgumentException("no length");
+    }
+    return (int) length;
+  }
+
+  private static long varint(ByteBuffer buffer) {
+    long value = 0;
+    for (int shift = 0; shift < Long.SIZE; shift += 7) {
+      byte part = buffer.get();
+      value |= (long) (part & 0x7f) << shift;
+      if (part >= 0) {
+        return value;
+      }
+    }
+    throw new IllegalArgumentException("no number");
+  }
+
+  /** As TensorFlow stores checksums: rotated, and moved by a constant. */
+  private static int masked(CRC32C checksum) {
+    int value = (int) checksum.getValue();
+    return (value >>> 15 | value << 17) + 0xa282ead8;
+  }
+}

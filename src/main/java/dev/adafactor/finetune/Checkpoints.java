@@ -1,0 +1,113 @@
+package dev.adafactor.finetune;
+
+import dev.adafactor.checkpoint.CheckpointFolder;
+import dev.adafactor.checkpoint.TrainingState;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.function.LongSupplier;
+
+/** The checkpoints of a job: when they are written, and what is noted with them. */
+final class Checkpoints {
+
+  /**
+   * What a user asks for.
+   *
+   * @param folder where they are
+   * @param every how many steps there are from one to the next; empty: one at the end of each epoch
+   * @param kept how many are kept
+   * @param resume whether the job goes on from the newest
+   */
+  record Wish(Path folder, OptionalInt every, int kept, boolean resume) {
+
+    /**
+     * Checks that there is nothing to be lost.
+     *
+     * @throws IllegalArgumentException if there are checkpoints that the job does not go on from
+     */
+    void requireUsable() throws IOException {
+      if (!resume && !checkpoints().isEmpty()) {
+        throw new IllegalArgumentException(
+            "the folder '%s' holds checkpoints; resume from them (--resume), or name another folder"
+                .formatted(folder));
+      }
+    }
+
+    CheckpointFolder checkpoints() {
+      return new CheckpointFolder(folder, kept);
+    }
+  }
+
+  /** Where a job goes on. */
+  record Resumed(Path checkpoint, Progress progress) {}
+
+  private final Wish wish;
+  private final TrainingState state;
+  private final Map<String, String> job;
+  private long saved = -1;
+
+  /**
+   * The checkpoints of a job.
+   *
+   * @param state what is written
+   * @param job what the course of the job depends on
+   */
+  Checkpoints(Wish wish, TrainingState state, Map<String, String> job) {
+    this.wish = wish;
+    this.state = state;
+    this.job = job;
+  }
+
+  /**
+   * Puts back the newest checkpoint, where that is wished for.
+   *
+   * @param iterations tells the optimizer's steps: all that a checkpoint of Python's says about how
+   *     far its job was
+   * @throws IllegalArgumentException if it is of another job
+   */
+  Optional<Resumed> resume(LongSupplier iterations) throws IOException {
+    if (!wish.resume()) {
+      return Optional.empty();
+    }
+    Progress[] noted = new Progress[1];
+    Optional<Path> restored =
+        wish.checkpoints()
+            .restoreNewest(
+                state,
+                note -> noted[0] = note.map(text -> Progress.fromJson(text, job)).orElse(null));
+    return restored.map(
+        checkpoint -> {
+          Progress progress =
+              noted[0] != null ? noted[0] : Progress.none().withSteps(iterations.getAsLong());
+          saved = progress.steps();
+          return new Resumed(checkpoint, progress);
+        });
+  }
+
+  /** Whether a checkpoint is due after a step. */
+  boolean isDue(long steps, boolean endsEpoch) {
+    return wish.every().isPresent() ? steps % wish.every().getAsInt() == 0 : endsEpoch;
+  }
+
+  /** Writes a checkpoint, unless this is the state that was written last. */
+  void save(Progress progress) {
+    if (progress.steps() != saved) {
+      try {
+        wish.checkpoints().save(state, progress.steps(), progress.toJson(job));
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+      saved = progress.steps();
+    }
+  }
+
+  /** The newest checkpoint, for messages. */
+  Optional<String> newest() {
+    return saved < 0
+        ? Optional.empty()
+        : Optional.of(wish.folder().resolve("ckpt-" + saved).toString());
+  }
+}

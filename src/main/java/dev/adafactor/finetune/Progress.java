@@ -1,0 +1,133 @@
+package dev.adafactor.finetune;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.adafactor.finetune.TrainingListener.Epoch;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+
+/**
+ * How far a job is, beside the values of its variables: what a checkpoint notes, as JSON.
+ *
+ * @param steps how many are done
+ * @param epochs those that are done
+ * @param epoch the sums over the steps of the epoch that is not
+ * @param best the best epoch so far, with early stopping
+ */
+record Progress(
+    long steps, List<Epoch> epochs, Evaluation.Accumulator epoch, Optional<BestEpoch.State> best) {
+
+  private static final JsonMapper JSON = new JsonMapper();
+
+  /** The very beginning. */
+  static Progress none() {
+    return new Progress(0, List.of(), new Evaluation.Accumulator(), Optional.empty());
+  }
+
+  /** The beginning of the rest of a job whose steps alone are known. */
+  Progress withSteps(long done) {
+    return new Progress(done, epochs, epoch, best);
+  }
+
+  /**
+   * Writes it.
+   *
+   * @param job what the course of the job depends on, as far as it is not in the data or the model
+   */
+  String toJson(Map<String, String> job) {
+    ObjectNode note = JSON.createObjectNode();
+    note.put("steps", steps);
+    job.forEach(note.putObject("job")::put);
+    ArrayNode done = note.putArray("epochs");
+    for (Epoch each : epochs) {
+      ObjectNode node = done.addObject();
+      put(node.putObject("training"), each.training());
+      each.validation().ifPresent(validation -> put(node.putObject("validation"), validation));
+    }
+    put(note.putObject("epoch"), epoch.sums());
+    best.ifPresent(
+        state ->
+            note.putObject("best")
+                .put("score", number(state.score()))
+                .put("epoch", state.epoch())
+                .put("epochs", state.epochs())
+                .put("waiting", state.waiting()));
+    return note.toString();
+  }
+
+  private static void put(ObjectNode node, Evaluation evaluation) {
+    node.put("loss", number(evaluation.loss())).put("examples", evaluation.examples());
+    evaluation.accuracy().ifPresent(accuracy -> node.put("accuracy", number(accuracy)));
+  }
+
+  /** As text: JSON has neither NaN nor infinity. */
+  private static String number(double value) {
+    return Double.toString(value);
+  }
+
+  /**
+   * Reads it.
+   *
+   * @param job what {@link #toJson} was given, or would be
+   * @throws IllegalArgumentException if it is of a job that goes another way
+   */
+  static Progress fromJson(String text, Map<String, String> job) {
+    JsonNode note;
+    try {
+      note = JSON.readTree(text);
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException("the checkpoint's note is no JSON", e);
+    }
+    job.forEach(
+        (name, value) -> {
+          String before = note.path("job").path(name).asText("nothing");
+          if (!before.equals(value)) {
+            throw new IllegalArgumentException(
+                "the checkpoint is of a job with %s = %s; this one has %s"
+                    .formatted(name, before, value));
+          }
+        });
+    List<Epoch> epochs = new ArrayList<>();
+    for (JsonNode node : note.path("epochs")) {
+      epochs.add(
+          new Epoch(
+              epochs.size() + 1,
+              evaluation(node.path("training")),
+              node.has("validation")
+                  ? Optional.of(evaluation(node.path("validation")))
+                  : Optional.empty()));
+    }
+    JsonNode best = note.path("best");
+    return new Progress(
+        note.path("steps").asLong(),
+        List.copyOf(epochs),
+        Evaluation.Accumulator.of(evaluation(note.path("epoch"))),
+        best.isMissingNode()
+            ? Optional.empty()
+            : Optional.of(
+                new BestEpoch.State(
+                    number(best.path("score")),
+                    best.path("epoch").asInt(),
+                    best.path("epochs").asInt(),
+                    best.path("waiting").asInt())));
+  }
+
+  private static Evaluation evaluation(JsonNode node) {
+    return new Evaluation(
+        number(node.path("loss")),
+        node.has("accuracy")
+            ? OptionalDouble.of(number(node.path("accuracy")))
+            : OptionalDouble.empty(),
+        node.path("examples").asLong());
+  }
+
+  private static double number(JsonNode node) {
+    return Double.parseDouble(node.asText());
+  }
+}

@@ -1,0 +1,109 @@
+package dev.adafactor.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.adafactor.LogCapture;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class CheckpointFolderTest {
+  private static DigitsJob job;
+
+  @TempDir Path temporary;
+  private Path folder;
+  private CheckpointFolder checkpoints;
+
+  @BeforeAll
+  static void load() throws IOException {
+    job = new DigitsJob(builder -> builder);
+  }
+
+  @AfterAll
+  static void close() {
+    job.close();
+  }
+
+  @BeforeEach
+  void name() {
+    folder = temporary.resolve("checkpoints");
+    checkpoints = new CheckpointFolder(folder, 2);
+  }
+
+  private List<String> files() throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  @Test
+  void keepsTheNewest() throws IOException {
+    assertTrue(checkpoints.isEmpty());
+    assertEquals(Optional.empty(), restore("none"));
+    for (long step : new long[] {2, 10, 9}) {
+      checkpoints.save(job.state(), step, "at " + step);
+    }
+    assertEquals(
+        List.of(
+            "checkpoint",
+            "ckpt-10.data-00000-of-00001",
+            "ckpt-10.index",
+            "ckpt-9.data-00000-of-00001",
+            "ckpt-9.index"),
+        files());
+    assertEquals(
+        """
+        model_checkpoint_path: "ckpt-10"
+        all_model_checkpoint_paths: "ckpt-9"
+        all_model_checkpoint_paths: "ckpt-10"
+        """,
+        Files.readString(folder.resolve("checkpoint")));
+    assertEquals(Optional.of(folder.resolve("ckpt-10")), restore("at 10"));
+  }
+
+  private Optional<Path> restore(String note) throws IOException {
+    return checkpoints.restoreNewest(job.state(), found -> assertEquals(Optional.of(note), found));
+  }
+
+  @Test
+  void takesTheOneBeforeWhereTheNewestIsDamaged() throws IOException {
+    checkpoints.save(job.state(), 1, "one");
+    checkpoints.save(job.state(), 2, "two");
+    Path data = folder.resolve("ckpt-2.data-00000-of-00001");
+    Files.write(data, Arrays.copyOf(Files.readAllBytes(data), 1000));
+    try (LogCapture log = new LogCapture(CheckpointFolder.class)) {
+      assertEquals(Optional.of(folder.resolve("ckpt-1")), restore("one"));
+      assertTrue(log.messages().get(0).contains("ckpt-2"), () -> log.messages().get(0));
+    }
+    Files.delete(folder.resolve("ckpt-1.data-00000-of-00001"));
+    String message = assertThrows(IOException.class, () -> restore("one")).getMessage();
+    assertTrue(message.contains("none of the 2 checkpoints"), message);
+  }
+
+  @Test
+  void sweepsWhatAKilledRunLeft() throws IOException {
+    checkpoints.save(job.state(), 1, "one");
+    Path draft = Files.createDirectory(folder.resolve(".draft-of-a-killed-run"));
+    Files.writeString(draft.resolve("ckpt-2.index"), "");
+    restore("one");
+    assertTrue(Files.notExists(draft));
+  }
+
+  @Test
+  void saysWhereItCannotWrite() throws IOException {
+    Files.writeString(folder, "a file");
+    assertThrows(IOException.class, () -> checkpoints.save(job.state(), 1, ""));
+    assertThrows(IllegalArgumentException.class, () -> new CheckpointFolder(folder, 0));
+  }
+}

@@ -1,0 +1,69 @@
+package dev.adafactor.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.adafactor.Adafactor;
+import dev.adafactor.python.Python;
+import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.TrainableModel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.family.TType;
+
+/** Java restores Python's checkpoints, and Python Java's. */
+@Tag("live")
+class CheckpointLiveTest {
+  @TempDir Path folder;
+
+  @Test
+  void isTheSameInPythonAndJava() throws Exception {
+    Python.run("checkpoints.py", "write", folder);
+    try (Stream<Path> cases = Files.list(folder)) {
+      for (Path job : cases.toList()) {
+        passThroughJava(job);
+      }
+    }
+    Python.run("checkpoints.py", "check", folder);
+  }
+
+  private static void passThroughJava(Path job) throws Exception {
+    try (TrainableModel model = TrainableModel.load(job.resolve("model"), "serving_default")) {
+      Adafactor adafactor =
+          Adafactor.fromConfig(model.graph(), Files.readString(job.resolve("optimizer.json")))
+              .build();
+      List<ModelVariable> trained =
+          model.variables().stream().filter(ModelVariable::trainable).toList();
+      Ops tf = Ops.create(model.graph());
+      List<GradAndVar<? extends TType>> pairs = new ArrayList<>();
+      for (ModelVariable variable : trained) {
+        pairs.add(pair(tf, variable));
+      }
+      adafactor.applyGradients(pairs, "train");
+      TrainingState state = new TrainingState(model, adafactor, trained, Map.of());
+      model.session().initialize();
+      Optional<Path> restored =
+          new CheckpointFolder(job.resolve("python"), 1)
+              .restoreNewest(state, note -> assertEquals(Optional.empty(), note));
+      assertEquals(Optional.of(job.resolve("python").resolve("ckpt-1")), restored);
+      new CheckpointFolder(job.resolve("java"), 1).save(state, 3, "");
+    }
+  }
+
+  @SuppressWarnings({"unchecked", "rawtypes"}) // The handle has a type of its own.
+  private static GradAndVar<? extends TType> pair(Ops tf, ModelVariable variable) {
+    return new GradAndVar(
+        tf.zeros(tf.constant(variable.shape().asArray()), TFloat32.class).asOutput(),
+        variable.handle());
+  }
+}

@@ -1,0 +1,149 @@
+package dev.adafactor.finetune;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.adafactor.Adafactor;
+import dev.adafactor.finetune.FineTuningResult.Ending;
+import dev.adafactor.schedules.CosineDecay;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.tensorflow.types.TFloat32;
+
+/** A job that was interrupted and goes on. */
+class ResumeTest {
+  private static final int STEPS_PER_EPOCH = 22;
+
+  @TempDir Path folder;
+
+  private static FineTuning.Builder job() {
+    return Digits.job().batchSize(64).seed(7).epochs(3);
+  }
+
+  private static TrainingListener stopAfter(long step, StopRequest stop) {
+    return new TrainingListener() {
+      @Override
+      public void stepped(Step done) {
+        if (done.number() == step) {
+          stop.stop();
+        }
+      }
+    };
+  }
+
+  private static byte[] variables(Path model) throws IOException {
+    return Files.readAllBytes(model.resolve("variables/variables.data-00000-of-00001"));
+  }
+
+  @Test
+  void endsAsIfNeverInterrupted() throws IOException {
+    List<UnaryOperator<FineTuning.Builder>> jobs =
+        List.of(
+            plain -> plain,
+            rich ->
+                rich.microBatchSize(24)
+                    .validationSplit(0.1)
+                    .earlyStopping(new EarlyStopping(1, EarlyStopping.Monitor.LOSS, 0.5))
+                    .optimizer(
+                        graph ->
+                            Adafactor.builder(graph)
+                                .learningRate(new CosineDecay(0.05, 40))
+                                .useEma(true)
+                                .build()));
+    for (int i = 0; i < jobs.size(); i++) {
+      Path whole = folder.resolve("whole-" + i);
+      FineTuningResult expected = jobs.get(i).apply(job()).export(whole).build().run();
+      Path resumed = folder.resolve("resumed-" + i);
+      Path checkpoints = folder.resolve("checkpoints-" + i);
+      for (long stopped : new long[] {5, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 9}) {
+        StopRequest stop = new StopRequest();
+        FineTuningResult part =
+            jobs.get(i)
+                .apply(job())
+                .checkpoint(checkpoints)
+                .checkpointEvery(4)
+                .resume()
+                .build()
+                .run(stop, stopAfter(stopped, stop));
+        assertEquals(Ending.INTERRUPTED, part.ending());
+      }
+      FineTuningResult rest =
+          jobs.get(i).apply(job()).checkpoint(checkpoints).resume().export(resumed).build().run();
+      assertArrayEquals(variables(whole), variables(resumed), "job " + i);
+      assertFalse(Arrays.equals(variables(Digits.MODEL), variables(resumed)));
+      assertEquals(expected.epochs(), rest.epochs());
+      assertEquals(expected.bestEpoch(), rest.bestEpoch());
+      assertEquals(expected.ending(), rest.ending());
+    }
+  }
+
+  @Test
+  void trainsLonger() throws IOException {
+    Path once = folder.resolve("once");
+    job().epochs(2).export(once).build().run();
+    Path checkpoints = folder.resolve("checkpoints");
+    job().epochs(1).checkpoint(checkpoints).build().run();
+    Path twice = folder.resolve("twice");
+    job().epochs(2).checkpoint(checkpoints).resume().export(twice).build().run();
+    assertArrayEquals(variables(once), variables(twice));
+  }
+
+  @Test
+  void refusesAnotherJobAndCheckpointsThatWouldBeMixed() throws IOException {
+    Path checkpoints = folder.resolve("checkpoints");
+    job().epochs(1).checkpoint(checkpoints).keepCheckpoints(1).build().run();
+    assertMessage(
+        "batch-size = 64; this one has 32",
+        job().batchSize(32).checkpoint(checkpoints).resume().build());
+    assertMessage("resume from them (--resume)", job().checkpoint(checkpoints).build());
+    assertMessage(
+        "the checkpoint is of a job with use_ema = false; this one has true",
+        job()
+            .optimizer(graph -> Adafactor.builder(graph).useEma(true).build())
+            .checkpoint(checkpoints)
+            .resume()
+            .build());
+    assertThrows(IllegalArgumentException.class, () -> job().resume().build());
+    assertThrows(IllegalArgumentException.class, () -> job().checkpointEvery(0));
+  }
+
+  private static void assertMessage(String part, FineTuning job) {
+    String message = assertThrows(IllegalArgumentException.class, job::run).getMessage();
+    assertTrue(message.contains(part), message);
+  }
+
+  @Test
+  void keepsTheLastGoodCheckpoint() throws IOException {
+    Path checkpoints = folder.resolve("checkpoints");
+    NotFiniteLossException thrown =
+        assertThrows(
+            NotFiniteLossException.class,
+            () ->
+                job()
+                    .optimizer(
+                        graph ->
+                            Adafactor.builder(graph)
+                                .learningRate(
+                                    (tf, step) ->
+                                        tf.math.log(
+                                            tf.math.sub(
+                                                tf.constant(10.5f),
+                                                tf.dtypes.cast(step, TFloat32.class))))
+                                .build())
+                    .checkpoint(checkpoints)
+                    .checkpointEvery(1)
+                    .build()
+                    .run());
+    assertTrue(thrown.getMessage().contains("/ckpt-11'"), thrown.getMessage());
+    assertTrue(Files.exists(checkpoints.resolve("checkpoint")));
+  }
+}
