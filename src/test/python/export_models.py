@@ -11,7 +11,7 @@ relative to FOLDER:
     loss, from_logits     a name of tf_keras.losses, and whether it takes logits
     output                the output that the loss is taken of; null where there is but one
     batch_size            the rows of a step, in the order of the files; one epoch is STEPS steps
-    mode                  "inference" or "training"
+    mode                  "inference" or "training"; where a model is trained both ways, NAME_training.json is the second job
     optimizer, exclude    a part of Adafactor's get_config(); regular expressions for exclude_from_weight_decay
     numerics              "stable" or "tf_keras"
     undetermined          a regular expression: variables whose gradient is nothing but rounding, so that tf_keras parts from itself
@@ -36,17 +36,18 @@ BATCH = 8
 STEPS = 21
 ROWS = BATCH * (STEPS - 1) + 3  # the last batch is a smaller one
 layers = tf_keras.layers
+BOTH = ("inference", "training")
 schedules = tf_keras.optimizers.schedules
 rng = np.random.default_rng(1)
 JOBS = {}
 LONG = set()
 
 
-def job(long=False, **description):
-    """The job of a function that returns: what writes the SavedModel, the features by input, the labels."""
+def job(modes=("inference",), long=False, **description):
+    """The jobs of a function that returns: what writes the SavedModel, the features by input, the labels."""
 
     def register(make):
-        JOBS[make.__name__] = (make, description)
+        JOBS[make.__name__] = (make, modes, description)
         if long:
             LONG.add(make.__name__)
         return make
@@ -113,17 +114,17 @@ def float64():
     return saved(model), {"x": normal(5).astype(np.float64)}, classes(3)
 
 
-@job(optimizer={"learning_rate": 0.03, "global_clipnorm": 0.5})
+@job(modes=BOTH, optimizer={"learning_rate": 0.03, "global_clipnorm": 0.5})
 def cnn():
     """With batch normalization, compiled."""
     model = tf_keras.Sequential(
         [
             layers.Input([8, 8, 1], name="x"),
-            layers.Conv2D(4, 3, padding="same"),
+            layers.Conv2D(4, 3, padding="same", use_bias=False),
             layers.BatchNormalization(),
             layers.ReLU(),
             layers.MaxPooling2D(),
-            layers.Conv2D(8, 3),
+            layers.Conv2D(8, 3, use_bias=False),
             layers.BatchNormalization(scale=False, momentum=0.9),
             layers.Activation("swish"),
             layers.GlobalAveragePooling2D(),
@@ -173,6 +174,24 @@ def autoencoder():
     return saved(tf_keras.Model(image, x)), {"image": images}, images
 
 
+def encoder(dropout):
+    """Two blocks over padded sequences."""
+    ids = layers.Input([10], dtype="int32", name="ids")
+    positions = layers.Embedding(10, 16)(tf.zeros_like(ids) + tf.range(10))
+    x = layers.Add()([layers.Embedding(20, 16, mask_zero=True)(ids), positions])
+    for _ in range(2):
+        attended = layers.MultiHeadAttention(2, 8, dropout=dropout)(x, x)
+        x = layers.LayerNormalization()(layers.Add()([x, layers.Dropout(dropout)(attended)]))
+        hidden = layers.Dense(16)(layers.Dense(32, "gelu")(x))
+        x = layers.LayerNormalization()(layers.Add()([x, layers.Dropout(dropout)(hidden)]))
+    logits = layers.Dense(3, name="logits")(layers.GlobalAveragePooling1D()(x))
+    return saved(tf_keras.Model(ids, logits)), {"ids": padded(1 + classes(19, 10))}, classes(3)
+
+
+# A key's bias moves all scores alike, and softmax takes that out again.
+KEY_BIAS = "/key/bias"
+
+
 @job(
     long=True,
     from_logits=True,
@@ -182,23 +201,31 @@ def autoencoder():
         "ema_momentum": 0.8,
         "ema_overwrite_frequency": 6,
     },
-    undetermined="_key_dense/bias",
+    undetermined=KEY_BIAS,
 )
 def transformer():
-    """Two blocks over padded sequences. A key's bias moves all scores alike, and softmax takes that out again."""
-    ids = layers.Input([10], dtype="int32", name="ids")
-    positions = layers.Embedding(10, 16)(tf.zeros_like(ids) + tf.range(10))
-    x = layers.Add()([layers.Embedding(20, 16, mask_zero=True)(ids), positions])
-    for _ in range(2):
-        attended = layers.MultiHeadAttention(2, 8, dropout=0.1)(x, x)
-        x = layers.LayerNormalization()(layers.Add()([x, layers.Dropout(0.1)(attended)]))
-        hidden = layers.Dense(16)(layers.Dense(32, "gelu")(x))
-        x = layers.LayerNormalization()(layers.Add()([x, layers.Dropout(0.1)(hidden)]))
-    logits = layers.Dense(3, name="logits")(layers.GlobalAveragePooling1D()(x))
-    return saved(tf_keras.Model(ids, logits)), {"ids": padded(1 + classes(19, 10))}, classes(3)
+    return encoder(dropout=0.1)
 
 
-@job(long=True, loss="binary_crossentropy", optimizer={"learning_rate": 0.05, "clipvalue": 0.01})
+@job(modes=["training"], long=True, from_logits=True, optimizer={"learning_rate": 0.01}, undetermined=KEY_BIAS)
+def transformer_without_dropout():
+    return encoder(dropout=0.0)
+
+
+@job(modes=BOTH, optimizer={"learning_rate": 0.03, "weight_decay": 0.01})
+def regularized():
+    """With losses of its own, of weights and of activities."""
+    ids = layers.Input([4], dtype="int32", name="ids")
+    x = layers.Flatten()(layers.Embedding(9, 5, embeddings_regularizer="l2")(ids))
+    x = layers.Dense(8, "tanh", kernel_regularizer="l1_l2", bias_regularizer="l1", activity_regularizer="l2")(x)
+    x = layers.BatchNormalization(gamma_regularizer="l2", momentum=0.8)(x)
+    x = layers.ActivityRegularization(l1=0.01)(x)
+    model = tf_keras.Model(ids, layers.Dense(3, "softmax", kernel_regularizer="l2")(x))
+    model.add_loss(0.1 * tf.reduce_mean(tf.square(x)))
+    return saved(model), {"ids": classes(9, 4)}, classes(3)
+
+
+@job(modes=BOTH, long=True, loss="binary_crossentropy", optimizer={"learning_rate": 0.05, "clipvalue": 0.01})
 def lstm():
     """Over padded sequences, to one probability."""
     model = tf_keras.Sequential(
@@ -353,15 +380,42 @@ def tabular():
     return module(model, hide=model.hide, score=model.score), rows, classes(2, 2)
 
 
-@job(optimizer={"learning_rate": 0.05})
+class Normalizing(tf.Module):
+    """With a function that has an argument `training`."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernel = tf.Variable(rng.normal(size=(5, 3)), dtype=tf.float32, name="kernel")
+        self.mean = tf.Variable(tf.zeros([5]), trainable=False, name="mean")
+
+    @tf.function
+    def __call__(self, x, training=False):
+        if training:
+            mean = tf.reduce_mean(x, 0)
+            self.mean.assign(0.9 * self.mean + 0.1 * mean)
+        else:
+            mean = tf.identity(self.mean)
+        return (x - mean) @ self.kernel
+
+
+@job(modes=BOTH, from_logits=True, optimizer={"learning_rate": 0.05})
+def normalizing():
+    model = Normalizing()
+    spec = tf.TensorSpec([None, 5], name="x")
+    model.__call__.get_concrete_function(spec, training=True)
+    return module(model, serving_default=model.__call__.get_concrete_function(spec, training=False)), {"x": 1 + normal(5)}, classes(3)
+
+
+@job(modes=BOTH, optimizer={"learning_rate": 0.05})
 def mixed():
     """float32 variables, computed with in bfloat16."""
     policy = tf_keras.mixed_precision.Policy("mixed_bfloat16")
     model = tf_keras.Sequential(
         [
             layers.Input([16], name="x"),
-            layers.Dense(16, "tanh", dtype=policy),
+            layers.Dense(16, use_bias=False, dtype=policy),
             layers.BatchNormalization(dtype=policy),
+            layers.Activation("tanh", dtype=policy),
             layers.Dense(16, "relu", dtype=policy),
             layers.Dense(4, "softmax", dtype="float32"),
         ]
@@ -412,7 +466,7 @@ def keras3():
     return exported(model), {"image": x}, y
 
 
-@job(long=True, from_logits=True, optimizer={"learning_rate": 0.03}, undetermined="key/bias")
+@job(long=True, from_logits=True, optimizer={"learning_rate": 0.03}, undetermined=KEY_BIAS)
 def keras3_sequences():
     """Recurrent layers and attention of Keras 3."""
     ids = keras.layers.Input([6], dtype="int32", name="ids")
@@ -433,7 +487,7 @@ def config(optimizer):
 
 
 def write(folder, name):
-    make, description = JOBS[name]
+    make, modes, description = JOBS[name]
     tf_keras.utils.set_random_seed(1)
     write_model, features, labels = make()
     write_model(str(folder / name))
@@ -449,14 +503,15 @@ def write(folder, name):
         "from_logits": False,
         "output": None,
         "batch_size": BATCH,
-        "mode": "inference",
         "exclude": [],
         "numerics": "stable",
         "undetermined": None,
         **description,
         "optimizer": {"epsilon_1": 1e-16, **config(description["optimizer"])},
     }
-    (folder / f"{name}.json").write_text(json.dumps(whole, indent=2))
+    for mode in modes:
+        file = folder / (f"{name}.json" if mode == modes[0] else f"{name}_{mode}.json")
+        file.write_text(json.dumps({**whole, "mode": mode}, indent=2))
 
 
 def main():

@@ -3,7 +3,8 @@
 
     train_savedmodel.py JOB.json ...
 
-export_models.py says what a job is. A model that tf_keras can load is called as such, any other by its signature. Where a Softmax or
+export_models.py says what a job is. A model that tf_keras can load is called as such, any other by its signature (in mode training: by
+its __call__). Where a Softmax or
 Sigmoid made the probabilities of a model that tf_keras loaded, tf_keras computes the loss from the logits before it; of the probabilities
 themselves, those below 1e-7 would count as 1e-7 and have no gradient. The loss is the mean over the batch and the model's own losses
 (regularization); finalize_variable_values comes after the last step, as fit() does it.
@@ -46,8 +47,8 @@ class SignatureModel:
         self.trainable_variables = self.signature.trainable_variables
 
     def __call__(self, features, output, training):
-        if training:
-            raise SystemExit("a signature knows no training mode")
+        if training:  # a plain tf.Module
+            return self.root(next(iter(features.values())), training=True), []
         results = self.signature(**features)
         return results[output or next(iter(results))], []
 
