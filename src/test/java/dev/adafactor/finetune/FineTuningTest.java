@@ -47,8 +47,13 @@ class FineTuningTest {
     }
 
     @Override
-    public void epochEnded(int epoch, Evaluation training) {
-      events.add("end of epoch " + epoch + " of " + training.examples());
+    public void epochEnded(Epoch epoch) {
+      events.add(
+          "end of epoch %d of %d, validated on %d"
+              .formatted(
+                  epoch.number(),
+                  epoch.training().examples(),
+                  epoch.validation().orElseThrow().examples()));
     }
 
     @Override
@@ -139,10 +144,10 @@ class FineTuningTest {
             "before",
             "step 1 of epoch 1",
             "step 2 of epoch 1",
-            "end of epoch 1 of 4",
+            "end of epoch 1 of 4, validated on 4",
             "step 3 of epoch 2",
             "step 4 of epoch 2",
-            "end of epoch 2 of 4",
+            "end of epoch 2 of 4, validated on 4",
             "after"),
         recorder.events);
   }
@@ -221,7 +226,8 @@ class FineTuningTest {
     NotFiniteLossException stop = assertThrows(NotFiniteLossException.class, job::run);
     assertEquals(1, stop.step());
     assertTrue(
-        stop.getMessage().contains("' is not finite after the last step, 1: "), stop.getMessage());
+        stop.getMessage().startsWith("after the last step, 1, not finite are the variables ["),
+        stop.getMessage());
   }
 
   @Test
