@@ -47,6 +47,8 @@ record FunctionChoice(GraphDef graph, Mode mode, String reason, Part inference, 
     }
   }
 
+  private static final String AS_ASKED = "as it was asked for";
+
   /** A trace that computes what the signature does, and how to call it. */
   private record Found(CallTrace trace, SignatureMatch match) {}
 
@@ -60,23 +62,17 @@ record FunctionChoice(GraphDef graph, Mode mode, String reason, Part inference, 
       MetaGraphDef model, String signature, Map<String, OpDef> operations, Optional<Mode> wanted) {
     SignatureDef definition = model.getSignatureDefOrThrow(signature);
     FunctionCalls calls = new FunctionCalls(model);
-    Part plain = new Part(outputs(definition), List.of(), Optional.empty());
-    boolean asked = wanted.equals(Optional.of(Mode.INFERENCE));
+    List<String> regularization = regularization(calls, model);
+    Part plain = new Part(outputs(definition), regularization, Optional.empty());
     try {
       List<CallTrace> traces = CallTrace.ofRoot(model.getObjectGraphDef());
       Found found = find(traces, definition, model, operations);
-      List<String> regularization = new ArrayList<>();
-      for (RegularizationLoss loss : RegularizationLoss.ofRoot(model.getObjectGraphDef())) {
-        regularization.add(
-            calls.call("regularization_loss", loss.function(), List.of(), loss.boundInputs())
-                + ":0");
-      }
       Part inference =
           found.trace.losses() == 0
-              ? new Part(plain.outputs, regularization, Optional.empty())
+              ? plain
               : call(calls, "inference", found.trace, found.match, regularization);
-      if (asked) {
-        return inference(calls, "as it was asked for", inference);
+      if (wanted.equals(Optional.of(Mode.INFERENCE))) {
+        return inference(calls, AS_ASKED, inference);
       }
       Optional<CallTrace> trace = inTraining(traces, found.trace);
       if (trace.isEmpty()) {
@@ -96,9 +92,24 @@ record FunctionChoice(GraphDef graph, Mode mode, String reason, Part inference, 
           training);
     } catch (NoMatchException | NotCallableException e) {
       requireNot(Mode.TRAINING, wanted, e.getMessage());
-      return inference(
-          new FunctionCalls(model), asked ? "as it was asked for" : e.getMessage(), plain);
+      String reason = wanted.isPresent() ? AS_ASKED : e.getMessage();
+      return inference(calls, reason, plain);
     }
+  }
+
+  private static List<String> regularization(FunctionCalls calls, MetaGraphDef model) {
+    List<String> losses = new ArrayList<>();
+    for (RegularizationLoss loss : RegularizationLoss.ofRoot(model.getObjectGraphDef())) {
+      try {
+        losses.add(
+            calls.call("regularization_loss", loss.function(), List.of(), loss.boundInputs())
+                + ":0");
+      } catch (NotCallableException e) {
+        throw new IllegalArgumentException(
+            "The model is inconsistent, in a regularizer: " + e.getMessage(), e);
+      }
+    }
+    return losses;
   }
 
   private static FunctionChoice inference(FunctionCalls calls, String reason, Part part) {

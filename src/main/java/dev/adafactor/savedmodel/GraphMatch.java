@@ -30,6 +30,36 @@ final class GraphMatch {
   /** Attributes that hint at what shapes will be. */
   private static final Set<String> HINTS = Set.of("output_shapes", "parallel_iterations");
 
+  /** What shapes are computed with. */
+  private static final Set<String> OF_SHAPES =
+      Set.of(
+          "Add",
+          "AddV2",
+          "Cast",
+          "ConcatV2",
+          "Const",
+          "ExpandDims",
+          "FloorDiv",
+          "FloorMod",
+          "GatherV2",
+          "Identity",
+          "Maximum",
+          "Minimum",
+          "Mul",
+          "Neg",
+          "Pack",
+          "Prod",
+          "Range",
+          "Rank",
+          "Reshape",
+          "Shape",
+          "Size",
+          "Slice",
+          "Squeeze",
+          "StridedSlice",
+          "Sub",
+          "Unpack");
+
   private final GraphDef model;
   private final Map<String, OpDef> operations;
   private final Map<String, NodeDef> nodes = new HashMap<>();
@@ -88,6 +118,9 @@ final class GraphMatch {
       List<String> inputsA = Tensors.inputs(a);
       List<String> inputsB = Tensors.inputs(b);
       if (isOfItsOwn(a) || inputsA.size() != inputsB.size() || !isSameOperation(a, b)) {
+        if (followFromShapes(pair.first, pair.second)) {
+          continue;
+        }
         return Optional.empty();
       }
       for (int i = 0; i < inputsA.size(); i++) {
@@ -95,6 +128,30 @@ final class GraphMatch {
       }
     }
     return Optional.of(found);
+  }
+
+  /**
+   * Whether both are whole numbers that follow from the shapes of tensors. One trace may know a
+   * shape that the other has to ask for; there is nothing else that they could differ in.
+   */
+  private boolean followFromShapes(String first, String second) {
+    Set<String> operations = new HashSet<>();
+    Set<String> met = new HashSet<>();
+    Deque<String> open = new ArrayDeque<>(List.of(Tensors.node(first), Tensors.node(second)));
+    while (!open.isEmpty()) {
+      String name = open.remove();
+      if (met.add(name)) {
+        NodeDef node = nodes.get(name);
+        if (node == null || !OF_SHAPES.contains(node.getOp())) {
+          return false;
+        }
+        operations.add(node.getOp());
+        if (!node.getOp().equals("Shape")) {
+          Tensors.inputs(node).forEach(input -> open.add(Tensors.node(input)));
+        }
+      }
+    }
+    return operations.contains("Shape");
   }
 
   private static AttrValue type(NodeDef placeholder) {

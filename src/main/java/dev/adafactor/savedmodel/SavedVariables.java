@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
@@ -36,12 +37,19 @@ final class SavedVariables {
         handles.add(node.getName());
       }
     }
+    Optional<Set<Integer>> trainable =
+        variables.list("trainable_variables").map(variables::elements).map(HashSet::new);
     for (int id : variables.order()) {
+      SavedVariable variable = variables.objects.getNodes(id).getVariable();
+      // A layer that is frozen has variables that count as trainable for themselves.
+      boolean isTrainable = trainable.map(t -> t.contains(id)).orElse(variable.getTrainable());
       captured
           .tensor(id)
           .filter(handles::contains)
           .ifPresent(
-              tensor -> variables.byNode.put(tensor, variables.objects.getNodes(id).getVariable()));
+              tensor ->
+                  variables.byNode.put(
+                      tensor, variable.toBuilder().setTrainable(isTrainable).build()));
     }
     return variables.byNode;
   }
@@ -49,19 +57,24 @@ final class SavedVariables {
   /** Keras lists a model's variables in its root object; others come as the objects are listed. */
   private Set<Integer> order() {
     Set<Integer> order = new LinkedHashSet<>();
-    if (objects.getNodesCount() > 0) {
-      for (ObjectReference child : objects.getNodes(0).getChildrenList()) {
-        if (child.getLocalName().equals("variables")) {
-          order.addAll(elements(child.getNodeId()));
-        }
-      }
-    }
+    list("variables").ifPresent(list -> order.addAll(elements(list)));
     for (int id = 0; id < objects.getNodesCount(); id++) {
       if (isVariable(id)) {
         order.add(id);
       }
     }
     return order;
+  }
+
+  /** A list of the root object's. */
+  private Optional<Integer> list(String name) {
+    if (objects.getNodesCount() == 0) {
+      return Optional.empty();
+    }
+    return objects.getNodes(0).getChildrenList().stream()
+        .filter(child -> child.getLocalName().equals(name))
+        .map(ObjectReference::getNodeId)
+        .findFirst();
   }
 
   private List<Integer> elements(int list) {

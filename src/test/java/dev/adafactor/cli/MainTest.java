@@ -87,7 +87,7 @@ class MainTest {
     String said = out.toString();
     assertTrue(said.startsWith("java -jar target/adafactor.jar fine-tune --model "), said);
     assertTrue(said.contains("--learning-rate 0.03"), said);
-    assertTrue(said.contains("Mode: inference ("), said);
+    assertTrue(said.contains("Mode: training ("), said);
     assertTrue(said.contains("Epoch 2/2: loss "), said);
     assertTrue(said.contains("Accuracy on the validation examples: 50.00% before, 9"), said);
     assertTrue(said.contains("Optimizer state: 5,428 bytes"), said);
@@ -167,7 +167,6 @@ class MainTest {
         Arguments.of("--model=absent", "absent"),
         Arguments.of("--signature=absent", "'absent'"),
         Arguments.of("--output-name=absent", "'absent'"),
-        Arguments.of("--mode=training", "mode training"),
         Arguments.of("--mode=dreaming", "'dreaming' is none of training, inference"),
         Arguments.of("--numerics=wild", "'wild' is none of stable, tf_keras"),
         Arguments.of("--jit-compile=perhaps", "perhaps"),

@@ -9,7 +9,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.adafactor.Adafactor;
 import dev.adafactor.Numerics;
 import dev.adafactor.finetune.TrainingListener.Step;
-import dev.adafactor.savedmodel.Mode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -267,11 +266,6 @@ class FineTuningTest {
     Path labels = NpyFiles.longs(folder.resolve("labels.npy"), Shape.of(4, 2), new long[8]);
     String message = refusal(Digits.job().features(images(1)).labels(labels));
     assertTrue(message.contains("(4, 2)") && message.contains("(batch,)"), message);
-  }
-
-  @Test
-  void refusesTrainingModeAsItIsNotTaken() {
-    assertTrue(refusal(Digits.job().mode(Mode.TRAINING)).startsWith("mode training: "));
   }
 
   @Test
