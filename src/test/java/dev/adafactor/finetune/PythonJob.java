@@ -28,9 +28,6 @@ import org.tensorflow.Output;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
 import org.tensorflow.Tensor;
-import org.tensorflow.ndarray.buffer.DataBuffers;
-import org.tensorflow.types.TFloat32;
-import org.tensorflow.types.TFloat64;
 
 /**
  * A job as the scripts of {@code src/test/python} describe it: done here and by Python's tf_keras,
@@ -260,23 +257,11 @@ record PythonJob(Path file, JsonNode json) {
       Map<String, Output<?>> outputs = model.inference().outputs();
       String name = output().orElseGet(() -> outputs.keySet().iterator().next());
       try (Result fetched = runner.fetch(outputs.get(name)).run()) {
-        return doubles(fetched.get(0));
+        return PlainArrays.doubles(fetched.get(0));
       }
     } finally {
       batches.forEach(Tensor::close);
     }
-  }
-
-  private static double[] doubles(Tensor tensor) {
-    double[] doubles = new double[(int) tensor.shape().size()];
-    if (tensor instanceof TFloat64 values) {
-      values.copyTo(DataBuffers.of(doubles, false, false));
-      return doubles;
-    }
-    float[] floats = new float[doubles.length];
-    ((TFloat32) tensor).copyTo(DataBuffers.of(floats, false, false));
-    Arrays.setAll(doubles, i -> floats[i]);
-    return doubles;
   }
 
   private static double[] doubles(JsonNode numbers) {
