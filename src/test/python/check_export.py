@@ -1,60 +1,65 @@
 #!/usr/bin/env python3
-"""Loads a SavedModel with TensorFlow and with tf_keras, and holds their predictions against each other.
+"""Loads what was exported after a job, with TensorFlow and with tf_keras, and holds it against what train_savedmodel.py made of that job.
 
-    check_export.py MODEL_DIR INPUTS.npy OUT.npz
+    check_export.py JOB.json ...
 
-OUT.npz gets `saved_model` (of the signature serving_default, called through tf.saved_model.load) and `keras` (of
-tf_keras.models.load_model(compile=False), in inference mode, where the model carries what that needs: not after model.export), both
-of the model's one output for INPUTS, its one input. Prints the largest difference; exits with 1 if it is more than 1e-6 of the largest prediction, or if a prediction is not finite.
+Of NAME.json it takes the SavedModel NAME-trained and writes NAME-check.json:
+
+    losses        of tf_keras's steps, if train_savedmodel.py did the job, and so
+    variables     of each its name, whether the optimizer may change it, how far tf_keras `moved` it, how far `apart` the export's is from
+                  tf_keras's and, for a job with undetermined variables, how far tf_keras was apart from itself: Euclidean norms
+    predictions   of the job's output for its features, a flat list for each way to load the export: "saved_model" (the signature through
+                  tf.saved_model.load) and, where it carries what that needs, "keras" (tf_keras.models.load_model, in inference mode)
 """
 
-import argparse
-import os
+import json
 import pathlib
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
 import tensorflow as tf
-import tf_keras
+from train_savedmodel import SignatureModel, load
 
 
-def only(mapping, what):
-    if len(mapping) != 1:
-        raise SystemExit(f"serving_default should have one {what}, not {sorted(mapping)}")
-    return next(iter(mapping))
+def norm(a, b):
+    return float(np.linalg.norm((a.astype(np.float64) - b.astype(np.float64)).ravel()))
 
 
-def signature_predictions(folder, inputs):
-    loaded = tf.saved_model.load(folder)  # the signature does not keep it alive
-    signature = loaded.signatures["serving_default"]
-    name = only(signature.structured_input_signature[1], "input")
-    outputs = signature(**{name: tf.constant(inputs)})
-    return outputs[only(outputs, "output")].numpy()
+def compare(model, python):
+    trainable = {id(variable) for variable in model.trainable_variables}
+    for i, variable in enumerate(model.variables):
+        after = python[f"after/{i}"]
+        yield {
+            "name": variable.name.removesuffix(":0"),
+            "trainable": id(variable) in trainable,
+            "moved": norm(after, python[f"before/{i}"]),
+            "apart": norm(variable.numpy(), after),
+            "noise": norm(after, python[f"noise/{i}"]) if f"noise/{i}" in python else None,
+        }
 
 
-def keras_predictions(folder, inputs):
-    return tf_keras.models.load_model(folder, compile=False)(inputs, training=False).numpy()
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=pathlib.Path)
-    parser.add_argument("inputs", type=pathlib.Path)
-    parser.add_argument("out", type=pathlib.Path)
-    arguments = parser.parse_args()
-
+def main(files):
     tf.get_logger().setLevel("ERROR")
-    inputs = np.load(arguments.inputs)
-    saved_model = signature_predictions(str(arguments.model), inputs)
-    carries_keras = (arguments.model / "keras_metadata.pb").exists()
-    keras = keras_predictions(arguments.model, inputs) if carries_keras else saved_model
-    np.savez(arguments.out, saved_model=saved_model, **({"keras": keras} if carries_keras else {}))
-    difference = float(np.abs(saved_model - keras).max())
-    print(f"{len(inputs)} predictions, largest difference {difference:g}")
-    return 0 if difference <= 1e-6 * float(np.abs(keras).max()) else 1  # a NaN is not <= anything
+    for file in files:
+        job = json.loads(file.read_text())
+        export = file.with_name(f"{file.stem}-trained")
+        features = {name: tf.constant(np.load(file.parent / path)) for name, path in job["features"].items()}
+        result = {}
+        model = load(export, job["signature"])
+        python = file.with_name(f"{file.stem}-python.npz")
+        if python.exists():
+            with np.load(python) as arrays:
+                result["losses"] = arrays["losses"].tolist()
+                result["variables"] = list(compare(model, arrays))
+        models = {"saved_model": SignatureModel(str(export), job["signature"])}
+        if not isinstance(model, SignatureModel):
+            models["keras"] = model
+        result["predictions"] = {}
+        for name, loaded in models.items():
+            predict = tf.function(lambda: loaded(features, job["output"], training=False)[0])
+            result["predictions"][name] = predict().numpy().ravel().tolist()
+        file.with_name(f"{file.stem}-check.json").write_text(json.dumps(result))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main([pathlib.Path(argument) for argument in sys.argv[1:]])

@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.FunctionGradients;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -143,6 +144,10 @@ final class FunctionFlattener {
       body.names.put(node.getName(), unique(call.prefix + "/" + node.getName()));
     }
     passArguments(call, body);
+    if (function.getNodeDefList().stream()
+        .anyMatch(n -> n.containsAttr(FunctionGradients.PYTHON))) {
+      nameArguments(call, body);
+    }
 
     List<String> controls = call.frame.controls(call.node);
     if (!controls.isEmpty()) {
@@ -192,6 +197,20 @@ final class FunctionFlattener {
           String.format(
               "node '%s' calls function '%s' with %d arguments, which takes another number",
               call.node.getName(), body.name, given.size()));
+    }
+  }
+
+  /** A gradient that Python defined may name an argument as a tensor that it needs. */
+  private void nameArguments(Call call, Frame body) {
+    for (OpDef.ArgDef argument : call.function.getSignature().getInputArgList()) {
+      List<DataType> types = call.attributes.types(argument);
+      if (types.size() == 1 && Tensors.isReal(types.get(0))) {
+        emit(
+            Nodes.identity(
+                unique(call.prefix + "/" + argument.getName()),
+                body.arguments.get(argument.getName()).get(0),
+                types.get(0)));
+      }
     }
   }
 

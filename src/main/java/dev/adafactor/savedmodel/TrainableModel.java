@@ -263,6 +263,7 @@ public final class TrainableModel implements AutoCloseable {
    * @throws IOException if writing fails
    */
   public void export(Path target, ExistingFolder existing) throws IOException {
+    VariableTwins.of(folder.metaGraph()).update(session());
     new SavedModelExport(folder.path(), session()).writeTo(target, existing);
   }
 

@@ -102,13 +102,13 @@ class QuietTest {
   @Test
   @Tag("live")
   void float64IsTrainedQuietly() throws IOException, InterruptedException {
-    Python.run("export_models.py", folder);
+    Python.run("export_models.py", folder, "--only", "float64");
     int exitCode =
         run(
             CLASS_PATH,
             "--model=" + folder.resolve("float64"),
             "--features=" + folder.resolve("float64-x.npy"),
-            "--labels=" + folder.resolve("float64-y.npy"));
+            "--labels=" + folder.resolve("float64-labels.npy"));
     assertEquals("", read("errors"));
     assertEquals(0, exitCode);
     // r and c of 5 x 8 and 8 x 3, v of 8 and 3, in float64.

@@ -71,7 +71,7 @@ class FitLiveTest {
     Path job = folder.resolve("job.json");
     new JsonMapper().writeValue(job.toFile(), python);
     Python.run("fit_savedmodel.py", job, out);
-    Map<String, double[]> fit = FineTuningLiveTest.arrays(out);
+    Map<String, double[]> fit = PlainArrays.arrays(out);
     double worst =
         Math.max(
             worst(result, fit.get("loss"), epoch -> epoch.training().loss()),
@@ -90,11 +90,11 @@ class FitLiveTest {
       assertEquals(fit.get("best_epoch")[0] + 1, result.bestEpoch().orElseThrow());
     }
     double worstWeights = 0;
-    for (Map.Entry<String, double[]> variable : FineTuningLiveTest.weights(exported).entrySet()) {
+    for (Map.Entry<String, double[]> variable : PlainArrays.weights(exported).entrySet()) {
       double[] before = fit.get("before/" + variable.getKey());
       double[] after = fit.get("after/" + variable.getKey());
-      double moved = FineTuningLiveTest.distance(after, before);
-      double apart = FineTuningLiveTest.distance(variable.getValue(), after);
+      double moved = PlainArrays.distance(after, before);
+      double apart = PlainArrays.distance(variable.getValue(), after);
       worstWeights = Math.max(worstWeights, moved == 0 ? apart : apart / moved);
     }
     System.out.printf(

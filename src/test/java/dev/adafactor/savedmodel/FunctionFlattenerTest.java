@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.TextFormat;
+import dev.adafactor.graph.FunctionGradients;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
@@ -105,6 +106,19 @@ class FunctionFlattenerTest {
   }
 
   private static final String RELU = "node_def { name: 'relu' op: 'Relu' input: 'a' }";
+
+  @Test
+  void anArgumentHasANameWhereAGradientThatPythonDefinedMayNeedIt() {
+    String own = RELU.replace("input: 'a'", "input: 'a' attr { key: '%s' value { s: 'own' } }");
+    FlatGraph flat =
+        flatten(
+            "call",
+            X,
+            call("call", "f", "input: 'x'"),
+            function("f", own.formatted(FunctionGradients.PYTHON), "relu:activations:0", ""));
+    assertEquals(List.of("x"), node(flat, "call/a").getInputList());
+    assertEquals("Identity", node(flat, "call/a").getOp());
+  }
 
   @Test
   void callBecomesTheBodyUnderTheCallsName() {

@@ -1,0 +1,101 @@
+package dev.adafactor.finetune;
+
+import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.TrainableModel;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
+import org.tensorflow.Operand;
+import org.tensorflow.Result;
+import org.tensorflow.Tensor;
+import org.tensorflow.ndarray.buffer.DataBuffers;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.TFloat64;
+import org.tensorflow.types.family.TType;
+
+/** Numbers from Python and from models, as plain arrays. */
+final class PlainArrays {
+  private PlainArrays() {}
+
+  /** How far apart two points are. */
+  static double distance(double[] a, double[] b) {
+    double sum = 0;
+    for (int i = 0; i < a.length; i++) {
+      sum += (a[i] - b[i]) * (a[i] - b[i]);
+    }
+    return Math.sqrt(sum);
+  }
+
+  /** The float32 variables of a model, by name. */
+  static Map<String, double[]> weights(Path savedModel) throws IOException {
+    Map<String, double[]> weights = new HashMap<>();
+    try (TrainableModel model = TrainableModel.load(savedModel, "serving_default")) {
+      Ops tf = Ops.create(model.graph());
+      for (ModelVariable variable : model.variables()) {
+        Operand<TFloat32> value = tf.readVariableOp(resource(variable), TFloat32.class);
+        try (Result fetched = model.session().runner().fetch(value).run()) {
+          weights.put(variable.name(), doubles(fetched.get(0)));
+        }
+      }
+    }
+    return weights;
+  }
+
+  @SuppressWarnings("unchecked") // A resource has no type in Java.
+  private static Operand<? extends TType> resource(ModelVariable variable) {
+    return (Operand<? extends TType>) variable.handle();
+  }
+
+  /** The elements of a float tensor. */
+  static double[] doubles(Tensor tensor) {
+    if (tensor instanceof TFloat64 values) {
+      double[] doubles = new double[(int) values.size()];
+      values.copyTo(DataBuffers.of(doubles, false, false));
+      return doubles;
+    }
+    TFloat32 floats = (TFloat32) tensor;
+    float[] values = new float[(int) floats.size()];
+    floats.copyTo(DataBuffers.of(values, false, false));
+    double[] doubles = new double[values.length];
+    Arrays.setAll(doubles, i -> values[i]);
+    return doubles;
+  }
+
+  /** The arrays of an .npz file, which is a zip of .npy files. */
+  static Map<String, double[]> arrays(Path npz) throws IOException {
+    Map<String, double[]> arrays = new HashMap<>();
+    try (ZipFile zip = new ZipFile(npz.toFile())) {
+      for (ZipEntry entry : zip.stream().toList()) {
+        Path file = Files.createTempFile("array", ".npy");
+        try (InputStream in = zip.getInputStream(entry)) {
+          Files.write(file, in.readAllBytes());
+          arrays.put(entry.getName().replaceFirst("\\.npy$", ""), values(NpyFile.open(file)));
+        } finally {
+          Files.delete(file);
+        }
+      }
+    }
+    return arrays;
+  }
+
+  private static double[] values(NpyFile file) {
+    int size = file.type().size();
+    ByteBuffer raw = ByteBuffer.allocate(file.rowElements() * size);
+    double[] values = new double[(int) file.shape().size()];
+    for (int row = 0; row < file.rows(); row++) {
+      file.copyRow(row, raw.clear());
+      for (int i = 0; i < file.rowElements(); i++) {
+        values[row * file.rowElements() + i] = file.type().toDouble(raw, i * size);
+      }
+    }
+    return values;
+  }
+}
