@@ -5,7 +5,9 @@ import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -14,6 +16,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.tensorflow.SavedModelBundle;
 import org.tensorflow.exceptions.TensorFlowException;
+import org.tensorflow.proto.AssetFileDef;
 import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.SavedModel;
@@ -28,6 +31,8 @@ import org.tensorflow.proto.SignatureDef;
 record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
   /** Where the folder keeps the values of the variables: the files' common prefix. */
   static final Path VARIABLES = Path.of("variables", "variables");
+
+  private static final Path ASSETS = Path.of("assets");
 
   private static final Pattern SHARD = Pattern.compile("variables\\.data-(\\d{5})-of-(\\d{5})");
 
@@ -56,6 +61,7 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
     }
     SavedModelFolder folder = new SavedModelFolder(path, servingGraph(model, file));
     folder.requireVariables();
+    folder.assets();
     return folder;
   }
 
@@ -105,6 +111,33 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
               "The model's variables are missing: '%s' has %d of %d files variables.data-*",
               prefix.getParent(), present, expected));
     }
+  }
+
+  /**
+   * The files that the model's functions read, within its folder.
+   *
+   * @throws IOException if one is missing, or would be outside the folder
+   */
+  List<Path> assets() throws IOException {
+    List<Path> assets = new ArrayList<>();
+    for (AssetFileDef asset : metaGraph.getAssetFileDefList()) {
+      Path file;
+      try {
+        file = ASSETS.resolve(asset.getFilename()).normalize();
+      } catch (InvalidPathException e) {
+        throw new IOException("The model's asset has an impossible name: " + oneLine(e), e);
+      }
+      if (!file.startsWith(ASSETS) || file.equals(ASSETS)) {
+        throw new IOException(
+            "The model's asset '" + asset.getFilename() + "' is not in its folder of assets");
+      }
+      if (!Files.isRegularFile(path.resolve(file))) {
+        throw new IOException(
+            "The model's asset is missing: there is no '" + path.resolve(file) + "'");
+      }
+      assets.add(file);
+    }
+    return assets;
   }
 
   /** The signatures that a user can call, by name. */

@@ -3,9 +3,11 @@ package dev.adafactor.savedmodel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.tensorflow.ndarray.Shape;
 import org.tensorflow.proto.DataType;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
+import org.tensorflow.proto.TensorShapeProto;
 
 /** The names and types of tensors in a flat graph: {@code node}, {@code node:index}. */
 final class Tensors {
@@ -54,5 +56,22 @@ final class Tensors {
         || type == DataType.DT_DOUBLE
         || type == DataType.DT_HALF
         || type == DataType.DT_BFLOAT16;
+  }
+
+  /** Bytes of an element, or of the reference to one that has no fixed size. */
+  static int width(DataType type) {
+    return switch (type) {
+      case DT_BOOL, DT_INT8, DT_UINT8, DT_QINT8, DT_QUINT8 -> 1;
+      case DT_HALF, DT_BFLOAT16, DT_INT16, DT_UINT16, DT_QINT16, DT_QUINT16 -> 2;
+      case DT_FLOAT, DT_INT32, DT_UINT32, DT_QINT32 -> 4;
+      case DT_COMPLEX128 -> 16;
+      default -> 8;
+    };
+  }
+
+  static Shape shape(TensorShapeProto shape) {
+    return shape.getUnknownRank()
+        ? Shape.unknown()
+        : Shape.of(shape.getDimList().stream().mapToLong(TensorShapeProto.Dim::getSize).toArray());
   }
 }

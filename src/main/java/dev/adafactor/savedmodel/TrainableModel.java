@@ -20,13 +20,11 @@ import org.tensorflow.SavedModelBundle;
 import org.tensorflow.Session;
 import org.tensorflow.TensorFlow;
 import org.tensorflow.exceptions.TensorFlowException;
-import org.tensorflow.ndarray.Shape;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedVariable;
 import org.tensorflow.proto.SignatureDef;
 import org.tensorflow.proto.TensorInfo;
-import org.tensorflow.proto.TensorShapeProto;
 
 /**
  * A SavedModel whose signature can be differentiated and trained.
@@ -242,7 +240,7 @@ public final class TrainableModel implements AutoCloseable {
     bundle.close();
   }
 
-  private static String tensor(String name, TensorInfo info) {
+  static String tensor(String name, TensorInfo info) {
     if (info.getEncodingCase() != TensorInfo.EncodingCase.NAME) {
       throw new IllegalArgumentException(
           "'" + name + "' of the signature is a sparse or composite tensor; only dense ones work");
@@ -309,14 +307,8 @@ public final class TrainableModel implements AutoCloseable {
     return new ModelVariable(
         variable.getName(),
         graph().operationOrThrow(prefix + "/" + handle.getName()).output(0),
-        shape(handle.getAttrOrThrow("shape").getShape()),
+        Tensors.shape(handle.getAttrOrThrow("shape").getShape()),
         handle.getAttrOrThrow("dtype").getType(),
         variable.getTrainable());
-  }
-
-  private static Shape shape(TensorShapeProto shape) {
-    return shape.getUnknownRank()
-        ? Shape.unknown()
-        : Shape.of(shape.getDimList().stream().mapToLong(TensorShapeProto.Dim::getSize).toArray());
   }
 }
