@@ -200,7 +200,7 @@ final class FineTuneCommand implements Callable<Integer> {
     spec.commandLine().parseArgs(arguments.toArray(String[]::new));
     print(
         "java -jar target/adafactor.jar fine-tune "
-            + arguments.stream().map(FineTuneCommand::quoted).collect(Collectors.joining(" ")));
+            + arguments.stream().map(ShellLine::quoted).collect(Collectors.joining(" ")));
   }
 
   /** A configuration of the optimizer settles all of its options. */
@@ -244,12 +244,6 @@ final class FineTuneCommand implements Callable<Integer> {
     } catch (FileAlreadyExistsException e) {
       return false;
     }
-  }
-
-  private static String quoted(String argument) {
-    return argument.matches("[\\w./=:,+-]+")
-        ? argument
-        : "'" + argument.replace("'", "'\\''") + "'";
   }
 
   private FineTuning job() throws IOException {
@@ -367,7 +361,8 @@ final class FineTuneCommand implements Callable<Integer> {
       print("Chart: " + chart.get());
     }
     logDir.ifPresent(
-        folder -> print("TensorBoard: tensorboard --logdir " + quoted(folder.toString())));
+        folder ->
+            print("TensorBoard: tensorboard --logdir " + ShellLine.quoted(folder.toString())));
     if (json.isPresent()) {
       RunReport.write(result, jsonFile(json.get()));
       print("JSON: " + json.get());
