@@ -60,6 +60,7 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
       throw new IOException("'" + file + "' is damaged: " + oneLine(e), e);
     }
     SavedModelFolder folder = new SavedModelFolder(path, servingGraph(model, file));
+    ModelCheck.require(folder.metaGraph());
     folder.requireVariables();
     folder.assets();
     return folder;

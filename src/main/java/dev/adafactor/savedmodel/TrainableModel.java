@@ -19,6 +19,7 @@ import org.tensorflow.Output;
 import org.tensorflow.SavedModelBundle;
 import org.tensorflow.Session;
 import org.tensorflow.TensorFlow;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
@@ -54,7 +55,7 @@ public final class TrainableModel implements AutoCloseable {
     this.bundle = bundle;
     try {
       this.copy = FlatCopy.add(flat, bundle.graph(), folder.metaGraph().getGraphDef());
-    } catch (TensorFlowException e) {
+    } catch (TensorFlowException | TFInvalidArgumentException e) {
       throw new IllegalArgumentException(
           String.format(
               "The functions of signature '%s' do not fit together: %s",
