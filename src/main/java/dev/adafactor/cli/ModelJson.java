@@ -79,6 +79,9 @@ final class ModelJson {
                       .put("name", gradient.name())
                       .put("reason", gradient.reason()));
     }
+    node.put("mode", signature.mode().map(ConstantConverter::label).orElse(null));
+    node.put("mode_reason", signature.modeReason());
+    node.put("provides_gradients", signature.providesGradients());
     node.put("operations", signature.operations());
     ObjectNode random = node.putObject("random_operations");
     signature.randomOperations().forEach(random::put);

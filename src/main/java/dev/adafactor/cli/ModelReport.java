@@ -83,14 +83,26 @@ final class ModelReport {
   private void signature(Signature signature) {
     line("");
     line("Signature " + signature.name());
+    if (signature.providesGradients()) {
+      line("  returns loss and gradients: made for training, and trained as it is");
+    }
     TextTable table = new TextTable("", "", "", "");
     signature.inputs().forEach(input -> table.add(row("  input", input, "")));
-    signature.outputs().forEach(output -> table.add(row("  output", output.tensor(), can(output))));
+    signature
+        .outputs()
+        .forEach(output -> table.add(row("  output", output.tensor(), can(signature, output))));
     text.append(table.text(width));
     if (signature.problem().isPresent()) {
       line("  cannot be trained: " + signature.problem().get());
       return;
     }
+    signature
+        .mode()
+        .ifPresent(
+            mode ->
+                line(
+                    "  mode %s: %s"
+                        .formatted(ConstantConverter.label(mode), signature.modeReason())));
     line(
         "  %s%s"
             .formatted(
@@ -117,7 +129,10 @@ final class ModelReport {
     return List.of(role, tensor.name(), type(tensor.dtype(), tensor.shape()), remark);
   }
 
-  private static String can(Result output) {
+  private static String can(Signature signature, Result output) {
+    if (signature.problem().isPresent()) {
+      return "";
+    }
     if (output.trainable()) {
       return "can be trained";
     }

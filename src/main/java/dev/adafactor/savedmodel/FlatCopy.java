@@ -4,6 +4,8 @@ import java.util.List;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Output;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.core.NoOp;
 import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.NodeDef;
 
@@ -43,6 +45,11 @@ record FlatCopy(Graph graph, String prefix, FlatGraph flat) {
   Output<?> output(String tensor) {
     String flatTensor = flat.tensors().get(tensor);
     return operation(Tensors.node(flatTensor)).output(Tensors.index(flatTensor));
+  }
+
+  /** What the end of a call that the flat graph was made for, {@code ^node}, became. */
+  Op control(String node) {
+    return new NoOp(operation(Tensors.node(flat.tensors().get(node))));
   }
 
   /** The node of the flat graph that became an output's operation. */

@@ -124,8 +124,11 @@ public record ModelDescription(
    * @param name its name
    * @param inputs what it takes, ordered by name
    * @param outputs what it returns, ordered by name
-   * @param operations how many operations it consists of, its functions included; those of branches
-   *     and loops count as one
+   * @param mode which of the model's functions are trained if none is asked for; empty if there is
+   *     a problem
+   * @param modeReason why those
+   * @param operations how many operations it consists of, in training and in inference; a branch or
+   *     a loop counts as one
    * @param randomOperations how many operations of each type draw random numbers
    * @param problem why it cannot be looked into, and not be trained
    */
@@ -133,6 +136,8 @@ public record ModelDescription(
       String name,
       List<Tensor> inputs,
       List<Result> outputs,
+      Optional<Mode> mode,
+      String modeReason,
       int operations,
       Map<String, Integer> randomOperations,
       Optional<String> problem) {
@@ -141,6 +146,12 @@ public record ModelDescription(
       inputs = List.copyOf(inputs);
       outputs = List.copyOf(outputs);
       randomOperations = Map.copyOf(randomOperations);
+    }
+
+    /** Whether it returns a loss and its gradients, and so brings its own way of being trained. */
+    public boolean providesGradients() {
+      return outputs.stream().anyMatch(output -> output.tensor().name().equals("loss"))
+          && outputs.stream().anyMatch(output -> output.tensor().name().startsWith("gradient/"));
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.FunctionGradients;
 import dev.adafactor.savedmodel.ModelDescription.Exporter;
 import dev.adafactor.savedmodel.ModelDescription.FileSize;
 import dev.adafactor.savedmodel.ModelDescription.Result;
@@ -13,6 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,7 +24,9 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.tensorflow.TensorFlow;
+import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.proto.AttrValue;
+import org.tensorflow.proto.DataType;
 import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
@@ -61,6 +65,7 @@ final class ModelInspection {
   }
 
   static ModelInspection of(SavedModelFolder folder) {
+    FunctionGradients.register();
     return new ModelInspection(folder);
   }
 
@@ -109,32 +114,42 @@ final class ModelInspection {
     List<ModelDescription.Tensor> inputs = tensors(signature.getInputsMap());
     List<ModelDescription.Tensor> outputs = tensors(signature.getOutputsMap());
     try {
-      Set<String> names = new HashSet<>();
-      signature.getInputsMap().forEach((key, info) -> names.add(TrainableModel.tensor(key, info)));
-      signature.getOutputsMap().forEach((key, info) -> names.add(TrainableModel.tensor(key, info)));
-      FlatGraph flat = FunctionFlattener.flatten(model.getGraphDef(), operations, names);
+      TrainableModel.requireDense(signature);
+      FunctionChoice choice = FunctionChoice.of(model, name, operations, Optional.empty());
+      Set<String> names = new LinkedHashSet<>(choice.inference().tensors());
+      names.addAll(choice.training().tensors());
+      signature.getInputsMap().values().forEach(info -> names.add(info.getName()));
+      FlatGraph flat = FunctionFlattener.flatten(choice.graph(), operations, names);
       FlatGraph rewritten =
           GradientRewriter.rewrite(StatelessRandomness.rewrite(flat), model, operations);
       List<String> handles = handles(flat.graphDef());
       List<Result> results = new ArrayList<>();
       for (ModelDescription.Tensor output : outputs) {
-        results.add(
-            result(output, signature.getOutputsMap().get(output.name()), flat, rewritten, handles));
+        results.add(result(output, choice, flat, rewritten, handles));
       }
       return new Signature(
           name,
           inputs,
           results,
+          Optional.of(choice.mode()),
+          choice.reason(),
           flat.graphDef().getNodeCount(),
           randomOperations(flat.graphDef()),
           Optional.empty());
-    } catch (IllegalArgumentException e) {
+    } catch (IllegalArgumentException | TensorFlowException e) {
       List<Result> results =
           outputs.stream()
               .map(output -> new Result(output, Optional.empty(), List.of(), false))
               .toList();
       return new Signature(
-          name, inputs, results, 0, Map.of(), Optional.of(SavedModelFolder.oneLine(e)));
+          name,
+          inputs,
+          results,
+          Optional.empty(),
+          "",
+          0,
+          Map.of(),
+          Optional.of(SavedModelFolder.oneLine(e)));
     }
   }
 
@@ -155,26 +170,31 @@ final class ModelInspection {
 
   private Result result(
       ModelDescription.Tensor output,
-      TensorInfo info,
+      FunctionChoice choice,
       FlatGraph flat,
       FlatGraph rewritten,
       List<String> handles) {
-    List<NodeDef> path =
-        GradientPaths.between(
-            rewritten.graphDef(),
-            rewritten.tensors().get(info.getName()),
-            handles.stream().filter(handle -> variables.get(handle).getTrainable()).toList());
+    List<String> trainable =
+        handles.stream().filter(handle -> variables.get(handle).getTrainable()).toList();
+    List<NodeDef> path = path(rewritten, choice.training().outputs().get(output.name()), trainable);
+    Set<NodeDef> needed = new LinkedHashSet<>(path);
+    choice.training().losses().forEach(loss -> needed.addAll(path(rewritten, loss, trainable)));
     List<UnusableGradient> unusable = new ArrayList<>();
-    for (NodeDef node : path) {
+    for (NodeDef node : needed) {
       TrustedGradients.objection(node)
           .ifPresent(
               reason -> unusable.add(new UnusableGradient(node.getOp(), node.getName(), reason)));
     }
+    String prediction = choice.inference().outputs().get(output.name());
     return new Result(
         output,
-        lastOperation(flat.graphDef(), flat.tensors().get(info.getName())),
+        lastOperation(flat.graphDef(), flat.tensors().get(prediction)),
         unusable,
         unusable.isEmpty() && !path.isEmpty());
+  }
+
+  private static List<NodeDef> path(FlatGraph flat, String tensor, List<String> variables) {
+    return GradientPaths.between(flat.graphDef(), flat.tensors().get(tensor), variables);
   }
 
   /** The type of the operation that a tensor's values come from. */
@@ -238,7 +258,7 @@ final class ModelInspection {
         .toList();
   }
 
-  private static org.tensorflow.proto.DataType type(NodeDef node, String attribute) {
+  private static DataType type(NodeDef node, String attribute) {
     return node.getAttrOrDefault(attribute, AttrValue.getDefaultInstance()).getType();
   }
 

@@ -46,10 +46,16 @@ public final class TrainableModel implements AutoCloseable {
   private final FlatCopy copy;
   private final Map<String, Output<?>> inputs;
   private final List<ModelVariable> variables;
+  private final FunctionChoice choice;
   private final ModelFunction inference;
+  private final ModelFunction training;
 
   private TrainableModel(
-      SavedModelFolder folder, String signatureName, SavedModelBundle bundle, FlatGraph flat) {
+      SavedModelFolder folder,
+      String signatureName,
+      SavedModelBundle bundle,
+      FunctionChoice choice,
+      FlatGraph flat) {
     this.folder = folder;
     this.signatureName = signatureName;
     this.bundle = bundle;
@@ -62,16 +68,15 @@ public final class TrainableModel implements AutoCloseable {
               signatureName, SavedModelFolder.oneLine(e)),
           e);
     }
-    SignatureDef signature = folder.signature(signatureName);
-    this.inputs = tensors(signature.getInputsMap());
+    this.choice = choice;
+    this.inputs = inputs(folder.signature(signatureName));
     this.variables = findVariables();
-    this.inference =
-        new ModelFunction(
-            "signature '" + signatureName + "'",
-            copy,
-            tensors(signature.getOutputsMap()),
-            List.of(),
-            Optional.empty());
+    String name = "signature '" + signatureName + "'";
+    this.inference = function(name, choice.inference());
+    this.training =
+        choice.mode() == Mode.INFERENCE
+            ? inference
+            : function("the training function for " + name, choice.training());
   }
 
   /**
@@ -101,29 +106,27 @@ public final class TrainableModel implements AutoCloseable {
    */
   public static TrainableModel load(Path savedModelDir, String signatureName, Optional<Mode> wanted)
       throws IOException {
-    if (wanted.equals(Optional.of(Mode.TRAINING))) {
-      throw new IllegalArgumentException(
-          "mode training: functions for training are not taken from the model; leave the mode"
-              + " out, or say inference");
-    }
     SavedModelFolder folder = SavedModelFolder.read(savedModelDir);
     SignatureDef signature = folder.signature(signatureName);
-    Set<String> tensors = new LinkedHashSet<>();
-    signature.getInputsMap().forEach((name, info) -> tensors.add(tensor(name, info)));
-    signature.getOutputsMap().forEach((name, info) -> tensors.add(tensor(name, info)));
+    requireDense(signature);
     Map<String, OpDef> operations =
         TensorFlow.registeredOpList().getOpList().stream()
             .collect(Collectors.toMap(OpDef::getName, Function.identity()));
     FunctionGradients.register();
+    FunctionChoice choice =
+        FunctionChoice.of(folder.metaGraph(), signatureName, operations, wanted);
+    Set<String> tensors = new LinkedHashSet<>(choice.inference().tensors());
+    tensors.addAll(choice.training().tensors());
+    signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
     FlatGraph flat =
         GradientRewriter.rewrite(
             StatelessRandomness.rewrite(
-                FunctionFlattener.flatten(folder.metaGraph().getGraphDef(), operations, tensors)),
+                FunctionFlattener.flatten(choice.graph(), operations, tensors)),
             folder.metaGraph(),
             operations);
     SavedModelBundle bundle = folder.open();
     try {
-      return new TrainableModel(folder, signatureName, bundle, flat);
+      return new TrainableModel(folder, signatureName, bundle, choice, flat);
     } catch (RuntimeException e) {
       bundle.close();
       throw e;
@@ -142,13 +145,12 @@ public final class TrainableModel implements AutoCloseable {
 
   /** Which of the model's functions {@link #training()} is. */
   public Mode mode() {
-    return Mode.INFERENCE;
+    return choice.mode();
   }
 
   /** Why the {@link #mode()} is what it is, in a few words for the user. */
   public String modeReason() {
-    return "the signature '%s' as it predicts; functions for training are not taken from the model"
-        .formatted(signatureName);
+    return choice.reason();
   }
 
   /** The placeholders to feed, by the names that the signature gives its inputs. */
@@ -163,7 +165,7 @@ public final class TrainableModel implements AutoCloseable {
 
   /** What a training step computes; in mode inference it is {@link #inference()}. */
   public ModelFunction training() {
-    return inference;
+    return training;
   }
 
   /**
@@ -215,18 +217,36 @@ public final class TrainableModel implements AutoCloseable {
     bundle.close();
   }
 
-  static String tensor(String name, TensorInfo info) {
-    if (info.getEncodingCase() != TensorInfo.EncodingCase.NAME) {
-      throw new IllegalArgumentException(
-          "'" + name + "' of the signature is a sparse or composite tensor; only dense ones work");
-    }
-    return info.getName();
+  static void requireDense(SignatureDef signature) {
+    Map<String, TensorInfo> tensors = new TreeMap<>(signature.getInputsMap());
+    tensors.putAll(signature.getOutputsMap());
+    tensors.forEach(
+        (name, info) -> {
+          if (info.getEncodingCase() != TensorInfo.EncodingCase.NAME) {
+            throw new IllegalArgumentException(
+                "'"
+                    + name
+                    + "' of the signature is a sparse or composite tensor; only dense ones work");
+          }
+        });
   }
 
-  private Map<String, Output<?>> tensors(Map<String, TensorInfo> named) {
+  private Map<String, Output<?>> inputs(SignatureDef signature) {
     Map<String, Output<?>> tensors = new LinkedHashMap<>();
-    new TreeMap<>(named).forEach((name, info) -> tensors.put(name, copy.output(info.getName())));
+    new TreeMap<>(signature.getInputsMap())
+        .forEach((name, info) -> tensors.put(name, copy.output(info.getName())));
     return Collections.unmodifiableMap(tensors);
+  }
+
+  private ModelFunction function(String name, FunctionChoice.Part part) {
+    Map<String, Output<?>> outputs = new LinkedHashMap<>();
+    part.outputs().forEach((output, tensor) -> outputs.put(output, copy.output(tensor)));
+    return new ModelFunction(
+        name,
+        copy,
+        outputs,
+        part.losses().stream().<Output<?>>map(copy::output).toList(),
+        part.updates().map(copy::control));
   }
 
   private List<ModelVariable> findVariables() {
