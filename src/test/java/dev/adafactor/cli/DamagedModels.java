@@ -9,9 +9,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -34,7 +37,8 @@ final class DamagedModels {
       copy(model, folder);
       String damage = new Damage(seed).apply(folder);
       out.printf("SEED %d %s%n", seed, oneLine(damage));
-      Map<String, Integer> before = contents(scratch);
+      Map<String, Integer> before = contents(folder);
+      Set<Path> besides = list(scratch);
       StringWriter err = new StringWriter();
       String[] command =
           Stream.of(arguments)
@@ -53,12 +57,19 @@ final class DamagedModels {
               .execute(command);
       long millis = (System.nanoTime() - start) / 1_000_000;
       deleteTree(scratch.resolve("export"));
-      String verdict = before.equals(contents(scratch)) ? "" : " LEFTOVERS OR CHANGED INPUT";
+      String verdict = before.equals(contents(folder)) ? "" : " CHANGED INPUT";
+      verdict += besides.equals(list(scratch)) ? "" : " LEFTOVERS";
       if (exitCode != 0 && err.toString().lines().count() != 1) {
         verdict += " NOT ONE LINE";
       }
       deleteTree(folder);
       out.printf("DONE %d in %d ms%s: %s%n", exitCode, millis, verdict, oneLine(err.toString()));
+    }
+  }
+
+  private static Set<Path> list(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.collect(Collectors.toSet());
     }
   }
 
@@ -90,7 +101,7 @@ final class DamagedModels {
     if (Files.exists(root)) {
       List<Path> files;
       try (Stream<Path> walk = Files.walk(root)) {
-        files = walk.sorted(java.util.Comparator.reverseOrder()).toList();
+        files = walk.sorted(Comparator.reverseOrder()).toList();
       }
       for (Path file : files) {
         Files.delete(file);
