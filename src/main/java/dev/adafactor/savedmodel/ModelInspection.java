@@ -8,7 +8,6 @@ import dev.adafactor.savedmodel.ModelDescription.Signature;
 import dev.adafactor.savedmodel.ModelDescription.Table;
 import dev.adafactor.savedmodel.ModelDescription.Variable;
 import java.io.IOException;
-import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,7 +21,6 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.tensorflow.TensorFlow;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.proto.AttrValue;
@@ -272,10 +270,8 @@ final class ModelInspection {
 
   private List<FileSize> files() throws IOException {
     List<FileSize> files = new ArrayList<>();
-    try (Stream<Path> all = Files.walk(folder.path(), FileVisitOption.FOLLOW_LINKS)) {
-      for (Path file : (Iterable<Path>) all.filter(Files::isRegularFile).sorted()::iterator) {
-        files.add(new FileSize(folder.path().relativize(file), Files.size(file)));
-      }
+    for (Path file : folder.files()) {
+      files.add(new FileSize(file, Files.size(folder.path().resolve(file))));
     }
     return files;
   }

@@ -4,6 +4,9 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.FileSystemLoopException;
+import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -63,6 +66,7 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
     ModelCheck.require(folder.metaGraph());
     folder.requireVariables();
     folder.assets();
+    folder.files();
     return folder;
   }
 
@@ -111,6 +115,23 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
           String.format(
               "The model's variables are missing: '%s' has %d of %d files variables.data-*",
               prefix.getParent(), present, expected));
+    }
+  }
+
+  /**
+   * All files of the folder, as paths within it, sorted.
+   *
+   * @throws IOException if links make it endless, or a part of it cannot be read
+   */
+  List<Path> files() throws IOException {
+    try (Stream<Path> all = Files.walk(path, FileVisitOption.FOLLOW_LINKS)) {
+      return all.filter(Files::isRegularFile).map(path::relativize).sorted().toList();
+    } catch (UncheckedIOException e) {
+      if (e.getCause() instanceof FileSystemLoopException loop) {
+        throw new IOException(
+            "The model's folder is endless: '" + loop.getFile() + "' is a link that leads back", e);
+      }
+      throw new IOException("The model's folder cannot be read: " + oneLine(e.getCause()), e);
     }
   }
 
