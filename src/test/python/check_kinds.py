@@ -63,7 +63,7 @@ def check_keras(folder, probe, x, y, expected):
     for compiled in (True, False):
         model = tf_keras.models.load_model(folder, compile=compiled)
         np.testing.assert_allclose(model(tf.constant(probe, tf.float32), training=False), expected, atol=1e-6)
-        if model.optimizer is None:
+        if not (compiled and model.optimizer):
             model.compile("adam", "sparse_categorical_crossentropy")
         losses = model.fit(x, y, epochs=2, batch_size=16, verbose=0).history["loss"]
         assert np.all(np.isfinite(losses)), losses
