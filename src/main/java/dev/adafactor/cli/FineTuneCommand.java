@@ -108,7 +108,7 @@ final class FineTuneCommand implements Callable<Integer> {
     spec.commandLine().parseArgs(arguments.toArray(String[]::new));
     print(
         "java -jar target/adafactor.jar fine-tune "
-            + arguments.stream().map(FineTuneCommand::quoted).collect(Collectors.joining(" ")));
+            + arguments.stream().map(ShellLine::quoted).collect(Collectors.joining(" ")));
   }
 
   /** A configuration of the optimizer settles all of its options. */
@@ -138,12 +138,6 @@ final class FineTuneCommand implements Callable<Integer> {
     } catch (FileAlreadyExistsException e) {
       return false;
     }
-  }
-
-  private static String quoted(String argument) {
-    return argument.matches("[\\w./=:,+-]+")
-        ? argument
-        : "'" + argument.replace("'", "'\\''") + "'";
   }
 
   private FineTuning job() throws IOException {
@@ -331,7 +325,8 @@ final class FineTuneCommand implements Callable<Integer> {
       print("Chart: " + output.chartFile().get().path());
     }
     output.logDir.ifPresent(
-        folder -> print("TensorBoard: tensorboard --logdir " + quoted(folder.toString())));
+        folder ->
+            print("TensorBoard: tensorboard --logdir " + ShellLine.quoted(folder.toString())));
     if (output.jsonFile().isPresent()) {
       RunReport.write(result, output.jsonFile().get());
       print("JSON: " + output.jsonFile().get().path());

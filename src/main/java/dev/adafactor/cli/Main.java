@@ -26,7 +26,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "adafactor",
     description = "Trains with tf_keras's Adafactor optimizer in TensorFlow Java.",
-    subcommands = {FineTuneCommand.class, CompareCommand.class},
+    subcommands = {FineTuneCommand.class, InspectCommand.class, CompareCommand.class},
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     footer = {

@@ -21,8 +21,36 @@ import org.tensorflow.proto.DataType;
  */
 public record StateSize(long parameters, long adafactor, long tfKerasAdafactor, long adam) {
 
-  /** A variable, as far as the size of its state goes. */
-  record Parameter(Shape shape, DataType dtype) {}
+  /**
+   * A variable, as far as the size of its state goes.
+   *
+   * @param shape shape of its value
+   * @param dtype a floating-point type
+   */
+  public record Parameter(Shape shape, DataType dtype) {}
+
+  /**
+   * The sizes for these variables with the arguments that optimizers have by default, before there
+   * is an optimizer.
+   */
+  public static StateSize byDefault(List<Parameter> variables) {
+    // The half types' state is kept in float32.
+    int least = 4;
+    long state = 0;
+    for (Parameter variable : variables) {
+      long elements =
+          variable.shape().numDimensions() >= 2
+              ? factors(variable.shape())
+              : variable.shape().size();
+      state += elements * Math.max(least, width(variable.dtype()));
+    }
+    return of(variables, state, 0);
+  }
+
+  private static long factors(Shape shape) {
+    int rank = shape.numDimensions();
+    return shape.take(rank - 1).size() + shape.take(rank - 2).append(shape.get(-1)).size();
+  }
 
   /**
    * The sizes for these variables.
@@ -37,12 +65,9 @@ public record StateSize(long parameters, long adafactor, long tfKerasAdafactor, 
     for (Parameter variable : variables) {
       Shape shape = variable.shape();
       long width = width(variable.dtype());
-      int rank = shape.numDimensions();
       parameters += shape.size() * width;
-      if (rank >= 2) {
-        Shape rows = shape.take(rank - 1);
-        Shape columns = shape.take(rank - 2).append(shape.get(-1));
-        factors += (rows.size() + columns.size()) * width;
+      if (shape.numDimensions() >= 2) {
+        factors += factors(shape) * width;
       }
     }
     return new StateSize(

@@ -11,6 +11,7 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.EnumSet;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.tensorflow.Graph;
@@ -65,6 +66,11 @@ final class SavedModelExport {
     output.requireApartFrom(source, "the input model");
     output.requireWritable();
     requireFree(output, existing);
+    try {
+      fingerprint(source);
+    } catch (IOException e) {
+      throw output.failure(e);
+    }
   }
 
   private static void requireFree(OutputPath output, ExistingFolder existing) throws IOException {
@@ -133,18 +139,26 @@ final class SavedModelExport {
   private static void updateFingerprint(Path draft) throws IOException {
     Path file = draft.resolve(FINGERPRINT);
     Path index = draft.resolve(SavedModelFolder.VARIABLES).resolveSibling("variables.index");
-    if (Files.exists(file) && Files.exists(index)) {
-      FingerprintDef fingerprint;
-      try {
-        fingerprint = FingerprintDef.parseFrom(Files.readAllBytes(file));
-      } catch (InvalidProtocolBufferException e) {
-        throw new IOException(
-            "the model's " + FINGERPRINT + " is damaged: " + SavedModelFolder.oneLine(e), e);
-      }
+    Optional<FingerprintDef> fingerprint = fingerprint(draft);
+    if (fingerprint.isPresent() && Files.exists(index)) {
       long hash = fingerprint64(Files.readAllBytes(index));
       // The copy of a read-only file is read-only.
       Files.delete(file);
-      Files.write(file, fingerprint.toBuilder().setCheckpointHash(hash).build().toByteArray());
+      Files.write(
+          file, fingerprint.get().toBuilder().setCheckpointHash(hash).build().toByteArray());
+    }
+  }
+
+  private static Optional<FingerprintDef> fingerprint(Path model) throws IOException {
+    Path file = model.resolve(FINGERPRINT);
+    if (!Files.exists(file)) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(FingerprintDef.parseFrom(Files.readAllBytes(file)));
+    } catch (InvalidProtocolBufferException e) {
+      throw new IOException(
+          "the model's " + FINGERPRINT + " is damaged: " + SavedModelFolder.oneLine(e), e);
     }
   }
 

@@ -4,8 +4,13 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.FileSystemLoopException;
+import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -14,6 +19,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.tensorflow.SavedModelBundle;
 import org.tensorflow.exceptions.TensorFlowException;
+import org.tensorflow.proto.AssetFileDef;
 import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.SavedModel;
@@ -28,6 +34,8 @@ import org.tensorflow.proto.SignatureDef;
 record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
   /** Where the folder keeps the values of the variables: the files' common prefix. */
   static final Path VARIABLES = Path.of("variables", "variables");
+
+  private static final Path ASSETS = Path.of("assets");
 
   private static final Pattern SHARD = Pattern.compile("variables\\.data-(\\d{5})-of-(\\d{5})");
 
@@ -55,7 +63,10 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
       throw new IOException("'" + file + "' is damaged: " + oneLine(e), e);
     }
     SavedModelFolder folder = new SavedModelFolder(path, servingGraph(model, file));
+    ModelCheck.require(folder.metaGraph());
     folder.requireVariables();
+    folder.assets();
+    folder.files();
     return folder;
   }
 
@@ -105,6 +116,50 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
               "The model's variables are missing: '%s' has %d of %d files variables.data-*",
               prefix.getParent(), present, expected));
     }
+  }
+
+  /**
+   * All files of the folder, as paths within it, sorted.
+   *
+   * @throws IOException if links make it endless, or a part of it cannot be read
+   */
+  List<Path> files() throws IOException {
+    try (Stream<Path> all = Files.walk(path, FileVisitOption.FOLLOW_LINKS)) {
+      return all.filter(Files::isRegularFile).map(path::relativize).sorted().toList();
+    } catch (UncheckedIOException e) {
+      if (e.getCause() instanceof FileSystemLoopException loop) {
+        throw new IOException(
+            "The model's folder is endless: '" + loop.getFile() + "' is a link that leads back", e);
+      }
+      throw new IOException("The model's folder cannot be read: " + oneLine(e.getCause()), e);
+    }
+  }
+
+  /**
+   * The files that the model's functions read, within its folder.
+   *
+   * @throws IOException if one is missing, or would be outside the folder
+   */
+  List<Path> assets() throws IOException {
+    List<Path> assets = new ArrayList<>();
+    for (AssetFileDef asset : metaGraph.getAssetFileDefList()) {
+      Path file;
+      try {
+        file = ASSETS.resolve(asset.getFilename()).normalize();
+      } catch (InvalidPathException e) {
+        throw new IOException("The model's asset has an impossible name: " + oneLine(e), e);
+      }
+      if (!file.startsWith(ASSETS) || file.equals(ASSETS)) {
+        throw new IOException(
+            "The model's asset '" + asset.getFilename() + "' is not in its folder of assets");
+      }
+      if (!Files.isRegularFile(path.resolve(file))) {
+        throw new IOException(
+            "The model's asset is missing: there is no '" + path.resolve(file) + "'");
+      }
+      assets.add(file);
+    }
+    return assets;
   }
 
   /** The signatures that a user can call, by name. */

@@ -55,4 +55,15 @@ final class Tensors {
         || type == DataType.DT_HALF
         || type == DataType.DT_BFLOAT16;
   }
+
+  /** Bytes of an element, or of the reference to one that has no fixed size. */
+  static int width(DataType type) {
+    return switch (type) {
+      case DT_BOOL, DT_INT8, DT_UINT8, DT_QINT8, DT_QUINT8 -> 1;
+      case DT_HALF, DT_BFLOAT16, DT_INT16, DT_UINT16, DT_QINT16, DT_QUINT16 -> 2;
+      case DT_FLOAT, DT_INT32, DT_UINT32, DT_QINT32 -> 4;
+      case DT_COMPLEX128 -> 16;
+      default -> 8;
+    };
+  }
 }

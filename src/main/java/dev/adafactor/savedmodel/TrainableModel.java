@@ -19,6 +19,7 @@ import org.tensorflow.Output;
 import org.tensorflow.SavedModelBundle;
 import org.tensorflow.Session;
 import org.tensorflow.TensorFlow;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
@@ -133,7 +134,7 @@ public final class TrainableModel implements AutoCloseable {
               ? FlatCopy.ofItself(flat, bundle.graph())
               : FlatCopy.add(flat, bundle.graph(), folder.metaGraph().getGraphDef());
       return new TrainableModel(folder, signatureName, bundle, choice, copy, trainingSignature);
-    } catch (TensorFlowException e) {
+    } catch (TensorFlowException | TFInvalidArgumentException e) {
       bundle.close();
       throw new IllegalArgumentException(
           String.format(
@@ -283,7 +284,7 @@ public final class TrainableModel implements AutoCloseable {
     bundle.close();
   }
 
-  private static void requireDense(SignatureDef signature) {
+  static void requireDense(SignatureDef signature) {
     Map<String, TensorInfo> tensors = new TreeMap<>(signature.getInputsMap());
     tensors.putAll(signature.getOutputsMap());
     tensors.forEach(

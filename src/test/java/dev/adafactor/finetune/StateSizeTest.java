@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import dev.adafactor.Adafactor;
 import dev.adafactor.finetune.StateSize.Parameter;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -52,6 +53,10 @@ class StateSizeTest {
       List<String> factors = List.of(Adafactor.R, Adafactor.C, Adafactor.V);
       // Rows and columns of the half types are kept in float32.
       assertEquals((10 + 20) * Math.max(4, width), StateSize.slots(adafactor, variables, factors));
+      Parameter parameter = new Parameter(Shape.of(10, 20), dtype(type));
+      assertEquals(
+          StateSize.slots(adafactor, variables, factors),
+          StateSize.byDefault(List.of(parameter)).adafactor());
       List<String> averages = List.of(Adafactor.AVERAGE);
       assertEquals(10 * 20 * width, StateSize.slots(adafactor, variables, averages));
     }
@@ -60,5 +65,14 @@ class StateSizeTest {
   @Test
   void anUnknownTypeIsNoFourBytes() {
     assertThrows(IllegalArgumentException.class, () -> StateSize.width(DataType.DT_STRING));
+  }
+
+  private static DataType dtype(Class<? extends TNumber> type) {
+    return Map.of(
+            TFloat16.class, DataType.DT_HALF,
+            TBfloat16.class, DataType.DT_BFLOAT16,
+            TFloat32.class, DataType.DT_FLOAT,
+            TFloat64.class, DataType.DT_DOUBLE)
+        .get(type);
   }
 }

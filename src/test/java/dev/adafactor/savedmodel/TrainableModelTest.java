@@ -247,6 +247,14 @@ class TrainableModelTest {
   }
 
   @Test
+  void endlessFoldersAreRefused() throws Exception {
+    Path model = folder.resolve("model");
+    copy(DIGITS, model);
+    Files.createSymbolicLink(model.resolve("itself"), Path.of("."));
+    assertBadInput(IOException.class, "endless", () -> TrainableModel.load(model, SIGNATURE));
+  }
+
+  @Test
   void inconsistentFunctionsAreRefused() throws Exception {
     Path model = folder.resolve("model");
     copy(DIGITS, model);

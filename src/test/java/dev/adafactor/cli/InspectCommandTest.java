@@ -1,0 +1,84 @@
+package dev.adafactor.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.adafactor.finetune.Digits;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class InspectCommandTest {
+  @TempDir Path folder;
+  private final StringWriter out = new StringWriter();
+  private final StringWriter err = new StringWriter();
+
+  private int run(String... arguments) {
+    return Main.commandLine()
+        .setOut(new PrintWriter(out))
+        .setErr(new PrintWriter(err))
+        .execute(arguments);
+  }
+
+  private void assertRefused(String part, String... arguments) {
+    err.getBuffer().setLength(0);
+    assertEquals(2, run(arguments));
+    assertEquals(1, err.toString().lines().count(), err::toString);
+    assertTrue(err.toString().contains(part), err::toString);
+  }
+
+  @Test
+  void tellsWhatTheBundledModelIs() throws IOException {
+    Path json = folder.resolve("model.json");
+    assertEquals(0, run("inspect", Digits.MODEL.toString(), "--json=" + json), err::toString);
+    String report = out.toString();
+    for (String part :
+        new String[] {
+          "model.save",
+          "image          float32 [?, 8, 8, 1]",
+          "probabilities  float32 [?, 10]       can be trained",
+          "8 trainable; 38,282 elements, 153,128 bytes",
+          "Optimizer state for them: 5,428 bytes",
+          "--loss sparse-categorical-crossentropy",
+        }) {
+      assertTrue(report.contains(part), report);
+    }
+    JsonNode model = new JsonMapper().readTree(json.toFile());
+    assertEquals("keras_save", model.get("exporter").textValue());
+    assertEquals("Softmax", model.at("/signatures/0/outputs/0/operation").textValue());
+    assertEquals(8, model.get("variables").size());
+  }
+
+  @Test
+  void theCommandThatItSuggestsIsOne() throws IOException {
+    run("inspect", Digits.MODEL.toString());
+    String command =
+        out.toString()
+            .substring(out.toString().indexOf("adafactor.jar ") + "adafactor.jar ".length())
+            .replace("\\", " ")
+            .replace("image.npy", Digits.TEST_IMAGES.toString())
+            .replace("labels.npy", Digits.TEST_LABELS.toString())
+            .replace("fine-tuned", folder.resolve("fine-tuned").toString())
+            .strip();
+    assertEquals(0, run(command.split("\\s+")), err::toString);
+    assertTrue(Files.exists(folder.resolve("fine-tuned").resolve("saved_model.pb")));
+  }
+
+  @Test
+  void badInputIsNamed() {
+    assertRefused("MODEL_DIR is missing", "inspect");
+    assertRefused("given twice", "inspect", "a", "--model=b");
+    assertRefused("no folder 'nowhere'", "inspect", "nowhere");
+    assertRefused("no signature 'train'", "inspect", Digits.MODEL.toString(), "--signature=train");
+    assertRefused(
+        "never written to", "inspect", Digits.MODEL.toString(), "--json=" + Digits.MODEL + "/x");
+    assertFalse(Files.exists(Digits.MODEL.resolve("x")));
+  }
+}
