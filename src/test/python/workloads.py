@@ -40,27 +40,25 @@ def encoder(tokens, positions, depth, width, heads):
     ids = layers.Input([positions[0]], name="input_ids", dtype=tf.int32)
     mask = layers.Input([positions[0]], name="input_mask", dtype=tf.int32)
     types = layers.Input([positions[0]], name="token_types", dtype=tf.int32)
-    initializer = tf_keras.initializers.TruncatedNormal(stddev=0.02)
-    place = layers.Embedding(positions[1], width, embeddings_initializer=initializer, name="positions")
+    # Of the ids, for a functional model keeps what follows from no input as lists of constants.
+    places = tf.cumsum(tf.ones_like(ids), axis=1, exclusive=True)
     x = layers.Add()(
         [
-            layers.Embedding(tokens, width, embeddings_initializer=initializer, name="words")(ids),
-            layers.Embedding(2, width, embeddings_initializer=initializer, name="types")(types),
-            place(tf.range(positions[0])[tf.newaxis]),
+            layers.Embedding(tokens, width, name="words")(ids),
+            layers.Embedding(2, width, name="types")(types),
+            layers.Embedding(positions[1], width, name="positions")(places),
         ]
     )
     x = layers.Dropout(0.1)(layers.LayerNormalization(epsilon=1e-12)(x))
     seen = layers.Reshape([1, positions[0]])(mask)
     for _ in range(depth):
-        attended = layers.MultiHeadAttention(heads, width // heads, dropout=0.1, kernel_initializer=initializer)(
-            x, x, attention_mask=seen
-        )
+        attended = layers.MultiHeadAttention(heads, width // heads, dropout=0.1)(x, x, attention_mask=seen)
         x = layers.LayerNormalization(epsilon=1e-12)(x + layers.Dropout(0.1)(attended))
-        dense = layers.Dense(4 * width, "gelu", kernel_initializer=initializer)(x)
-        dense = layers.Dense(width, kernel_initializer=initializer)(dense)
+        dense = layers.Dense(4 * width, "gelu")(x)
+        dense = layers.Dense(width)(dense)
         x = layers.LayerNormalization(epsilon=1e-12)(x + layers.Dropout(0.1)(dense))
-    pooled = layers.Dense(width, "tanh", kernel_initializer=initializer)(x[:, 0])
-    logits = layers.Dense(2, kernel_initializer=initializer)(layers.Dropout(0.1)(pooled))
+    pooled = layers.Dense(width, "tanh")(x[:, 0])
+    logits = layers.Dense(2)(layers.Dropout(0.1)(pooled))
     return tf_keras.Model([ids, mask, types], logits)
 
 
