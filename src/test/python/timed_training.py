@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Trains a SavedModel with tf_keras's Adafactor, some steps at a time, and tells how long they took.
 
-    timed_training.py FOLDER --batch-size N [--mode inference|training] [--export DIR]
+    timed_training.py FOLDER --batch-size N [--mode inference|training] [--model DIR] [--export DIR]
 
-FOLDER is what workloads.py wrote. For each line of standard input, the number of steps to take, a line with their seconds is
+FOLDER is what workloads.py wrote; DIR may be a model like the one in it. For each line of standard input, the number of steps to take, a line with their seconds is
 printed. The end of the input ends the training; a last line then has, as JSON, `load_s` (the start of Python and TensorFlow
 included), `export_s`, `loss` (the last one) and `peak_bytes` (the most memory that the process ever held).
 """
@@ -46,11 +46,12 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--mode", choices=["inference", "training"], default="inference")
+    parser.add_argument("--model", type=pathlib.Path)
     parser.add_argument("--export", type=pathlib.Path)
     arguments = parser.parse_args()
 
     tf.get_logger().setLevel("ERROR")
-    model = tf_keras.models.load_model(arguments.folder / "model", compile=False)
+    model = tf_keras.models.load_model(arguments.model or arguments.folder / "model", compile=False)
     names = (arguments.folder / "inputs.txt").read_text().split()
     features = {name: np.load(arguments.folder / f"{name}.npy") for name in names}
     loss_of = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)

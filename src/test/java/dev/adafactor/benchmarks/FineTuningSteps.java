@@ -20,10 +20,11 @@ import java.util.Locale;
  * some steps each. A ratio below 1 says that Java is faster, or takes less.
  *
  * <p>Arguments: a workload of {@code workloads.py}; {@code inference} or {@code training}; the
- * rounds; the steps of a round. The system property {@code python} names the interpreter.
+ * examples of a step; the rounds; the steps of a round. The system property {@code python} names
+ * the interpreter.
  */
 final class FineTuningSteps implements TrainingListener {
-  private static final int BATCH_SIZE = 32;
+  private static final int NPY_HEADER = 128;
 
   /** Of the first steps, which build and optimize what later ones run. */
   private static final int WARM_UP = 3;
@@ -45,34 +46,36 @@ final class FineTuningSteps implements TrainingListener {
     System.setProperty("org.bytedeco.javacpp.maxbytes", "0");
     String workload = arguments[0];
     Mode mode = Mode.valueOf(arguments[1].toUpperCase(Locale.ROOT));
-    int rounds = Integer.parseInt(arguments[2]);
-    int stepsPerRound = Integer.parseInt(arguments[3]);
+    int batchSize = Integer.parseInt(arguments[2]);
+    int rounds = Integer.parseInt(arguments[3]);
+    int stepsPerRound = Integer.parseInt(arguments[4]);
     Path folder = Files.createTempDirectory(workload);
     System.out.print(Python.run("workloads.py", workload, folder));
     try (TfKerasTraining peer =
-        new TfKerasTraining(folder, "--batch-size", BATCH_SIZE, "--mode", arguments[1])) {
+        new TfKerasTraining(folder, "--batch-size", batchSize, "--mode", arguments[1])) {
       double peersFirst = peer.run(1);
       peer.run(WARM_UP - 1);
       FineTuningSteps times = new FineTuningSteps(peer, stepsPerRound);
-      times.train(folder, mode, WARM_UP + rounds * stepsPerRound);
+      times.train(folder, mode, batchSize, WARM_UP + rounds * stepsPerRound);
       times.print(peersFirst, peer.finish());
     }
   }
 
-  private void train(Path folder, Mode mode, int steps) throws IOException {
+  private void train(Path folder, Mode mode, int batchSize, int steps) throws IOException {
     FineTuning.Builder job =
         FineTuning.builder(folder.resolve("model"), Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
             .mode(mode)
             .labels(folder.resolve("labels.npy"))
             .fromLogits()
-            .batchSize(BATCH_SIZE)
+            .batchSize(batchSize)
             .optimizer(
                 graph -> Adafactor.builder(graph).learningRate(1e-3).epsilon1(1e-16).build());
     for (String input : Files.readAllLines(folder.resolve("inputs.txt"))) {
       job.features(input, folder.resolve(input + ".npy"));
     }
-    int stepsPerEpoch = 512 / BATCH_SIZE;
-    job.epochs(steps / stepsPerEpoch + 1).build().run(this);
+    long rows = (Files.size(folder.resolve("labels.npy")) - NPY_HEADER) / Integer.BYTES;
+    int stepsPerEpoch = Math.toIntExact(rows / batchSize);
+    job.epochs((steps - 1) / stepsPerEpoch + 1).build().run(this);
   }
 
   @Override
@@ -110,7 +113,9 @@ final class FineTuningSteps implements TrainingListener {
     print("step, median of rounds (ms)", median(own) * perStep, median(peers) * perStep);
     print("step, best round (ms)", min(own) * perStep, min(peers) * perStep);
     print(
-        "peak memory (MiB)", peakBytes() / 0x1p20, peerReport.get("peak_bytes").asLong() / 0x1p20);
+        "peak memory (MiB)",
+        PeakMemory.of(ProcessHandle.current()) / 0x1p20,
+        peerReport.get("peak_bytes").asLong() / 0x1p20);
     List<Double> ratios = new ArrayList<>();
     for (int round = 0; round < own.size(); round++) {
       ratios.add(own.get(round) / peers.get(round));
@@ -128,13 +133,5 @@ final class FineTuningSteps implements TrainingListener {
 
   private static double min(List<Double> values) {
     return values.stream().mapToDouble(Double::doubleValue).min().orElseThrow();
-  }
-
-  private static long peakBytes() throws IOException {
-    return Files.readAllLines(Path.of("/proc/self/status")).stream()
-        .filter(line -> line.startsWith("VmHWM:"))
-        .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("\\D", "")))
-        .findFirst()
-        .orElseThrow();
   }
 }
