@@ -1,8 +1,8 @@
 package dev.adafactor.cli;
 
 import dev.adafactor.Numerics;
-import dev.adafactor.finetune.Mode;
 import dev.adafactor.parity.VariableKind;
+import dev.adafactor.savedmodel.Mode;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.stream.Collectors;

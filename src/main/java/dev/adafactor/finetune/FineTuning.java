@@ -2,6 +2,7 @@ package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
 import dev.adafactor.savedmodel.ExistingFolder;
+import dev.adafactor.savedmodel.Mode;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Collections;

@@ -9,6 +9,7 @@ import dev.adafactor.finetune.TrainingListener.Plan;
 import dev.adafactor.finetune.TrainingListener.Step;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.TrainableModel;
+import dev.adafactor.savedmodel.UncheckedGradients;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -34,7 +35,6 @@ final class FineTuningRun {
   }
 
   FineTuningResult run() throws IOException {
-    requireMode();
     Examples.Files files = Examples.Files.open("", job.features, job.labels);
     Optional<Examples.Files> validationFiles =
         job.validationLabels.isEmpty()
@@ -42,13 +42,15 @@ final class FineTuningRun {
             : Optional.of(
                 Examples.Files.open(
                     "validation ", job.validationFeatures, job.validationLabels.get()));
-    try (TrainableModel model = TrainableModel.load(job.model, job.signature)) {
+    try (TrainableModel model = TrainableModel.load(job.model, job.signature, job.mode)) {
       if (job.export.isPresent()) {
         model.requireExportable(job.export.get(), job.existing);
       }
-      String outputName = outputName(model.outputs());
-      model.requireGradients(outputName);
-      Output<?> output = model.outputs().get(outputName);
+      String outputName = outputName(model.training().outputs());
+      List<ModelVariable> trainable =
+          model.variables().stream().filter(ModelVariable::trainable).toList();
+      model.training().requireGradients(outputName, trainable, UncheckedGradients.REFUSE);
+      Output<?> output = model.training().outputs().get(outputName);
       Objective objective =
           Objective.of(
               Ops.create(model.graph()).withSubScope("objective"),
@@ -65,8 +67,6 @@ final class FineTuningRun {
       validation.ifPresent(this::requireFixedBatchSize);
       Duration load = stopwatch.lap();
 
-      List<ModelVariable> trainable =
-          model.variables().stream().filter(ModelVariable::trainable).toList();
       Adafactor adafactor = job.optimizer.apply(model.graph());
       TrainingGraph graph =
           new TrainingGraph(
@@ -78,7 +78,7 @@ final class FineTuningRun {
           job.shuffled
               ? BatchOrder.shuffled(training.rows(), job.batchSize, job.seed)
               : BatchOrder.inFileOrder(training.rows(), job.batchSize);
-      Plan plan = plan(training, order, trainable, adafactor);
+      Plan plan = plan(model, training, order, trainable, adafactor);
       tell(listener -> listener.planned(plan));
       Duration build = stopwatch.lap();
 
@@ -101,14 +101,6 @@ final class FineTuningRun {
           after,
           new Timings(load, build, train, evaluate, stopwatch.lap()),
           job.export);
-    }
-  }
-
-  private void requireMode() {
-    if (job.mode.equals(Optional.of(Mode.TRAINING))) {
-      throw new IllegalArgumentException(
-          "mode training: functions for training are not taken from the model; leave the mode"
-              + " out, or say inference");
     }
   }
 
@@ -141,14 +133,15 @@ final class FineTuningRun {
   }
 
   private Plan plan(
-      Examples training, BatchOrder order, List<ModelVariable> trainable, Adafactor adafactor) {
-    String reason =
-        "the signature '%s' as it predicts; functions for training are not taken from the model"
-            .formatted(job.signature);
+      TrainableModel model,
+      Examples training,
+      BatchOrder order,
+      List<ModelVariable> trainable,
+      Adafactor adafactor) {
     List<Output<?>> handles = trainable.stream().<Output<?>>map(ModelVariable::handle).toList();
     return new Plan(
-        Mode.INFERENCE,
-        reason,
+        model.mode(),
+        model.modeReason(),
         training.rows(),
         job.epochs,
         order.batches(),

@@ -1,5 +1,6 @@
 package dev.adafactor.finetune;
 
+import dev.adafactor.savedmodel.Mode;
 import java.util.OptionalDouble;
 
 /** Hears of a training job as it goes on. Called by the thread that trains, between two steps. */

@@ -59,7 +59,8 @@ final class FunctionFlattener {
    *
    * @param graph a graph with its library of functions
    * @param operations the known operations, by name
-   * @param tensors the tensors to keep, each {@code node} or {@code node:index}
+   * @param tensors the tensors to keep, each {@code node} or {@code node:index}, and {@code ^node}
+   *     for a node to keep with its side effects
    * @throws IllegalArgumentException if the graph is inconsistent: a name that nothing has, an
    *     unknown operation, a function that calls itself
    */
@@ -81,8 +82,12 @@ final class FunctionFlattener {
     }
     Map<String, String> results = new LinkedHashMap<>();
     for (String tensor : tensors) {
-      String name = top.single(tensor);
-      results.put(tensor, name.contains(":") ? name : name + ":0");
+      if (tensor.startsWith("^")) {
+        results.put(tensor, "^" + top.controlName(tensor.substring(1)));
+      } else {
+        String name = top.single(tensor);
+        results.put(tensor, name.contains(":") ? name : name + ":0");
+      }
     }
     return new FlatGraph(flat.build(), results, Optional.empty());
   }

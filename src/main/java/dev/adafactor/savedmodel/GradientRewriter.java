@@ -65,8 +65,10 @@ final class GradientRewriter {
             .filter(node -> node.getOp().equals("VarHandleOp"))
             .map(NodeDef::getName)
             .toList();
+    List<String> tensors =
+        flat.tensors().values().stream().filter(tensor -> !tensor.startsWith("^")).toList();
     GraphDef.Builder rewritten =
-        rewriter.rewrite(flat.graphDef(), flat.tensors().values(), variables, Map.of()).toBuilder();
+        rewriter.rewrite(flat.graphDef(), tensors, variables, Map.of()).toBuilder();
     rewritten.getLibraryBuilder().addAllFunction(rewriter.library.added());
     return new FlatGraph(rewritten.build(), flat.tensors(), flat.randomness());
   }

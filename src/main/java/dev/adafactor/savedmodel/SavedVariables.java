@@ -2,7 +2,7 @@ package dev.adafactor.savedmodel;
 
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -10,19 +10,12 @@ import java.util.Map;
 import java.util.Set;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
-import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedConcreteFunction;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedObject;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedObjectGraph;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedVariable;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.ObjectReference;
 
-/**
- * Which of a model's Python variables each {@code VarHandleOp} of its graph is.
- *
- * <p>Names do not tell: two variables may have the same. The object graph does: it lists, for each
- * function, the objects that are passed to it after the arguments, and the calls in the graph pass
- * the handles in that order.
- */
+/** Which of a model's Python variables each {@code VarHandleOp} of its graph is. */
 final class SavedVariables {
   private final SavedObjectGraph objects;
 
@@ -36,42 +29,21 @@ final class SavedVariables {
   /** From each {@code VarHandleOp}'s name to its variable, in the model's own order. */
   static Map<String, SavedVariable> of(MetaGraphDef metaGraph) {
     SavedVariables variables = new SavedVariables(metaGraph.getObjectGraphDef());
-    Map<Integer, String> nodes = variables.nodesOfObjects(metaGraph.getGraphDef().getNodeList());
-    for (int id : variables.order()) {
-      if (nodes.containsKey(id)) {
-        variables.byNode.put(nodes.get(id), variables.objects.getNodes(id).getVariable());
-      }
-    }
-    return variables.byNode;
-  }
-
-  private Map<Integer, String> nodesOfObjects(List<NodeDef> graph) {
-    Set<String> handles = new LinkedHashSet<>();
-    for (NodeDef node : graph) {
+    CapturedObjects captured = CapturedObjects.of(metaGraph);
+    Set<String> handles = new HashSet<>();
+    for (NodeDef node : metaGraph.getGraphDef().getNodeList()) {
       if (node.getOp().equals("VarHandleOp")) {
         handles.add(node.getName());
       }
     }
-    Map<Integer, String> nodes = new HashMap<>();
-    for (NodeDef call : graph) {
-      if (!call.containsAttr("f")) {
-        continue;
-      }
-      SavedConcreteFunction function =
-          objects.getConcreteFunctionsMap().get(call.getAttrOrThrow("f").getFunc().getName());
-      if (function == null) {
-        continue;
-      }
-      List<String> inputs =
-          call.getInputList().stream().filter(input -> !input.startsWith("^")).toList();
-      int first = inputs.size() - function.getBoundInputsCount();
-      for (int i = Math.max(0, -first); i < function.getBoundInputsCount(); i++) {
-        if (handles.contains(inputs.get(first + i)) && isVariable(function.getBoundInputs(i))) {
-          nodes.put(function.getBoundInputs(i), inputs.get(first + i));
-        }
-      }
+    for (int id : variables.order()) {
+      captured
+          .tensor(id)
+          .filter(handles::contains)
+          .ifPresent(
+              tensor -> variables.byNode.put(tensor, variables.objects.getNodes(id).getVariable()));
     }
-    return nodes;
+    return variables.byNode;
   }
 
   /** Keras lists a model's variables in its root object; others come as the objects are listed. */

@@ -32,11 +32,11 @@ import org.tensorflow.proto.TensorShapeProto;
  * A SavedModel whose signature can be differentiated and trained.
  *
  * <p>A signature of a model that Python exported is a call of functions, through which TensorFlow's
- * C API builds no gradients. Loading adds a flat copy of the signature to the model's own graph:
- * the same operations without function calls, with handles that are the same variables. Add a loss
- * to {@link #outputs()}, minimize it with respect to the handles of {@link #variables()}, and run
- * the steps in {@link #session()}; call {@code session().initialize()} after the optimizer's
- * variables were added.
+ * C API builds no gradients. Loading adds a flat copy to the model's own graph: the same operations
+ * without function calls, with handles that are the same variables. Add a loss to the outputs of
+ * {@link #training()} and to its other losses, minimize the sum with respect to the handles of
+ * {@link #variables()}, and run the steps in {@link #session()}; call {@code
+ * session().initialize()} after the optimizer's variables were added.
  *
  * <p>Not thread-safe while the graph is being extended.
  */
@@ -44,21 +44,24 @@ public final class TrainableModel implements AutoCloseable {
   private final SavedModelFolder folder;
   private final String signatureName;
   private final SavedModelBundle bundle;
-  private final FlatGraph flat;
-  private final String prefix;
+  private final FlatCopy copy;
   private final Map<String, Output<?>> inputs;
-  private final Map<String, Output<?>> outputs;
   private final List<ModelVariable> variables;
+  private final FunctionChoice choice;
+  private final ModelFunction inference;
+  private final ModelFunction training;
 
   private TrainableModel(
-      SavedModelFolder folder, String signatureName, SavedModelBundle bundle, FlatGraph flat) {
+      SavedModelFolder folder,
+      String signatureName,
+      SavedModelBundle bundle,
+      FunctionChoice choice,
+      FlatGraph flat) {
     this.folder = folder;
     this.signatureName = signatureName;
     this.bundle = bundle;
-    this.flat = flat;
-    this.prefix = freePrefix(folder);
     try {
-      bundle.graph().importGraphDef(flat.graphDef(), prefix);
+      this.copy = FlatCopy.add(flat, bundle.graph(), folder.metaGraph().getGraphDef());
     } catch (TensorFlowException e) {
       throw new IllegalArgumentException(
           String.format(
@@ -66,14 +69,20 @@ public final class TrainableModel implements AutoCloseable {
               signatureName, SavedModelFolder.oneLine(e)),
           e);
     }
-    SignatureDef signature = folder.signature(signatureName);
-    this.inputs = tensors(signature.getInputsMap());
-    this.outputs = tensors(signature.getOutputsMap());
+    this.choice = choice;
+    this.inputs = inputs(folder.signature(signatureName));
     this.variables = findVariables();
+    String name = "signature '" + signatureName + "'";
+    this.inference = function(name, choice.inference());
+    this.training =
+        choice.mode() == Mode.INFERENCE
+            ? inference
+            : function("the training function for " + name, choice.training());
   }
 
   /**
-   * Loads a model with its variables, and prepares one of its signatures for training.
+   * Loads a model with its variables, and prepares one of its signatures for training as it
+   * predicts.
    *
    * @param savedModelDir the folder that holds {@code saved_model.pb}; it is only read
    * @param signatureName name of the signature, mostly {@code serving_default}
@@ -82,24 +91,43 @@ public final class TrainableModel implements AutoCloseable {
    *     inconsistent
    */
   public static TrainableModel load(Path savedModelDir, String signatureName) throws IOException {
+    return load(savedModelDir, signatureName, Optional.of(Mode.INFERENCE));
+  }
+
+  /**
+   * Loads a model with its variables, and prepares one of its signatures for training.
+   *
+   * @param savedModelDir the folder that holds {@code saved_model.pb}; it is only read
+   * @param signatureName name of the signature, mostly {@code serving_default}
+   * @param wanted which of the model's functions to train; if empty, those for training where the
+   *     model carries them
+   * @throws IOException if a file is missing or damaged
+   * @throws IllegalArgumentException if the model has no such signature or no function for the
+   *     wanted mode, or is inconsistent
+   */
+  public static TrainableModel load(Path savedModelDir, String signatureName, Optional<Mode> wanted)
+      throws IOException {
     SavedModelFolder folder = SavedModelFolder.read(savedModelDir);
     SignatureDef signature = folder.signature(signatureName);
-    Set<String> tensors = new LinkedHashSet<>();
-    signature.getInputsMap().forEach((name, info) -> tensors.add(tensor(name, info)));
-    signature.getOutputsMap().forEach((name, info) -> tensors.add(tensor(name, info)));
+    requireDense(signature);
     Map<String, OpDef> operations =
         TensorFlow.registeredOpList().getOpList().stream()
             .collect(Collectors.toMap(OpDef::getName, Function.identity()));
     FunctionGradients.register();
+    FunctionChoice choice =
+        FunctionChoice.of(folder.metaGraph(), signatureName, operations, wanted);
+    Set<String> tensors = new LinkedHashSet<>(choice.inference().tensors());
+    tensors.addAll(choice.training().tensors());
+    signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
     FlatGraph flat =
         GradientRewriter.rewrite(
             StatelessRandomness.rewrite(
-                FunctionFlattener.flatten(folder.metaGraph().getGraphDef(), operations, tensors)),
+                FunctionFlattener.flatten(choice.graph(), operations, tensors)),
             folder.metaGraph(),
             operations);
     SavedModelBundle bundle = folder.open();
     try {
-      return new TrainableModel(folder, signatureName, bundle, flat);
+      return new TrainableModel(folder, signatureName, bundle, choice, flat);
     } catch (RuntimeException e) {
       bundle.close();
       throw e;
@@ -116,100 +144,48 @@ public final class TrainableModel implements AutoCloseable {
     return bundle.session();
   }
 
+  /** Which of the model's functions {@link #training()} is. */
+  public Mode mode() {
+    return choice.mode();
+  }
+
+  /** Why the {@link #mode()} is what it is, in a few words for the user. */
+  public String modeReason() {
+    return choice.reason();
+  }
+
   /** The placeholders to feed, by the names that the signature gives its inputs. */
   public Map<String, Output<?>> inputs() {
     return inputs;
   }
 
-  /** The results, by the names that the signature gives its outputs. */
-  public Map<String, Output<?>> outputs() {
-    return outputs;
+  /** The signature as it predicts. */
+  public ModelFunction inference() {
+    return inference;
+  }
+
+  /** What a training step computes; in mode inference it is {@link #inference()}. */
+  public ModelFunction training() {
+    return training;
   }
 
   /**
-   * The tensor, int64 of shape [2], that the signature's random numbers follow from: a seed and a
-   * step. Fed with the same two numbers, a run draws the same random numbers; not fed, it draws
-   * others each time. Empty if the signature draws none.
+   * The tensor, int64 of shape [2], that random numbers follow from: a seed and a step. Fed with
+   * the same two numbers, a run draws the same random numbers; not fed, it draws others each time.
+   * Empty if the functions draw none.
    */
   public Optional<Output<?>> randomness() {
-    return flat.randomness().map(name -> graph().operationOrThrow(prefix + "/" + name).output(0));
+    return copy.flat().randomness().map(name -> copy.operation(name).output(0));
   }
 
-  /** The variables that the signature uses, in the model's own order. */
+  /** What the signature gives if it is the model's own for training, with loss and gradients. */
+  public Optional<ProvidedGradients> providedGradients() {
+    return Optional.empty();
+  }
+
+  /** The variables that the functions use, in the model's own order. */
   public List<ModelVariable> variables() {
     return variables;
-  }
-
-  /**
-   * The operations between the trainable variables and an output whose gradients cannot be used:
-   * TensorFlow has none, has a wrong one, or has one that was not checked against Python's.
-   *
-   * @param outputName name of one of the {@link #outputs()}
-   * @return empty if the output can be differentiated
-   */
-  public List<UnusableGradient> unusableGradients(String outputName) {
-    List<UnusableGradient> unusable = new ArrayList<>();
-    for (NodeDef node : gradientPath(outputName)) {
-      TrustedGradients.objection(node)
-          .ifPresent(
-              reason -> unusable.add(new UnusableGradient(node.getOp(), node.getName(), reason)));
-    }
-    return List.copyOf(unusable);
-  }
-
-  /**
-   * Makes sure that an output can be differentiated with respect to the trainable variables. To be
-   * called before gradients are built: for some operations native code would compute a wrong
-   * gradient, or end the process.
-   *
-   * @param outputName name of one of the {@link #outputs()}
-   * @throws IllegalArgumentException if it cannot; the message names the operations
-   */
-  public void requireGradients(String outputName) {
-    List<UnusableGradient> unusable = unusableGradients(outputName);
-    if (!unusable.isEmpty()) {
-      throw new IllegalArgumentException(
-          String.format(
-              "Output '%s' of signature '%s' cannot be trained: %s%s",
-              outputName,
-              signatureName,
-              unusable.get(0),
-              unusable.size() == 1
-                  ? ""
-                  : " (and "
-                      + (unusable.size() - 1)
-                      + " more: "
-                      + unusable.stream()
-                          .skip(1)
-                          .limit(5)
-                          .map(UnusableGradient::type)
-                          .distinct()
-                          .collect(Collectors.joining(", "))
-                      + ")"));
-    }
-    if (gradientPath(outputName).isEmpty()) {
-      throw new IllegalArgumentException(
-          String.format(
-              "Output '%s' of signature '%s' depends on no trainable variable",
-              outputName, signatureName));
-    }
-  }
-
-  List<NodeDef> gradientPath(String outputName) {
-    TensorInfo output = folder.signature(signatureName).getOutputsMap().get(outputName);
-    if (output == null) {
-      throw new IllegalArgumentException(
-          String.format(
-              "Signature '%s' has no output '%s'; it has %s",
-              signatureName, outputName, outputs.keySet()));
-    }
-    return GradientPaths.between(
-        flat.graphDef(),
-        flat.tensors().get(output.getName()),
-        variables.stream()
-            .filter(ModelVariable::trainable)
-            .map(variable -> variable.handle().op().name().substring(prefix.length() + 1))
-            .toList());
   }
 
   /**
@@ -242,46 +218,41 @@ public final class TrainableModel implements AutoCloseable {
     bundle.close();
   }
 
-  private static String tensor(String name, TensorInfo info) {
-    if (info.getEncodingCase() != TensorInfo.EncodingCase.NAME) {
-      throw new IllegalArgumentException(
-          "'" + name + "' of the signature is a sparse or composite tensor; only dense ones work");
-    }
-    return info.getName();
+  private static void requireDense(SignatureDef signature) {
+    Map<String, TensorInfo> tensors = new TreeMap<>(signature.getInputsMap());
+    tensors.putAll(signature.getOutputsMap());
+    tensors.forEach(
+        (name, info) -> {
+          if (info.getEncodingCase() != TensorInfo.EncodingCase.NAME) {
+            throw new IllegalArgumentException(
+                "'"
+                    + name
+                    + "' of the signature is a sparse or composite tensor; only dense ones work");
+          }
+        });
   }
 
-  private static String freePrefix(SavedModelFolder folder) {
-    String prefix = "trainable";
-    List<NodeDef> nodes = folder.metaGraph().getGraphDef().getNodeList();
-    for (int i = 1; ; i++) {
-      String scope = prefix;
-      if (nodes.stream()
-          .noneMatch(n -> n.getName().equals(scope) || n.getName().startsWith(scope + "/"))) {
-        return prefix;
-      }
-      prefix = "trainable_" + i;
-    }
-  }
-
-  private Map<String, Output<?>> tensors(Map<String, TensorInfo> named) {
+  private Map<String, Output<?>> inputs(SignatureDef signature) {
     Map<String, Output<?>> tensors = new LinkedHashMap<>();
-    new TreeMap<>(named)
-        .forEach(
-            (name, info) -> {
-              String tensor = flat.tensors().get(info.getName());
-              int colon = tensor.lastIndexOf(':');
-              tensors.put(
-                  name,
-                  graph()
-                      .operationOrThrow(prefix + "/" + tensor.substring(0, colon))
-                      .output(Integer.parseInt(tensor.substring(colon + 1))));
-            });
+    new TreeMap<>(signature.getInputsMap())
+        .forEach((name, info) -> tensors.put(name, copy.output(info.getName())));
     return Collections.unmodifiableMap(tensors);
+  }
+
+  private ModelFunction function(String name, FunctionChoice.Part part) {
+    Map<String, Output<?>> outputs = new LinkedHashMap<>();
+    part.outputs().forEach((output, tensor) -> outputs.put(output, copy.output(tensor)));
+    return new ModelFunction(
+        name,
+        copy,
+        outputs,
+        part.losses().stream().<Output<?>>map(copy::output).toList(),
+        part.updates().map(copy::control));
   }
 
   private List<ModelVariable> findVariables() {
     Map<String, NodeDef> handles = new LinkedHashMap<>();
-    for (NodeDef node : flat.graphDef().getNodeList()) {
+    for (NodeDef node : copy.flat().graphDef().getNodeList()) {
       if (node.getOp().equals("VarHandleOp") || node.getOp().startsWith("Variable")) {
         handles.put(node.getName(), node);
       }
@@ -308,7 +279,7 @@ public final class TrainableModel implements AutoCloseable {
   private ModelVariable variable(NodeDef handle, SavedVariable variable) {
     return new ModelVariable(
         variable.getName(),
-        graph().operationOrThrow(prefix + "/" + handle.getName()).output(0),
+        copy.operation(handle.getName()).output(0),
         shape(handle.getAttrOrThrow("shape").getShape()),
         handle.getAttrOrThrow("dtype").getType(),
         variable.getTrainable());

@@ -4,10 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.finetune.Evaluation;
-import dev.adafactor.finetune.Mode;
 import dev.adafactor.finetune.StateSize;
 import dev.adafactor.finetune.TrainingListener.Plan;
 import dev.adafactor.finetune.TrainingListener.Step;
+import dev.adafactor.savedmodel.Mode;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;

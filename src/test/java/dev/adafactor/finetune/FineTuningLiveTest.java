@@ -222,7 +222,7 @@ class FineTuningLiveTest {
                   .session()
                   .runner()
                   .feed(input, batch)
-                  .fetch(model.outputs().values().iterator().next())
+                  .fetch(model.inference().outputs().values().iterator().next())
                   .run()) {
         return doubles(fetched.get(0));
       }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.adafactor.Adafactor;
 import dev.adafactor.Numerics;
 import dev.adafactor.finetune.TrainingListener.Step;
+import dev.adafactor.savedmodel.Mode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -68,11 +68,12 @@ class GradientsLiveTest {
     JsonNode expected = new ObjectMapper().readTree(file.toFile());
     try (TrainableModel model = TrainableModel.load(saved, "serving_default")) {
       if (expected.get("refused").asBoolean()) {
-        assertThrows(IllegalArgumentException.class, () -> model.requireGradients("y"));
+        assertThrows(
+            IllegalArgumentException.class, () -> TrainableModelTest.requireGradients(model, "y"));
         return;
       }
-      model.requireGradients("y");
-      Output<?> y = model.outputs().get("y");
+      TrainableModelTest.requireGradients(model, "y");
+      Output<?> y = model.training().outputs().get("y");
       List<float[]> gradients = new ArrayList<>();
       List<Output<?>> handles = new ArrayList<>();
       for (JsonNode gradient : expected.get("gradients")) {
@@ -110,7 +111,9 @@ class GradientsLiveTest {
           }
         }
       }
-      model.gradientPath("y").stream().map(NodeDef::getOp).forEach(untested::remove);
+      model.training().gradientPath("y", TrainableModelTest.trainable(model)).stream()
+          .map(NodeDef::getOp)
+          .forEach(untested::remove);
       model
           .graph()
           .operations()

@@ -55,7 +55,7 @@ class TrainableModelTest {
                 .session()
                 .runner()
                 .feed(model.inputs().get("image"), images)
-                .fetch(model.outputs().get("probabilities"))
+                .fetch(model.inference().outputs().get("probabilities"))
                 .run()
                 .get(0)) {
       return floats((TFloat32) result);
@@ -80,6 +80,14 @@ class TrainableModelTest {
               tf.fill(tf.constant(variable.shape().asArray()), tf.constant(by))));
     }
     runner.run();
+  }
+
+  static List<ModelVariable> trainable(TrainableModel model) {
+    return model.variables().stream().filter(ModelVariable::trainable).toList();
+  }
+
+  static void requireGradients(TrainableModel model, String output) {
+    model.training().requireGradients(output, trainable(model), UncheckedGradients.REFUSE);
   }
 
   /** Every file below a folder, with its content. */
@@ -113,9 +121,9 @@ class TrainableModelTest {
     try (TrainableModel model = digits()) {
       assertEquals(Set.of("image"), model.inputs().keySet());
       assertArrayEquals(new long[] {-1, 8, 8, 1}, model.inputs().get("image").shape().asArray());
-      assertEquals(Set.of("probabilities"), model.outputs().keySet());
+      assertEquals(Set.of("probabilities"), model.inference().outputs().keySet());
       assertArrayEquals(
-          new long[] {-1, 10}, model.outputs().get("probabilities").shape().asArray());
+          new long[] {-1, 10}, model.inference().outputs().get("probabilities").shape().asArray());
       assertEquals(38_282, model.variables().stream().mapToLong(v -> v.shape().size()).sum());
       assertTrue(model.variables().stream().allMatch(ModelVariable::trainable));
       assertEquals(Shape.of(3, 3, 1, 16), model.variables().get(0).shape());
@@ -139,13 +147,13 @@ class TrainableModelTest {
   void outputsHaveGradientsForAllVariables() throws Exception {
     try (TrainableModel model = digits();
         TFloat32 images = images()) {
-      model.requireGradients("probabilities");
+      requireGradients(model, "probabilities");
       Output<?>[] handles =
           model.variables().stream().map(ModelVariable::handle).toArray(Output<?>[]::new);
       Output<?> first =
           Ops.create(model.graph())
               .math
-              .log(model.outputs().get("probabilities").expect(TFloat32.class))
+              .log(model.inference().outputs().get("probabilities").expect(TFloat32.class))
               .asOutput();
       Output<?>[] gradients = model.graph().addGradients(first, handles);
       for (int i = 0; i < gradients.length; i++) {
@@ -187,7 +195,7 @@ class TrainableModelTest {
       assertBadInput(
           IllegalArgumentException.class,
           "[probabilities]",
-          () -> model.requireGradients("logits"));
+          () -> requireGradients(model, "logits"));
     }
   }
 

@@ -1,4 +1,4 @@
-package dev.adafactor.finetune;
+package dev.adafactor.savedmodel;
 
 /** Which of a model's functions are trained. */
 public enum Mode {

@@ -1,0 +1,224 @@
+package dev.adafactor.savedmodel;
+
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import org.tensorflow.proto.AttrValue;
+import org.tensorflow.proto.GraphDef;
+import org.tensorflow.proto.NameAttrList;
+import org.tensorflow.proto.NodeDef;
+import org.tensorflow.proto.OpDef;
+
+/**
+ * Whether tensors are the same computation of two sets of inputs.
+ *
+ * <p>Names say little about which argument of a function is which input of a signature, and nothing
+ * about what the signature does before and after it calls the function. Two traces of the same
+ * Python code, on the other hand, are the same operations in the same order: walking both from a
+ * result to the inputs proves it, and tells which input is which.
+ */
+final class GraphMatch {
+  /** What a trace may have where another has the tensor itself. */
+  private static final Set<String> TRANSPARENT = Set.of("Identity", "PreventGradient");
+
+  /** Attributes that hint at what shapes will be. */
+  private static final Set<String> HINTS = Set.of("output_shapes", "parallel_iterations");
+
+  private final GraphDef model;
+  private final Map<String, OpDef> operations;
+  private final Map<String, NodeDef> nodes = new HashMap<>();
+  private final Map<Pair, Boolean> functions = new HashMap<>();
+
+  private record Pair(String first, String second) {}
+
+  /**
+   * Looks at a graph.
+   *
+   * @param flat the flat graph, with both computations in it
+   * @param model the graph with the library that branches and loops name functions of
+   */
+  GraphMatch(GraphDef flat, GraphDef model, Map<String, OpDef> operations) {
+    this.model = model;
+    this.operations = operations;
+    flat.getNodeList().forEach(node -> nodes.put(node.getName(), node));
+  }
+
+  /**
+   * Compares the computations of two tensors.
+   *
+   * @param first a tensor
+   * @param second a tensor that is computed from placeholders of its own
+   * @param bound which placeholder of the first each placeholder of the second must be; a
+   *     placeholder that it does not tell of may be any
+   * @return the same with all placeholders that were met; empty if the computations differ
+   */
+  Optional<Map<String, String>> match(String first, String second, Map<String, String> bound) {
+    Map<String, String> found = new HashMap<>(bound);
+    Set<Pair> met = new HashSet<>();
+    Deque<Pair> open = new ArrayDeque<>();
+    open.add(new Pair(first, second));
+    while (!open.isEmpty()) {
+      Pair next = open.remove();
+      Pair pair = new Pair(source(next.first), source(next.second));
+      if (!met.add(pair)) {
+        continue;
+      }
+      NodeDef a = nodes.get(Tensors.node(pair.first));
+      NodeDef b = nodes.get(Tensors.node(pair.second));
+      if (a == null || b == null || Tensors.index(pair.first) != Tensors.index(pair.second)) {
+        return Optional.empty();
+      }
+      if (b.getOp().equals("Placeholder")) {
+        if (!a.getOp().equals("Placeholder")
+            || !type(a).equals(type(b))
+            || !found.computeIfAbsent(b.getName(), key -> a.getName()).equals(a.getName())) {
+          return Optional.empty();
+        }
+        continue;
+      }
+      if (a.getName().equals(b.getName())) {
+        continue;
+      }
+      List<String> inputsA = Tensors.inputs(a);
+      List<String> inputsB = Tensors.inputs(b);
+      if (isOfItsOwn(a) || inputsA.size() != inputsB.size() || !isSameOperation(a, b)) {
+        return Optional.empty();
+      }
+      for (int i = 0; i < inputsA.size(); i++) {
+        open.add(new Pair(inputsA.get(i), inputsB.get(i)));
+      }
+    }
+    return Optional.of(found);
+  }
+
+  private static AttrValue type(NodeDef placeholder) {
+    return placeholder.getAttrOrDefault("dtype", AttrValue.getDefaultInstance());
+  }
+
+  /** Two handles are two variables, two placeholders two inputs. */
+  private boolean isOfItsOwn(NodeDef node) {
+    OpDef operation = operations.get(node.getOp());
+    return operation == null || (operation.getIsStateful() && node.getInputCount() == 0);
+  }
+
+  private String source(String tensor) {
+    String source = tensor;
+    while (true) {
+      NodeDef node = nodes.get(Tensors.node(source));
+      if (node == null || !TRANSPARENT.contains(node.getOp()) || node.getInputCount() == 0) {
+        return source;
+      }
+      source = node.getInput(0);
+    }
+  }
+
+  private boolean isSameOperation(NodeDef a, NodeDef b) {
+    if (!withoutState(a.getOp()).equals(withoutState(b.getOp()))) {
+      return false;
+    }
+    Map<String, AttrValue> first = attributes(a);
+    Map<String, AttrValue> second = attributes(b);
+    if (!first.keySet().equals(second.keySet())) {
+      return false;
+    }
+    return first.entrySet().stream()
+        .allMatch(entry -> isSame(entry.getValue(), second.get(entry.getKey())));
+  }
+
+  private static String withoutState(String op) {
+    return op.replaceFirst("^Stateless(?=If$|While$|Case$)", "");
+  }
+
+  private static Map<String, AttrValue> attributes(NodeDef node) {
+    Map<String, AttrValue> attributes = new TreeMap<>(node.getAttrMap());
+    attributes
+        .keySet()
+        .removeIf(
+            key ->
+                (key.startsWith("_") && !key.equals("_gradient_op_type")) || HINTS.contains(key));
+    // A name that is made up anew for each trace.
+    attributes.replaceAll((key, value) -> key.equals("_gradient_op_type") ? text() : value);
+    return attributes;
+  }
+
+  private static AttrValue text() {
+    return Nodes.text("custom");
+  }
+
+  private boolean isSame(AttrValue a, AttrValue b) {
+    if (a.hasFunc() && b.hasFunc()) {
+      return isSame(a.getFunc(), b.getFunc());
+    }
+    List<NameAttrList> first = a.getList().getFuncList();
+    List<NameAttrList> second = b.getList().getFuncList();
+    if (first.isEmpty() || first.size() != second.size()) {
+      return a.equals(b);
+    }
+    for (int i = 0; i < first.size(); i++) {
+      if (!isSame(first.get(i), second.get(i))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private boolean isSame(NameAttrList a, NameAttrList b) {
+    if (a.equals(b)) {
+      return true;
+    }
+    Pair pair = new Pair(a.getName(), b.getName());
+    Boolean known = functions.get(pair);
+    if (known == null) {
+      // Until the bodies are compared: a function that contains itself is refused elsewhere.
+      functions.put(pair, false);
+      known = isSame(FlatFunction.of(a, model, operations), FlatFunction.of(b, model, operations));
+      functions.put(pair, known);
+    }
+    return known;
+  }
+
+  private boolean isSame(FlatFunction a, FlatFunction b) {
+    if (a.results().size() != b.results().size() || a.arguments().size() != b.arguments().size()) {
+      return false;
+    }
+    GraphMatch bodies = new GraphMatch(joined(a, b), model, operations);
+    bodies.functions.putAll(functions);
+    Map<String, String> bound = new HashMap<>();
+    for (int i = 0; i < a.arguments().size(); i++) {
+      bound.put(SECOND + b.arguments().get(i), FIRST + a.arguments().get(i));
+    }
+    for (int i = 0; i < a.results().size(); i++) {
+      Optional<Map<String, String>> match =
+          bodies.match(FIRST + a.results().get(i), SECOND + b.results().get(i), bound);
+      if (!match.equals(Optional.of(bound))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static final String FIRST = "a/";
+  private static final String SECOND = "b/";
+
+  /** Both bodies in one graph. */
+  private static GraphDef joined(FlatFunction a, FlatFunction b) {
+    GraphDef.Builder graph = GraphDef.newBuilder();
+    a.graphDef().getNodeList().forEach(node -> graph.addNode(renamed(node, FIRST)));
+    b.graphDef().getNodeList().forEach(node -> graph.addNode(renamed(node, SECOND)));
+    return graph.build();
+  }
+
+  private static NodeDef renamed(NodeDef node, String prefix) {
+    NodeDef.Builder copy = node.toBuilder().setName(prefix + node.getName()).clearInput();
+    for (String input : node.getInputList()) {
+      copy.addInput(input.startsWith("^") ? "^" + prefix + input.substring(1) : prefix + input);
+    }
+    return copy.build();
+  }
+}

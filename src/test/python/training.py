@@ -1,0 +1,213 @@
+"""Exports tf_keras models by model.save, with what they compute in training and in inference.
+
+    python training.py FOLDER
+
+Beside each model NAME lies NAME.json with a batch and, for both modes, the results, the sum of the losses that the model carries, and the
+gradients of sum(results * cotangent) + losses; and the values that other variables have after two training steps without an optimizer.
+Models that draw random numbers have no values for training, and float64: a finite difference is compared with in place of Python's numbers.
+"""
+
+import json
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from gradients import normal, numbers
+
+L = tf_keras.layers
+
+
+def sequential(shape, *layers, dtype="float32"):
+    return tf_keras.Sequential([L.Input(shape, dtype=dtype), *layers])
+
+
+def random(shape, *layers):
+    """A model in float64 that draws random numbers. Its first layer has weights, whatever the others have."""
+    return sequential(shape, L.Dense(shape[-1]), *layers, dtype="float64")
+
+
+def two_inputs():
+    """A model whose inputs and outputs are not in the order of their names, and whose losses are of all kinds."""
+    a, b = L.Input([4], name="zeta"), L.Input([4], name="alpha")
+    h = L.Dense(3, kernel_regularizer="l2", activity_regularizer="l1")(a)
+    h = L.BatchNormalization()(h)
+    g = L.Dense(3, bias_regularizer="l1_l2")(b)
+    model = tf_keras.Model([a, b], [L.Add(name="y")([h, g]), L.Dense(2, name="another")(g)])
+    model.add_loss(tf.reduce_mean(tf.square(h)))
+    return model
+
+
+def dictionary():
+    inputs = {"b": L.Input([4], name="b"), "a": L.Input([3], name="a")}
+    h = L.BatchNormalization()(L.Dense(3)(inputs["b"]))
+    return tf_keras.Model(inputs, {"z": h + inputs["a"], "y": h * inputs["a"]})
+
+
+def nested():
+    """A model in a model, used twice, with a regularizer that the outer one does not list."""
+    inner = sequential([4], L.Dense(4, kernel_regularizer="l2"), L.BatchNormalization(), L.Dense(4, "tanh"))
+    x = L.Input([4], name="x")
+    return tf_keras.Model(x, inner(inner(x)))
+
+
+class Subclass(tf_keras.Model):
+    """A model with a loss of its own, and with other code in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = L.Dense(3, kernel_regularizer="l2")
+        self.norm = L.BatchNormalization(momentum=0.5)
+
+    def call(self, x, training=False):
+        h = self.norm(self.dense(x), training=training)
+        self.add_loss(0.1 * tf.reduce_sum(tf.square(h)))
+        return tf.tanh(h) * 2.0 if training else tf.tanh(h)
+
+
+class WithoutTraining(tf_keras.Model):
+    """A model whose call has no argument `training`: its layers get the one of the call around it."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = L.Dense(3)
+        self.norm = L.BatchNormalization()
+
+    def call(self, inputs):
+        return self.norm(self.dense(inputs))
+
+
+def masked():
+    x = L.Input([None], dtype="float32", name="x")
+    ids = tf.cast(tf.abs(x) * 3.0, tf.int32) % 5
+    h = L.Embedding(5, 4, mask_zero=True, embeddings_regularizer="l2")(ids)
+    h = L.LSTM(4, return_sequences=True)(h)
+    h = L.MultiHeadAttention(2, 3)(h, h)
+    return tf_keras.Model(x, L.GlobalAveragePooling1D()(L.LayerNormalization()(h)))
+
+
+# name: (model, shapes of a batch of its inputs)
+MODELS = {
+    "dense": lambda: (sequential([5], L.Dense(4, "relu"), L.Dense(3)), [(4, 5)]),
+    "batch_normalization": lambda: (sequential([5], L.Dense(4), L.BatchNormalization(), L.Dense(3)), [(4, 5)]),
+    "batch_normalization_fused": lambda: (
+        sequential([6, 6, 2], L.Conv2D(4, 3), L.BatchNormalization(momentum=0.8, epsilon=1e-2), L.ReLU(), L.Flatten()),
+        [(4, 6, 6, 2)],
+    ),
+    "batch_normalization_unfused": lambda: (
+        sequential([6, 6, 2], L.Conv2D(4, 3), L.BatchNormalization(fused=False), L.Flatten()),
+        [(4, 6, 6, 2)],
+    ),
+    "batch_normalization_axis": lambda: (sequential([6, 3], L.Dense(4), L.BatchNormalization(axis=1)), [(4, 6, 3)]),
+    "batch_normalization_frozen": lambda: (frozen_norm(), [(4, 5)]),
+    "synchronized": lambda: (sequential([5], L.Dense(4), L.BatchNormalization(synchronized=True)), [(4, 5)]),
+    "regularizers": lambda: (
+        sequential([5], L.Dense(4, kernel_regularizer="l1", bias_regularizer="l2", activity_regularizer="l2"), L.Dense(3)),
+        [(4, 5)],
+    ),
+    "activity_regularization": lambda: (
+        sequential([5], L.Dense(4), L.ActivityRegularization(l1=0.1, l2=0.2), L.Dense(3)),
+        [(4, 5)],
+    ),
+    "two_inputs": lambda: (two_inputs(), [(4, 4), (4, 4)]),
+    "dictionary": lambda: (dictionary(), {"b": (4, 4), "a": (4, 3)}),
+    "nested": lambda: (nested(), [(4, 4)]),
+    "subclass": lambda: (Subclass(), [(4, 5)]),
+    "without_training": lambda: (WithoutTraining(), [(4, 5)]),
+    "masked": lambda: (masked(), [(3, 6)]),
+    "bidirectional": lambda: (sequential([None, 4], L.Bidirectional(L.GRU(3, recurrent_regularizer="l2"))), [(3, 6, 4)]),
+    "time_distributed": lambda: (sequential([5, 4], L.TimeDistributed(sequential([4], L.Dense(3), L.BatchNormalization()))), [(3, 5, 4)]),
+    "spectral": lambda: (sequential([5, 4], L.GroupNormalization(2), L.UnitNormalization(), L.Dense(2)), [(3, 5, 4)]),
+    "dropout": lambda: (random([6], L.Dropout(0.5), L.Dense(3)), [(4, 6)]),
+    "alpha_dropout": lambda: (random([6], L.AlphaDropout(0.5), L.Dense(3)), [(4, 6)]),
+    "gaussian_dropout": lambda: (random([6], L.GaussianDropout(0.5), L.Dense(3)), [(4, 6)]),
+    "gaussian_noise": lambda: (random([6], L.GaussianNoise(0.5), L.Dense(3, "tanh")), [(4, 6)]),
+    "spatial_dropout_1d": lambda: (random([5, 4], L.SpatialDropout1D(0.5), L.Dense(3)), [(4, 5, 4)]),
+    "spatial_dropout_2d": lambda: (random([5, 5, 4], L.SpatialDropout2D(0.5), L.Dense(3)), [(4, 5, 5, 4)]),
+    "spatial_dropout_3d": lambda: (random([3, 3, 3, 4], L.SpatialDropout3D(0.5), L.Dense(3)), [(4, 3, 3, 3, 4)]),
+    "lstm_dropout": lambda: (random([5, 4], L.LSTM(3, dropout=0.4, recurrent_dropout=0.4)), [(4, 5, 4)]),
+    "gru_dropout": lambda: (random([5, 4], L.GRU(3, dropout=0.4, recurrent_dropout=0.4)), [(4, 5, 4)]),
+    "rnn_dropout": lambda: (random([5, 4], L.SimpleRNN(3, dropout=0.4, recurrent_dropout=0.4)), [(4, 5, 4)]),
+    "conv_lstm_dropout": lambda: (random([3, 5, 5, 2], L.ConvLSTM2D(2, 2, dropout=0.4, recurrent_dropout=0.4)), [(2, 3, 5, 5, 2)]),
+    "attention_dropout": lambda: (attention(), [(4, 5, 4)]),
+}
+
+
+def frozen_norm():
+    """Not trainable, batch normalization uses its statistics in training too."""
+    norm = L.BatchNormalization()
+    norm.trainable = False
+    return sequential([5], L.Dense(4), norm)
+
+
+def attention():
+    x = L.Input([5, 4], dtype="float64")
+    h = L.Dense(4)(x)
+    return tf_keras.Model(x, [L.MultiHeadAttention(2, 3, dropout=0.4)(h, h), L.Attention(dropout=0.4)([h, h])])
+
+
+def flat(results):
+    return tf.nest.flatten(results)
+
+
+def names(model):
+    """The signature's outputs in the order in which Python flattens the results."""
+    return model.output_names or [f"output_{i + 1}" for i in range(len(model.outputs or [0]))]
+
+
+def result(model, x, cotangents, training):
+    with tf.GradientTape() as tape:
+        outputs = flat(model(x, training=training))
+        losses = tf.add_n(model.losses) if model.losses else tf.constant(0.0, outputs[0].dtype)
+        total = tf.add_n([tf.reduce_sum(y * c) for y, c in zip(outputs, cotangents)] + [losses])
+    variables = model.trainable_variables
+    gradients = tape.gradient(total, variables)
+    return {
+        "outputs": {name: numbers(y.numpy()) for name, y in zip(names(model), outputs)},
+        "losses": float(losses),
+        "gradients": [
+            {"variable": i, **numbers(tf.convert_to_tensor(g).numpy())} for i, g in enumerate(gradients) if g is not None
+        ],
+    }
+
+
+def main(folder, only):
+    tf.get_logger().setLevel("ERROR")
+    for name, make in MODELS.items():
+        if only and name not in only:
+            continue
+        drawing = "dropout" in name or "noise" in name
+        tf_keras.backend.set_floatx("float64" if drawing else "float32")
+        dtype = tf_keras.backend.floatx()
+        model, shapes = make()
+        batch = [normal(*s).astype(dtype) for s in (shapes.values() if isinstance(shapes, dict) else shapes)]
+        x = dict(zip(shapes, batch)) if isinstance(shapes, dict) else batch if len(batch) > 1 else batch[0]
+        outputs = flat(model(x))
+        for weight in model.weights:
+            weight.assign(tf.abs(weight + 0.3 * normal(*weight.shape)) if "moving" in weight.name else weight + 0.3 * normal(*weight.shape))
+        tf_keras.models.save_model(model, os.path.join(folder, name), save_format="tf")
+        cotangents = [tf.constant(normal(*y.shape), y.dtype) for y in outputs]
+        inputs = model.input_names or ["input_1"]
+        expected = {
+            "random": drawing,
+            "inputs": {name: numbers(a) for name, a in zip(inputs, flat(x))},
+            "cotangents": {name: numbers(c.numpy()) for name, c in zip(names(model), cotangents)},
+            "inference": result(model, x, cotangents, False),
+        }
+        if not drawing:
+            trainable = {id(v) for v in model.trainable_variables}
+            expected["training"] = result(model, x, cotangents, True)
+            model(x, training=True)
+            expected["others"] = {
+                str(i): numbers(v.numpy()) for i, v in enumerate(model.variables) if id(v) not in trainable
+            }
+        with open(os.path.join(folder, name + ".json"), "w") as out:
+            json.dump(expected, out)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
