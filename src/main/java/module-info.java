@@ -10,6 +10,7 @@ module dev.adafactor {
   requires static me.tongfei.progressbar;
   requires static org.knowm.xchart;
   requires static com.sun.jna;
+  requires static org.jline.terminal;
 
   exports dev.adafactor;
   exports dev.adafactor.finetune;

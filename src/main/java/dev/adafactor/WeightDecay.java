@@ -1,11 +1,11 @@
 package dev.adafactor;
 
 import dev.adafactor.graph.Constants;
+import dev.adafactor.graph.PythonRegex;
 import dev.adafactor.graph.VariableView;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 import org.tensorflow.Operand;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
@@ -23,18 +23,7 @@ record WeightDecay(double rate, Set<VariableView<?>> excluded, List<Pattern> nam
    * @throws IllegalArgumentException if the text is no regular expression
    */
   static Pattern compile(String regex) {
-    try {
-      // Python's spelling of named groups and of the end of the text.
-      String java = regex.replace("(?P<", "(?<");
-      return Pattern.compile(java.replaceAll("(?<!\\\\)((?:\\\\{2})*)\\\\Z", "$1\\\\z"));
-    } catch (PatternSyntaxException e) {
-      throw new IllegalArgumentException(
-          "excludeFromWeightDecay: '"
-              + regex
-              + "' is not a regular expression: "
-              + e.getDescription(),
-          e);
-    }
+    return PythonRegex.compile("excludeFromWeightDecay", regex);
   }
 
   boolean applies(VariableView<?> variable) {

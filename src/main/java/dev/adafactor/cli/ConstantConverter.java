@@ -1,6 +1,7 @@
 package dev.adafactor.cli;
 
 import dev.adafactor.Numerics;
+import dev.adafactor.finetune.EarlyStopping.Monitor;
 import dev.adafactor.parity.VariableKind;
 import dev.adafactor.savedmodel.Mode;
 import java.util.Arrays;
@@ -46,6 +47,12 @@ abstract sealed class ConstantConverter<E extends Enum<E>> implements ITypeConve
   static final class OfMode extends ConstantConverter<Mode> {
     OfMode() {
       super(Mode.class);
+    }
+  }
+
+  static final class OfMonitor extends ConstantConverter<Monitor> {
+    OfMonitor() {
+      super(Monitor.class);
     }
   }
 

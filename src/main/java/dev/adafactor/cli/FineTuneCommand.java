@@ -1,13 +1,11 @@
 package dev.adafactor.cli;
 
-import dev.adafactor.files.OutputPath;
+import dev.adafactor.finetune.EarlyStopping;
 import dev.adafactor.finetune.FineTuning;
 import dev.adafactor.finetune.FineTuningResult;
-import dev.adafactor.finetune.Loss;
 import dev.adafactor.finetune.StateSize;
 import dev.adafactor.finetune.TensorBoardLog;
 import dev.adafactor.finetune.TrainingListener;
-import dev.adafactor.savedmodel.Mode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
@@ -22,19 +20,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
 import java.util.stream.Collectors;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
-import picocli.CommandLine.ITypeConverter;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
-import picocli.CommandLine.TypeConversionException;
 
 /** {@code fine-tune}: a training job from the command line. */
 @Command(
@@ -61,130 +57,42 @@ final class FineTuneCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
 
-  @Option(names = "--model", paramLabel = "DIR", description = "The SavedModel; only read.")
-  private Optional<Path> model = Optional.empty();
+  @ArgGroup(validate = false, heading = "Model:%n")
+  private ModelOptions model = new ModelOptions();
 
-  @Option(
-      names = "--signature",
-      paramLabel = "NAME",
-      defaultValue = "serving_default",
-      description = "What to train of it. Default: ${DEFAULT-VALUE}.")
-  private String signature;
+  @ArgGroup(validate = false, heading = "Data:%n")
+  private DataOptions data = new DataOptions();
 
-  @Option(
-      names = "--mode",
-      paramLabel = "training|inference",
-      converter = ConstantConverter.OfMode.class,
-      description =
-          "inference trains the signature as it predicts, the default; training, by the model's"
-              + " functions for it, is not possible yet.")
-  private Optional<Mode> mode = Optional.empty();
+  @ArgGroup(validate = false, heading = "Training:%n")
+  private CourseOptions course = new CourseOptions();
 
-  @Option(
-      names = "--features",
-      paramLabel = "[INPUT=]FILE.npy",
-      converter = InputFile.Converter.class,
-      description = "A row of the input for each example. Once for each input.")
-  private List<InputFile> features = List.of();
+  @ArgGroup(validate = false, heading = "Optimizer:%n")
+  private AdafactorOptions adafactor = new AdafactorOptions();
 
-  @Option(
-      names = "--labels",
-      paramLabel = "FILE.npy",
-      description = "A label for each example, as the loss wants them.")
-  private Optional<Path> labels = Optional.empty();
-
-  @Option(
-      names = "--output-name",
-      paramLabel = "NAME",
-      description = "The output to take the loss of, where there are several.")
-  private Optional<String> outputName = Optional.empty();
-
-  @Option(
-      names = "--validation-features",
-      paramLabel = "[INPUT=]FILE.npy",
-      converter = InputFile.Converter.class,
-      description = "Examples to evaluate the model on, before and after.")
-  private List<InputFile> validationFeatures = List.of();
-
-  @Option(names = "--validation-labels", paramLabel = "FILE.npy", description = "Their labels.")
-  private Optional<Path> validationLabels = Optional.empty();
-
-  @Option(
-      names = "--loss",
-      paramLabel = "NAME",
-      converter = LossConverter.class,
-      description =
-          "sparse-categorical-crossentropy, categorical-crossentropy, binary-crossentropy or"
-              + " mean-squared-error.")
-  private Optional<Loss> loss = Optional.empty();
-
-  @Option(names = "--from-logits", description = "The output are logits, not probabilities.")
-  private boolean fromLogits;
-
-  @Option(names = "--epochs", paramLabel = "N", defaultValue = "1", description = "Default: 1.")
-  private int epochs;
-
-  @Option(
-      names = "--batch-size",
-      paramLabel = "N",
-      defaultValue = "32",
-      description = "Examples of a step. Default: 32. The last smaller batch is kept.")
-  private int batchSize;
-
-  @Option(
-      names = "--shuffle",
-      negatable = true,
-      defaultValue = "true",
-      fallbackValue = "true",
-      description = "A new order in each epoch, the default; or that of the file.")
-  private boolean shuffle;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "What the order depends on. Default: 0.")
-  private long seed;
-
-  @Mixin private AdafactorOptions adafactor = new AdafactorOptions();
-
-  @Option(names = "--export", paramLabel = "DIR", description = "Write the trained model there.")
-  private Optional<Path> export = Optional.empty();
-
-  @Option(names = "--overwrite", description = "Replace what is in the folder of --export.")
-  private boolean overwrite;
-
-  @Option(names = "--log-dir", paramLabel = "DIR", description = "Write TensorBoard events there.")
-  private Optional<Path> logDir = Optional.empty();
-
-  @Option(
-      names = "--chart",
-      paramLabel = "FILE.png",
-      description = "Draw loss and accuracy over the steps.")
-  private Optional<Path> chart = Optional.empty();
-
-  @Option(
-      names = "--json",
-      paramLabel = "FILE",
-      description = "Write losses, metrics and timings there.")
-  private Optional<Path> json = Optional.empty();
+  @ArgGroup(validate = false, heading = "Results:%n")
+  private OutputOptions output = new OutputOptions();
 
   @Override
   public Integer call() throws IOException {
-    if (model.isEmpty()) {
+    if (model.model.isEmpty()) {
       takeBundledJob();
     }
     FineTuning job = job();
-    outputs().require(inputs());
+    output.outputs().require(inputs());
     if (adafactor.asksForCompilation()) {
       NativeEnvironment.loadCompiler();
     }
-    FineTuningResult result;
-    try (Listeners listeners = new Listeners()) {
-      result = job.run(listeners.all());
+    try (Interruption interruption = new Interruption(spec.commandLine().getErr())) {
+      FineTuningResult result;
+      try (Listeners listeners = new Listeners()) {
+        result = job.run(interruption.stop(), listeners.all());
+      } catch (CancellationException e) {
+        print(e.getMessage());
+        return Interruption.EXIT_CODE;
+      }
+      conclude(result);
+      return interruption.stop().isStopped() ? Interruption.EXIT_CODE : ExitCode.OK;
     }
-    conclude(result);
-    return ExitCode.OK;
   }
 
   /** Parses again, with the bundled job's settings for all options that the user left out. */
@@ -192,8 +100,8 @@ final class FineTuneCommand implements Callable<Integer> {
     ParseResult given = spec.commandLine().getParseResult();
     List<String> arguments =
         new BundledJob(BUNDLED).arguments(spec, option -> isSettled(option, given));
-    if (export.isEmpty() || logDir.isEmpty() || chart.isEmpty()) {
-      arguments.addAll(outputsLeftOut(newFolder()));
+    if (output.isIncomplete()) {
+      arguments.addAll(output.leftOut(newFolder()));
     }
     List<String> line = given.originalArgs();
     arguments.addAll(line.subList(line.indexOf(spec.name()) + 1, line.size()));
@@ -207,21 +115,7 @@ final class FineTuneCommand implements Callable<Integer> {
   private boolean isSettled(OptionSpec option, ParseResult given) {
     return given.hasMatchedOption(option.longestName())
         || (given.hasMatchedOption("--optimizer")
-            && spec.mixins().get("adafactor").optionsMap().containsKey(option.longestName()));
-  }
-
-  private List<String> outputsLeftOut(Path folder) {
-    List<String> arguments = new ArrayList<>();
-    if (export.isEmpty()) {
-      arguments.addAll(List.of("--export", folder.resolve("model").toString()));
-    }
-    if (logDir.isEmpty()) {
-      arguments.addAll(List.of("--log-dir", folder.resolve("events").toString()));
-    }
-    if (chart.isEmpty()) {
-      arguments.addAll(List.of("--chart", folder.resolve("chart.png").toString()));
-    }
-    return arguments;
+            && spec.findOption("--optimizer").group().equals(option.group()));
   }
 
   /** A folder of this run alone: it is made here, as another run may start at the same time. */
@@ -253,81 +147,115 @@ final class FineTuneCommand implements Callable<Integer> {
   }
 
   private FineTuning job() throws IOException {
-    require(!features.isEmpty(), "--features is missing: a .npy file with a row for each example");
-    require(labels.isPresent(), "--labels is missing: a .npy file with a label for each example");
-    require(loss.isPresent(), "--loss is missing: sparse-categorical-crossentropy, for example");
-    require(epochs > 0, "--epochs is %d; 1 or more is wanted".formatted(epochs));
-    require(batchSize > 0, "--batch-size is %d; 1 or more is wanted".formatted(batchSize));
-    require(
-        validationFeatures.isEmpty() == validationLabels.isEmpty(),
-        "--validation-features and --validation-labels go together; one is missing");
-    requireOnce("--features", features);
-    requireOnce("--validation-features", validationFeatures);
+    requireComplete();
     FineTuning.Builder builder =
-        FineTuning.builder(model.orElseThrow(), loss.orElseThrow())
-            .signature(signature)
-            .epochs(epochs)
-            .batchSize(batchSize)
-            .seed(seed)
-            .optimizer(adafactor.optimizer());
-    features.forEach(
+        model.loss.isPresent()
+            ? FineTuning.builder(model.model.orElseThrow(), model.loss.get())
+            : FineTuning.builder(model.model.orElseThrow());
+    addModel(builder);
+    addData(builder);
+    addCourse(builder);
+    builder.optimizer(adafactor.optimizer());
+    output.export.ifPresent(builder::export);
+    if (output.overwrite) {
+      builder.overwrite();
+    }
+    return builder.build();
+  }
+
+  /** What the library would find too, said in terms of options. */
+  private void requireComplete() {
+    require(
+        !data.features.isEmpty(), "--features is missing: a .npy file with a row for each example");
+    require(
+        data.labels.isPresent(), "--labels is missing: a .npy file with a label for each example");
+    require(course.epochs > 0, "--epochs is %d; 1 or more is wanted".formatted(course.epochs));
+    require(
+        course.batchSize > 0,
+        "--batch-size is %d; 1 or more is wanted".formatted(course.batchSize));
+    course.microBatchSize.ifPresent(
+        size -> require(size > 0, "--micro-batch-size is %d; 1 or more is wanted".formatted(size)));
+    require(
+        data.validationFeatures.isEmpty() == data.validationLabels.isEmpty(),
+        "--validation-features and --validation-labels go together; one is missing");
+    require(
+        data.validationSampleWeights.isEmpty() || data.validationLabels.isPresent(),
+        "--validation-sample-weights needs --validation-features and --validation-labels");
+    require(
+        data.validationSplit.isEmpty() || data.validationFeatures.isEmpty(),
+        "--validation-split and --validation-features exclude each other");
+    data.validationSplit.ifPresent(
+        fraction ->
+            require(
+                fraction > 0 && fraction < 1,
+                "--validation-split is %s; a fraction between 0 and 1 is wanted"
+                    .formatted(fraction)));
+    require(
+        course.patience.isEmpty() || data.hasValidation(),
+        "--early-stopping needs --validation-features and --validation-labels, or"
+            + " --validation-split");
+    require(
+        course.patience.isPresent() || (course.monitor.isEmpty() && course.minDelta.isEmpty()),
+        "--monitor and --min-delta are for --early-stopping, which is missing");
+    requireOnce("--features", data.features);
+    requireOnce("--validation-features", data.validationFeatures);
+  }
+
+  private void addModel(FineTuning.Builder builder) {
+    builder.signature(model.signature);
+    model.mode.ifPresent(builder::mode);
+    model.outputName.ifPresent(builder::output);
+    model.freeze.forEach(builder::freeze);
+    if (model.fromLogits) {
+      builder.fromLogits();
+    }
+    if (model.allowUncheckedGradients) {
+      builder.allowUncheckedGradients();
+    }
+  }
+
+  private void addData(FineTuning.Builder builder) {
+    data.features.forEach(
         feature ->
             feature
                 .input()
                 .ifPresentOrElse(
                     input -> builder.features(input, feature.file()),
                     () -> builder.features(feature.file())));
-    labels.ifPresent(builder::labels);
-    validationFeatures.forEach(
+    data.labels.ifPresent(builder::labels);
+    data.sampleWeights.ifPresent(builder::sampleWeights);
+    data.classWeights.forEach(builder::classWeight);
+    data.validationFeatures.forEach(
         feature ->
             feature
                 .input()
                 .ifPresentOrElse(
                     input -> builder.validationFeatures(input, feature.file()),
                     () -> builder.validationFeatures(feature.file())));
-    validationLabels.ifPresent(builder::validationLabels);
-    outputName.ifPresent(builder::output);
-    mode.ifPresent(builder::mode);
-    export.ifPresent(builder::export);
-    if (fromLogits) {
-      builder.fromLogits();
-    }
-    if (!shuffle) {
+    data.validationLabels.ifPresent(builder::validationLabels);
+    data.validationSampleWeights.ifPresent(builder::validationSampleWeights);
+    data.validationSplit.ifPresent(builder::validationSplit);
+  }
+
+  private void addCourse(FineTuning.Builder builder) {
+    builder.epochs(course.epochs).batchSize(course.batchSize).seed(course.seed);
+    course.microBatchSize.ifPresent(builder::microBatchSize);
+    if (!course.shuffle.orElse(true)) {
       builder.inFileOrder();
     }
-    if (overwrite) {
-      builder.overwrite();
-    }
-    return builder.build();
-  }
-
-  private Outputs outputs() {
-    List<OutputPath> paths = new ArrayList<>();
-    export.ifPresent(
-        path -> paths.add(new OutputPath("--export", path, OutputPath.Kind.WHOLE_FOLDER)));
-    logDir.ifPresent(
-        path -> paths.add(new OutputPath("--log-dir", path, OutputPath.Kind.SHARED_FOLDER)));
-    chart.ifPresent(path -> paths.add(chartFile(path)));
-    json.ifPresent(path -> paths.add(jsonFile(path)));
-    return new Outputs(paths);
-  }
-
-  private static OutputPath chartFile(Path path) {
-    return new OutputPath("--chart", path, OutputPath.Kind.FILE);
-  }
-
-  private static OutputPath jsonFile(Path path) {
-    return new OutputPath("--json", path, OutputPath.Kind.FILE);
+    course.patience.ifPresent(
+        patience ->
+            builder.earlyStopping(
+                new EarlyStopping(
+                    patience,
+                    course.monitor.orElse(EarlyStopping.Monitor.LOSS),
+                    course.minDelta.orElse(0.0))));
   }
 
   private List<Outputs.Input> inputs() {
     List<Outputs.Input> inputs = new ArrayList<>();
-    model.ifPresent(path -> inputs.add(new Outputs.Input("the input model", path)));
-    features.forEach(feature -> inputs.add(new Outputs.Input("--features", feature.file())));
-    labels.ifPresent(path -> inputs.add(new Outputs.Input("--labels", path)));
-    validationFeatures.forEach(
-        feature -> inputs.add(new Outputs.Input("--validation-features", feature.file())));
-    validationLabels.ifPresent(path -> inputs.add(new Outputs.Input("--validation-labels", path)));
+    model.model.ifPresent(path -> inputs.add(new Outputs.Input("the input model", path)));
+    inputs.addAll(data.inputs());
     adafactor.configuration().ifPresent(path -> inputs.add(new Outputs.Input("--optimizer", path)));
     return inputs;
   }
@@ -349,28 +277,48 @@ final class FineTuneCommand implements Callable<Integer> {
   }
 
   private void conclude(FineTuningResult result) throws IOException {
-    if (result.before().isPresent() && result.before().get().accuracy().isPresent()) {
+    switch (result.ending()) {
+      case COMPLETED -> {}
+      case STOPPED_EARLY ->
+          print(
+              "Stopped early, after epoch %d of %d"
+                  .formatted(result.epochs().size(), result.plan().epochs()));
+      case INTERRUPTED -> print("Interrupted after step " + result.steps().size());
+    }
+    result
+        .bestEpoch()
+        .ifPresent(
+            best ->
+                print(
+                    "Best epoch: %d, with %s; the model has its variables"
+                        .formatted(
+                            best,
+                            TrainingDisplay.describe(
+                                result.epochs().get(best - 1).validation().orElseThrow()))));
+    if (result.before().isPresent()
+        && result.before().get().accuracy().isPresent()
+        && result.after().isPresent()) {
       print(
           "Accuracy on the validation examples: %.2f%% before, %.2f%% after"
               .formatted(
                   100 * result.before().get().accuracy().getAsDouble(),
-                  100 * result.after().orElseThrow().accuracy().orElseThrow()));
+                  100 * result.after().get().accuracy().orElseThrow()));
     }
     StateSize size = result.plan().stateSize();
     print(
         ("Optimizer state: %,d bytes for %,d bytes of parameters (Adam: %,d; tf_keras's"
                 + " Adafactor: %,d)")
             .formatted(size.adafactor(), size.parameters(), size.adam(), size.tfKerasAdafactor()));
-    export.ifPresent(folder -> print("SavedModel: " + folder));
-    if (chart.isPresent()) {
-      LossChart.write(result.steps(), chartFile(chart.get()));
-      print("Chart: " + chart.get());
+    output.export.ifPresent(folder -> print("SavedModel: " + folder));
+    if (output.chartFile().isPresent()) {
+      LossChart.write(result.steps(), result.epochs(), output.chartFile().get());
+      print("Chart: " + output.chartFile().get().path());
     }
-    logDir.ifPresent(
+    output.logDir.ifPresent(
         folder -> print("TensorBoard: tensorboard --logdir " + quoted(folder.toString())));
-    if (json.isPresent()) {
-      RunReport.write(result, jsonFile(json.get()));
-      print("JSON: " + json.get());
+    if (output.jsonFile().isPresent()) {
+      RunReport.write(result, output.jsonFile().get());
+      print("JSON: " + output.jsonFile().get().path());
     }
   }
 
@@ -387,7 +335,7 @@ final class FineTuneCommand implements Callable<Integer> {
             ? new ProgressBarDisplay(
                 spec.commandLine().getOut(), new ConsoleProgressBarConsumer(System.out))
             : new TrainingDisplay(spec.commandLine().getOut());
-    private final Optional<TensorBoardLog> log = logDir.map(TensorBoardLog::new);
+    private final Optional<TensorBoardLog> log = output.logDir.map(TensorBoardLog::new);
 
     TrainingListener[] all() {
       List<TrainingListener> all = new ArrayList<>(List.of(display));
@@ -400,17 +348,6 @@ final class FineTuneCommand implements Callable<Integer> {
       display.close();
       if (log.isPresent()) {
         log.get().close();
-      }
-    }
-  }
-
-  static final class LossConverter implements ITypeConverter<Loss> {
-    @Override
-    public Loss convert(String value) {
-      try {
-        return Loss.of(value);
-      } catch (IllegalArgumentException e) {
-        throw new TypeConversionException(e.getMessage());
       }
     }
   }

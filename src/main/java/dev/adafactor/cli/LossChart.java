@@ -1,10 +1,13 @@
 package dev.adafactor.cli;
 
 import dev.adafactor.files.OutputPath;
+import dev.adafactor.finetune.Evaluation;
+import dev.adafactor.finetune.TrainingListener.Epoch;
 import dev.adafactor.finetune.TrainingListener.Step;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.ToDoubleFunction;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.BitmapEncoder.BitmapFormat;
@@ -25,8 +28,12 @@ final class LossChart {
 
   private LossChart() {}
 
-  /** Writes a PNG picture of 1000 x 500 pixels. */
-  static void write(List<Step> steps, OutputPath file) throws IOException {
+  /**
+   * Writes a PNG picture of 1000 x 500 pixels.
+   *
+   * @param epochs with the results on the validation data, if there are any
+   */
+  static void write(List<Step> steps, List<Epoch> epochs, OutputPath file) throws IOException {
     XYChart chart =
         new XYChartBuilder()
             .width(1000)
@@ -54,7 +61,33 @@ final class LossChart {
       chart.getStyler().setYAxisMin(ACCURACY_AXIS, 0.0);
       chart.getStyler().setYAxisMax(ACCURACY_AXIS, 1.0);
     }
+    addValidation(chart, steps, epochs);
     WholeFile.write(file, out -> BitmapEncoder.saveBitmap(chart, out, BitmapFormat.PNG));
+  }
+
+  private static void addValidation(XYChart chart, List<Step> steps, List<Epoch> epochs) {
+    List<Evaluation> evaluations =
+        epochs.stream().map(Epoch::validation).flatMap(Optional::stream).toList();
+    if (evaluations.isEmpty()) {
+      return;
+    }
+    double[] ends =
+        epochs.stream()
+            .mapToDouble(
+                epoch -> steps.stream().filter(step -> step.epoch() <= epoch.number()).count())
+            .toArray();
+    chart
+        .addSeries(
+            "validation loss", ends, evaluations.stream().mapToDouble(Evaluation::loss).toArray())
+        .setYAxisGroup(0);
+    if (evaluations.get(0).accuracy().isPresent()) {
+      chart
+          .addSeries(
+              "validation accuracy",
+              ends,
+              evaluations.stream().mapToDouble(each -> each.accuracy().orElseThrow()).toArray())
+          .setYAxisGroup(ACCURACY_AXIS);
+    }
   }
 
   private static double[] means(List<Step> steps, ToDoubleFunction<Step> value) {

@@ -21,7 +21,7 @@ import picocli.CommandLine.Spec;
 
 /**
  * The program. Exit codes: 0 done; 1 the job ran and its result is bad; 2 the input is bad, said in
- * one line.
+ * one line; 130 the job was interrupted.
  */
 @Command(
     name = "adafactor",
@@ -33,7 +33,7 @@ import picocli.CommandLine.Spec;
       "",
       "Without a command: fine-tunes the bundled model, as 'fine-tune' does without options.",
       "'COMMAND --help' explains a command and has an example.",
-      "Exit codes: 0 done; 1 the result is bad; 2 the input is bad."
+      "Exit codes: 0 done; 1 the result is bad; 2 the input is bad; 130 interrupted."
     })
 public final class Main implements Runnable {
   @Spec private CommandSpec spec;

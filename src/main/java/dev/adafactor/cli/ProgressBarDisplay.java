@@ -13,6 +13,9 @@ final class ProgressBarDisplay extends TrainingDisplay {
   private final Line line;
   private Optional<ProgressBar> bar = Optional.empty();
 
+  /** The loss on the validation data at the end of the last epoch, in words. */
+  private String validation = "";
+
   ProgressBarDisplay(PrintWriter out, ProgressBarConsumer terminal) {
     super(out);
     this.line = new Line(terminal);
@@ -44,8 +47,14 @@ final class ProgressBarDisplay extends TrainingDisplay {
         step.accuracy().isEmpty()
             ? ""
             : " accuracy %.1f%%".formatted(100 * step.accuracy().getAsDouble());
-    return "loss %.4g%s rate %.3g %,.0f examples/s %s left"
-        .formatted(step.loss(), accuracy, step.learningRate(), examplesPerSecond(), minutes(left));
+    return "loss %.4g%s%s rate %.3g %,.0f examples/s %s left"
+        .formatted(
+            step.loss(),
+            accuracy,
+            validation,
+            step.learningRate(),
+            examplesPerSecond(),
+            minutes(left));
   }
 
   /** The numbers, and a bar in the room that they leave. */
@@ -58,10 +67,18 @@ final class ProgressBarDisplay extends TrainingDisplay {
   }
 
   @Override
-  public void epochEnded(int epoch, Evaluation training) {
-    if (epoch == plan().epochs()) {
+  public void epochEnded(Epoch epoch) {
+    validation =
+        epoch.validation().map(now -> " val. %.4g".formatted(now.loss())).orElse(validation);
+    if (epoch.number() == plan().epochs()) {
       close();
     }
+  }
+
+  @Override
+  public void evaluatedAfter(Evaluation evaluation) {
+    close(); // Training may have ended before its last epoch.
+    super.evaluatedAfter(evaluation);
   }
 
   @Override

@@ -9,11 +9,11 @@ import dev.adafactor.files.OutputPath;
 import dev.adafactor.finetune.Evaluation;
 import dev.adafactor.finetune.FineTuningResult;
 import dev.adafactor.finetune.StateSize;
+import dev.adafactor.finetune.TrainingListener.Epoch;
 import dev.adafactor.finetune.TrainingListener.Step;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Locale;
 
 /** What came of a training job, as JSON for other programs. */
 final class RunReport {
@@ -24,12 +24,16 @@ final class RunReport {
 
   /**
    * Writes an object with {@code losses} (one number a step), {@code accuracies} and {@code
-   * learning_rates} alike, {@code metrics} before and after, {@code timings} in seconds, {@code
-   * state_bytes}, {@code mode}, and {@code export}, the folder of the trained model or null.
+   * learning_rates} alike, {@code metrics} before, after, and at the end of each epoch, {@code
+   * best_epoch} (null without early stopping), {@code ending} (completed, stopped_early or
+   * interrupted), {@code timings} in seconds, {@code state_bytes}, {@code mode} and {@code
+   * mode_reason}, and {@code export}, the folder of the trained model or null.
    */
   static void write(FineTuningResult result, OutputPath file) throws IOException {
     ObjectNode report = JSON.createObjectNode();
-    report.put("mode", result.plan().mode().name().toLowerCase(Locale.ROOT));
+    report.put("mode", ConstantConverter.label(result.plan().mode()));
+    report.put("mode_reason", result.plan().modeReason());
+    report.put("ending", ConstantConverter.label(result.ending()));
     report.put("examples", result.plan().examples());
     report.put("epochs", result.plan().epochs());
     ArrayNode losses = report.putArray("losses");
@@ -43,6 +47,16 @@ final class RunReport {
     ObjectNode metrics = report.putObject("metrics");
     result.before().ifPresent(before -> put(metrics.putObject("before"), before));
     result.after().ifPresent(after -> put(metrics.putObject("after"), after));
+    ArrayNode epochs = metrics.putArray("epochs");
+    for (Epoch epoch : result.epochs()) {
+      ObjectNode node = epochs.addObject().put("epoch", epoch.number());
+      put(node.putObject("training"), epoch.training());
+      epoch.validation().ifPresent(validation -> put(node.putObject("validation"), validation));
+    }
+    result
+        .bestEpoch()
+        .ifPresentOrElse(
+            epoch -> report.put("best_epoch", epoch), () -> report.putNull("best_epoch"));
     FineTuningResult.Timings timings = result.timings();
     report
         .putObject("timings")

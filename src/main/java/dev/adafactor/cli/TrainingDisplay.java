@@ -8,14 +8,26 @@ import java.util.Locale;
 
 /** Tells the user how training goes: what is done, and a line for each epoch. */
 class TrainingDisplay implements TrainingListener, AutoCloseable {
+  private static final long NANOS_BETWEEN_REPORTS = 5_000_000_000L;
+
   private final PrintWriter out;
   private Plan plan;
   private long start;
   private long examples;
   private double learningRate;
+  private long lastReport = System.nanoTime();
 
   TrainingDisplay(PrintWriter out) {
     this.out = out;
+  }
+
+  @Override
+  public void checking(String what, long row, long rows) {
+    long now = System.nanoTime();
+    if (now - lastReport > NANOS_BETWEEN_REPORTS) {
+      lastReport = now;
+      print("Checking %s: %d%%".formatted(what, 100 * row / rows));
+    }
   }
 
   @Override
@@ -25,9 +37,13 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
     print(
         "Mode: %s (%s)".formatted(plan.mode().name().toLowerCase(Locale.ROOT), plan.modeReason()));
     print(
-        "Training %d variables on %,d examples: %d x %,d steps"
+        "Training %d variables%s on %,d examples: %d x %,d steps"
             .formatted(
-                plan.trainableVariables(), plan.examples(), plan.epochs(), plan.stepsPerEpoch()));
+                plan.trainableVariables(),
+                plan.frozenVariables() == 0 ? "" : ", %d frozen,".formatted(plan.frozenVariables()),
+                plan.examples(),
+                plan.epochs(),
+                plan.stepsPerEpoch()));
   }
 
   @Override
@@ -43,17 +59,22 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
   }
 
   @Override
-  public void epochEnded(int epoch, Evaluation training) {
+  public void epochEnded(Epoch epoch) {
     print(
-        "Epoch %d/%d: loss %.4f%s, rate %.3g, %,.0f examples/s, %s left"
+        "Epoch %d/%d: loss %.4f%s%s, rate %.3g, %,.0f examples/s, %s left"
             .formatted(
-                epoch,
+                epoch.number(),
                 plan.epochs(),
-                training.loss(),
-                accuracy(training),
+                epoch.training().loss(),
+                accuracy(epoch.training()),
+                epoch.validation().map(TrainingDisplay::validation).orElse(""),
                 learningRate,
                 examplesPerSecond(),
-                minutes(left(epoch, plan.epochs()))));
+                minutes(left(epoch.number(), plan.epochs()))));
+  }
+
+  private static String validation(Evaluation evaluation) {
+    return ", validation loss %.4f%s".formatted(evaluation.loss(), accuracy(evaluation));
   }
 
   @Override

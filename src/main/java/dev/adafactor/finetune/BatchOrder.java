@@ -1,11 +1,12 @@
 package dev.adafactor.finetune;
 
-import java.util.ArrayList;
+import java.util.AbstractList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Which examples each step sees. The last batch of an epoch is smaller where the batch size does
@@ -56,11 +57,23 @@ final class BatchOrder {
   /** The rows of each batch of an epoch, which counts from 0. */
   List<int[]> epoch(int epoch) {
     int[] order = rowsOfEpoch.apply(epoch);
-    List<int[]> batches = new ArrayList<>();
-    for (int batch = 0; batch < batches(); batch++) {
-      int start = batch * batchSize;
-      batches.add(Arrays.copyOfRange(order, start, start + Math.min(batchSize, rows - start)));
-    }
-    return batches;
+    return new AbstractList<>() {
+      @Override
+      public int[] get(int batch) {
+        int start = Math.multiplyExact(batch, batchSize);
+        return Arrays.copyOfRange(order, start, start + Math.min(batchSize, rows - start));
+      }
+
+      @Override
+      public int size() {
+        return batches();
+      }
+    };
+  }
+
+  /** The parts of a batch, of the size given but for the last one, which may be smaller. */
+  static Stream<int[]> parts(int[] batch, int size) {
+    return IntStream.iterate(0, start -> start < batch.length, start -> start + size)
+        .mapToObj(start -> Arrays.copyOfRange(batch, start, Math.min(batch.length, start + size)));
   }
 }

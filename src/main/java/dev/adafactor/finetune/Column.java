@@ -14,14 +14,16 @@ import org.tensorflow.proto.DataType;
  * numeric to floats, integers to integers.
  */
 final class Column {
+  private static final int ROWS_BETWEEN_REPORTS = 1 << 12;
+
   private final String name;
-  private final NpyFile file;
+  private final Rows rows;
   private final ElementType type;
   private final Shape rowShape;
 
-  private Column(String name, NpyFile file, ElementType type, Shape rowShape) {
+  private Column(String name, Rows rows, ElementType type, Shape rowShape) {
     this.name = name;
-    this.file = file;
+    this.rows = rows;
     this.type = type;
     this.rowShape = rowShape;
   }
@@ -30,19 +32,19 @@ final class Column {
    * A column of features or labels.
    *
    * @param name what a user knows it by, for messages: "features of input 'image'"
-   * @param file the data
+   * @param rows the data
    * @param dtype the type of the batches
    * @param shape what the batches must fit, the batch dimension first; unknown dimensions fit all
    * @throws IllegalArgumentException if the file's shape or type does not fit
    */
-  static Column of(String name, NpyFile file, DataType dtype, Shape shape) {
+  static Column of(String name, Rows rows, DataType dtype, Shape shape) {
     ElementType type = ElementType.of(dtype);
-    if (!type.takes(file.type())) {
+    if (!type.takes(rows.type())) {
       throw new IllegalArgumentException(
           "%s: %s holds %s; %s are wanted, to become %s"
-              .formatted(name, file.path(), file.type(), type.sources(), type));
+              .formatted(name, rows.path(), rows.type(), type.sources(), type));
     }
-    Shape rowShape = file.shape().tail();
+    Shape rowShape = rows.shape().tail();
     if (rowShape.isScalar() && shape.numDimensions() == 2) {
       rowShape = Shape.of(1); // tf_keras, too, takes n values as n rows of one
     } else if (shape.numDimensions() == 1 && rowShape.equals(Shape.of(1))) {
@@ -51,9 +53,9 @@ final class Column {
     if (!shape.isUnknown() && !rowShape.isCompatibleWith(shape.tail())) {
       throw new IllegalArgumentException(
           "%s: %s has the shape %s; %s is wanted"
-              .formatted(name, file.path(), describe(file.shape()), describe(shape)));
+              .formatted(name, rows.path(), describe(rows.shape()), describe(shape)));
     }
-    return new Column(name, file, type, rowShape);
+    return new Column(name, rows, type, rowShape);
   }
 
   /** As Python writes a shape, with {@code batch} for an unknown first dimension. */
@@ -71,8 +73,20 @@ final class Column {
     return name;
   }
 
-  NpyFile file() {
-    return file;
+  Rows rows() {
+    return rows;
+  }
+
+  /** Hears how far the check of a column has come. */
+  @FunctionalInterface
+  interface Progress {
+
+    /**
+     * Called after every few rows.
+     *
+     * @param row the row that comes next
+     */
+    void at(long row);
   }
 
   /**
@@ -81,33 +95,51 @@ final class Column {
    *
    * @throws IllegalArgumentException naming the first row with such a value
    */
-  void requireUsable() {
-    if (type != ElementType.STRING) {
-      requireEach("a finite number that fits " + type, type::holds);
-    }
+  void requireUsable(Progress progress) {
+    requireEach("a finite number that fits " + type, type::holds, progress);
   }
 
   /**
-   * Checks every number.
+   * Checks every number, or every text, in one pass from the first row to the last.
    *
    * @param wanted what numbers are wanted, for the message
+   * @param accepted what {@code wanted} says; text is accepted where it is Unicode
    * @throws IllegalArgumentException naming the first row with a value that is not accepted
    */
-  void requireEach(String wanted, DoublePredicate accepted) {
-    NpyType source = file.type();
+  void requireEach(String wanted, DoublePredicate accepted, Progress progress) {
+    NpyType source = rows.type();
     ByteBuffer elements =
-        ByteBuffer.allocate(Math.multiplyExact(file.rowElements(), source.size()));
-    for (long row = 0; row < file.rows(); row++) {
-      file.copyRow(row, elements.clear());
+        ByteBuffer.allocate(Math.multiplyExact(rows.rowElements(), source.size()));
+    for (long row = 0; row < rows.rows(); row++) {
+      if (row % ROWS_BETWEEN_REPORTS == 0) {
+        progress.at(row);
+      }
+      rows.copyRow(row, elements.clear());
       for (int at = 0; at < elements.capacity(); at += source.size()) {
-        double value = source.toDouble(elements, at);
-        if (!accepted.test(value)) {
-          throw new IllegalArgumentException(
-              "%s: %s holds %s in row %d (counted from 0); wanted is %s"
-                  .formatted(name, file.path(), number(value), row, wanted));
+        if (type == ElementType.STRING) {
+          requireText(elements, at, row);
+        } else if (!accepted.test(source.toDouble(elements, at))) {
+          throw refusal(row, number(source.toDouble(elements, at)), wanted);
         }
       }
     }
+  }
+
+  private void requireText(ByteBuffer elements, int position, long row) {
+    try {
+      rows.type().toText(elements, position);
+    } catch (IllegalArgumentException e) {
+      IllegalArgumentException refusal = refusal(row, e.getMessage(), "text");
+      refusal.initCause(e);
+      throw refusal;
+    }
+  }
+
+  private IllegalArgumentException refusal(long row, String found, String wanted) {
+    Rows.Place place = rows.place(row);
+    return new IllegalArgumentException(
+        "%s: %s holds %s in row %d (counted from 0); wanted is %s"
+            .formatted(name, place.file(), found, place.row(), wanted));
   }
 
   private static String number(double value) {
@@ -117,12 +149,12 @@ final class Column {
   }
 
   /** The rows as one tensor, in the order given; to be closed by the caller. */
-  Tensor batch(int[] rows) {
-    int elements = Math.multiplyExact(rows.length, file.rowElements());
-    ByteBuffer raw = ByteBuffer.allocate(Math.multiplyExact(elements, file.type().size()));
-    for (int row : rows) {
-      file.copyRow(row, raw);
+  Tensor batch(int[] picked) {
+    int elements = Math.multiplyExact(picked.length, rows.rowElements());
+    ByteBuffer raw = ByteBuffer.allocate(Math.multiplyExact(elements, rows.type().size()));
+    for (int row : picked) {
+      rows.copyRow(row, raw);
     }
-    return type.tensor(file.type(), raw, elements, rowShape.prepend(rows.length));
+    return type.tensor(rows.type(), raw, elements, rowShape.prepend(picked.length));
   }
 }

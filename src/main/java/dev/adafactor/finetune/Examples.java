@@ -1,54 +1,59 @@
 package dev.adafactor.finetune;
 
-import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.DoublePredicate;
 import org.tensorflow.Output;
 import org.tensorflow.Session;
 import org.tensorflow.Tensor;
+import org.tensorflow.ndarray.Shape;
 
-/** Features and labels that go together, row by row, and where the graph takes them. */
+/** A data set, and where the graph takes its arrays. */
 final class Examples {
 
   /**
-   * The files, before it is known what the model takes.
+   * Where the graph takes an array, and what may be in it.
    *
-   * @param role what the user knows the data by: "" or "validation "
-   * @param features by the name of the input, {@link #ONLY_INPUT} for the only one
+   * @param placeholder to feed
+   * @param shape of a batch, the batch dimension first
+   * @param wanted what each number must be, in words
+   * @param accepted what {@code wanted} says
    */
-  record Files(String role, Map<String, NpyFile> features, NpyFile labels) {
+  record Target(Output<?> placeholder, Shape shape, String wanted, DoublePredicate accepted) {
 
-    /** Opens all files and checks that they have the same number of rows. */
-    static Files open(String role, Map<String, Path> features, Path labels) throws IOException {
-      NpyFile labelFile = NpyFile.open(labels);
-      Map<String, NpyFile> featureFiles = new LinkedHashMap<>();
-      for (Map.Entry<String, Path> feature : features.entrySet()) {
-        NpyFile file = NpyFile.open(feature.getValue());
-        featureFiles.put(feature.getKey(), file);
-        if (file.rows() != labelFile.rows()) {
-          throw new IllegalArgumentException(
-              "%sfeatures %s has %d rows, %slabels %s has %d; each example needs both"
-                  .formatted(
-                      role, file.path(), file.rows(), role, labelFile.path(), labelFile.rows()));
-        }
-      }
-      if (labelFile.rows() == 0 || labelFile.rows() > Integer.MAX_VALUE - 8) {
-        throw new IllegalArgumentException(
-            "%slabels %s has %d rows; 1 to 2^31 - 9 are wanted"
-                .formatted(role, labelFile.path(), labelFile.rows()));
-      }
-      return new Files(role, featureFiles, labelFile);
+    /** One that takes all that its type can hold. */
+    static Target ofNumbers(Output<?> placeholder) {
+      ElementType type = ElementType.of(placeholder.dataType());
+      return new Target(
+          placeholder, placeholder.shape(), "a finite number that fits " + type, type::holds);
     }
   }
 
-  /** Stands for the name of the input where a model has but one. */
-  static final String ONLY_INPUT = "";
+  /**
+   * Where the graph takes everything.
+   *
+   * @param features the model's placeholders by name
+   * @param sampleWeights present where the data set has some
+   */
+  record Targets(Map<String, Output<?>> features, Target labels, Optional<Target> sampleWeights) {}
+
+  /** Hears how far the check of the values has come. */
+  @FunctionalInterface
+  interface Progress {
+
+    /**
+     * Called after every few thousand rows.
+     *
+     * @param what is being checked
+     * @param row the row that comes next
+     * @param rows how many there are
+     */
+    void at(String what, long row, long rows);
+  }
 
   private record Feed(Output<?> placeholder, Column column) {}
 
@@ -61,48 +66,71 @@ final class Examples {
   }
 
   /**
-   * Matches files to a model, and checks every value.
+   * Matches data to a model, and checks every value.
    *
-   * @param inputs the model's placeholders by name
-   * @throws IllegalArgumentException if inputs are left without a file or files without an input,
-   *     if shapes or types do not fit, or if values are not usable
+   * @throws IllegalArgumentException if inputs are left without data or data without an input, if
+   *     shapes or types do not fit, or if values are not usable
    */
-  static Examples match(
-      Files files, Map<String, Output<?>> inputs, Objective objective, Loss loss, long classes) {
+  static Examples match(Dataset data, Targets targets, Progress progress) {
     List<Feed> feeds = new ArrayList<>();
-    Set<String> missing = new TreeSet<>(inputs.keySet());
-    files
-        .features()
+    Set<String> inputs = targets.features().keySet();
+    Set<String> missing = new TreeSet<>(inputs);
+    data.features()
         .forEach(
-            (name, file) -> {
-              String input = resolve(name, file, inputs.keySet(), files.role());
-              missing.remove(input);
-              Output<?> placeholder = inputs.get(input);
+            (name, array) -> {
+              String input = resolve(name, array, inputs, data.role());
+              if (!missing.remove(input)) {
+                throw new IllegalArgumentException(
+                    "%sfeatures %s: the input '%s' has features already"
+                        .formatted(data.role(), array.path(), input));
+              }
+              Output<?> placeholder = targets.features().get(input);
               Column column =
                   Column.of(
-                      "%sfeatures of input '%s'".formatted(files.role(), input),
-                      file,
+                      "%sfeatures of input '%s'".formatted(data.role(), input),
+                      array,
                       placeholder.dataType(),
                       placeholder.shape());
-              column.requireUsable();
               feeds.add(new Feed(placeholder, column));
             });
     if (!missing.isEmpty()) {
       throw new IllegalArgumentException(
           "%sfeatures of input '%s' are missing; the model's inputs are %s"
-              .formatted(files.role(), missing.iterator().next(), inputs.keySet()));
+              .formatted(data.role(), missing.iterator().next(), inputs));
     }
-    Output<?> labels = objective.labels();
-    Column column =
-        Column.of(
-            files.role() + "labels", files.labels(), labels.dataType(), objective.labelShape());
-    column.requireEach(loss.wantedLabels(classes), loss.acceptedLabels(classes));
-    feeds.add(new Feed(labels, column));
-    return new Examples((int) files.labels().rows(), List.copyOf(feeds));
+    Feed labels = feed(data.role() + "labels", data.labels(), targets.labels());
+    Optional<Feed> weights =
+        data.sampleWeights()
+            .map(
+                array ->
+                    feed(
+                        data.role() + "sample weights",
+                        array,
+                        targets.sampleWeights().orElseThrow()));
+    feeds.forEach(feed -> feed.column().requireUsable(of(progress, feed)));
+    requireEach(labels, targets.labels(), progress);
+    weights.ifPresent(feed -> requireEach(feed, targets.sampleWeights().orElseThrow(), progress));
+    feeds.add(labels);
+    weights.ifPresent(feeds::add);
+    return new Examples((int) data.labels().rows(), List.copyOf(feeds));
   }
 
-  private static String resolve(String name, NpyFile file, Set<String> inputs, String role) {
-    if (name.equals(ONLY_INPUT) && inputs.size() == 1) {
+  private static Feed feed(String name, Rows array, Target target) {
+    return new Feed(
+        target.placeholder(),
+        Column.of(name, array, target.placeholder().dataType(), target.shape()));
+  }
+
+  private static void requireEach(Feed feed, Target target, Progress progress) {
+    feed.column().requireEach(target.wanted(), target.accepted(), of(progress, feed));
+  }
+
+  private static Column.Progress of(Progress progress, Feed feed) {
+    return row -> progress.at(feed.column().name(), row, feed.column().rows().rows());
+  }
+
+  private static String resolve(String name, Rows array, Set<String> inputs, String role) {
+    if (name.equals(DataFiles.ONLY_INPUT) && inputs.size() == 1) {
       return inputs.iterator().next();
     }
     if (!inputs.contains(name)) {
@@ -110,8 +138,10 @@ final class Examples {
           "%sfeatures %s: the model has %s; its inputs are %s"
               .formatted(
                   role,
-                  file.path(),
-                  name.equals(ONLY_INPUT) ? "several inputs, name one" : "no input '" + name + "'",
+                  array.path(),
+                  name.equals(DataFiles.ONLY_INPUT)
+                      ? "several inputs, name one"
+                      : "no input '" + name + "'",
                   inputs));
     }
     return name;
@@ -132,12 +162,19 @@ final class Examples {
 
   /** A batch in native memory. */
   final class Batch implements AutoCloseable {
+    private final int[] picked;
     private final List<Tensor> tensors = new ArrayList<>();
 
-    private Batch(int[] batchRows) {
+    private Batch(int[] picked) {
+      this.picked = picked;
       for (Feed feed : feeds) {
-        tensors.add(feed.column().batch(batchRows));
+        tensors.add(feed.column().batch(picked));
       }
+    }
+
+    /** How many examples it has. */
+    int size() {
+      return picked.length;
     }
 
     void feed(Session.Runner runner) {
@@ -153,7 +190,7 @@ final class Examples {
   }
 
   /** Gathers the rows; to be closed by the caller. */
-  Batch batch(int[] batchRows) {
-    return new Batch(batchRows);
+  Batch batch(int[] picked) {
+    return new Batch(picked);
   }
 }

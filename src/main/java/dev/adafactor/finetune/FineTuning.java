@@ -1,16 +1,22 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.graph.PythonRegex;
 import dev.adafactor.savedmodel.ExistingFolder;
 import dev.adafactor.savedmodel.Mode;
+import dev.adafactor.savedmodel.UncheckedGradients;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Collections;
-import java.util.LinkedHashMap;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.concurrent.CancellationException;
 import java.util.function.Function;
+import java.util.regex.Pattern;
 import org.tensorflow.Graph;
 
 /**
@@ -35,19 +41,23 @@ import org.tensorflow.Graph;
  */
 public final class FineTuning {
   final Path model;
-  final Loss loss;
-  final Map<String, Path> features;
-  final Map<String, Path> validationFeatures;
+  final Optional<Loss> loss;
+  final DataFiles data;
+  final DataFiles validationData;
+  final OptionalDouble validationSplit;
+  final Map<Integer, Double> classWeights;
   final String signature;
   final Optional<Mode> mode;
-  final Path labels;
-  final Optional<Path> validationLabels;
   final Optional<String> output;
   final Objective.OutputKind outputKind;
   final int epochs;
   final int batchSize;
+  final OptionalInt microBatchSize;
   final long seed;
   final boolean shuffled;
+  final Optional<EarlyStopping> earlyStopping;
+  final List<Pattern> freeze;
+  final UncheckedGradients uncheckedGradients;
   final Function<Graph, Adafactor> optimizer;
   final Optional<Path> export;
   final ExistingFolder existing;
@@ -55,19 +65,22 @@ public final class FineTuning {
   private FineTuning(Builder builder) {
     model = builder.model;
     loss = builder.loss;
-    features = Collections.unmodifiableMap(new LinkedHashMap<>(builder.features));
-    validationFeatures =
-        Collections.unmodifiableMap(new LinkedHashMap<>(builder.validationFeatures));
+    data = builder.data;
+    validationData = builder.validationData;
+    validationSplit = builder.validationSplit;
+    classWeights = Map.copyOf(builder.classWeights);
     signature = builder.signature;
     mode = builder.mode;
-    labels = builder.labels.orElseThrow();
-    validationLabels = builder.validationLabels;
     output = builder.output;
     outputKind = builder.outputKind;
     epochs = builder.epochs;
     batchSize = builder.batchSize;
+    microBatchSize = builder.microBatchSize;
     seed = builder.seed;
     shuffled = builder.shuffled;
+    earlyStopping = builder.earlyStopping;
+    freeze = List.copyOf(builder.freeze);
+    uncheckedGradients = builder.uncheckedGradients;
     optimizer = builder.optimizer;
     export = builder.export;
     existing = builder.existing;
@@ -81,30 +94,43 @@ public final class FineTuning {
    * @param loss what training minimizes
    */
   public static Builder builder(Path model, Loss loss) {
-    return new Builder(model, loss);
+    return new Builder(model, Optional.of(loss));
+  }
+
+  /**
+   * {@link #builder(Path, Loss)} for a signature that returns loss and gradients itself.
+   *
+   * @param model folder of the SavedModel; it is only read
+   */
+  public static Builder builder(Path model) {
+    return new Builder(model, Optional.empty());
   }
 
   /** Describes a job. */
   public static final class Builder {
     private final Path model;
-    private final Loss loss;
-    private final Map<String, Path> features = new LinkedHashMap<>();
-    private final Map<String, Path> validationFeatures = new LinkedHashMap<>();
+    private final Optional<Loss> loss;
+    private DataFiles data = DataFiles.NONE;
+    private DataFiles validationData = DataFiles.NONE;
+    private OptionalDouble validationSplit = OptionalDouble.empty();
+    private final Map<Integer, Double> classWeights = new HashMap<>();
     private String signature = "serving_default";
     private Optional<Mode> mode = Optional.empty();
-    private Optional<Path> labels = Optional.empty();
-    private Optional<Path> validationLabels = Optional.empty();
     private Optional<String> output = Optional.empty();
     private Objective.OutputKind outputKind = Objective.OutputKind.PROBABILITIES;
     private int epochs = 1;
     private int batchSize = 32;
+    private OptionalInt microBatchSize = OptionalInt.empty();
     private long seed;
     private boolean shuffled = true;
+    private Optional<EarlyStopping> earlyStopping = Optional.empty();
+    private final List<Pattern> freeze = new ArrayList<>();
+    private UncheckedGradients uncheckedGradients = UncheckedGradients.REFUSE;
     private Function<Graph, Adafactor> optimizer = Adafactor::new;
     private Optional<Path> export = Optional.empty();
     private ExistingFolder existing = ExistingFolder.REFUSE;
 
-    private Builder(Path model, Loss loss) {
+    private Builder(Path model, Optional<Loss> loss) {
       this.model = model;
       this.loss = loss;
     }
@@ -121,37 +147,88 @@ public final class FineTuning {
       return this;
     }
 
-    /** A {@code .npy} file with a row of the model's only input for each example. */
-    public Builder features(Path file) {
-      return features(Examples.ONLY_INPUT, file);
+    /**
+     * A {@code .npy} file with a row of the model's only input for each example, or a folder of
+     * such files.
+     *
+     * <p>The files of a folder, all those named {@code *.npy}, are taken one after the other,
+     * sorted by name, numbers in the names by their value: {@code part-2} is before {@code
+     * part-10}. Files are mapped, not read whole: they may be larger than memory.
+     */
+    public Builder features(Path files) {
+      return features(DataFiles.ONLY_INPUT, files);
     }
 
-    /** A {@code .npy} file with a row of the named input for each example. */
-    public Builder features(String input, Path file) {
-      features.put(input, file);
+    /** {@link #features(Path)} for the named one of several inputs. */
+    public Builder features(String input, Path files) {
+      data = data.withFeatures(input, files);
       return this;
     }
 
-    /** A {@code .npy} file with a label for each example, as the loss wants them. */
-    public Builder labels(Path file) {
-      labels = Optional.of(file);
+    /** A label for each example, as the loss wants them; files as of {@link #features(Path)}. */
+    public Builder labels(Path files) {
+      data = data.withLabels(files);
+      return this;
+    }
+
+    /**
+     * A weight for each example, or for each position of it, by which its loss is multiplied; files
+     * as of {@link #features(Path)}. The loss of a batch is divided by the number of examples, not
+     * by the sum of the weights; accuracy does not heed them.
+     */
+    public Builder sampleWeights(Path files) {
+      data = data.withSampleWeights(files);
+      return this;
+    }
+
+    /**
+     * A weight for all examples of a class, in training alone; it multiplies the sample weight.
+     *
+     * @param label the class, from 0; the examples of classes without a weight count 1
+     * @throws IllegalArgumentException if the weight is not finite
+     */
+    public Builder classWeight(int label, double weight) {
+      require(
+          Double.isFinite(weight),
+          "weight of class %d is %s; a finite number is wanted".formatted(label, weight));
+      classWeights.put(label, weight);
       return this;
     }
 
     /** {@link #features(Path)} for the validation data. */
-    public Builder validationFeatures(Path file) {
-      return validationFeatures(Examples.ONLY_INPUT, file);
+    public Builder validationFeatures(Path files) {
+      return validationFeatures(DataFiles.ONLY_INPUT, files);
     }
 
     /** {@link #features(String, Path)} for the validation data. */
-    public Builder validationFeatures(String input, Path file) {
-      validationFeatures.put(input, file);
+    public Builder validationFeatures(String input, Path files) {
+      validationData = validationData.withFeatures(input, files);
       return this;
     }
 
     /** {@link #labels} for the validation data. */
-    public Builder validationLabels(Path file) {
-      validationLabels = Optional.of(file);
+    public Builder validationLabels(Path files) {
+      validationData = validationData.withLabels(files);
+      return this;
+    }
+
+    /** {@link #sampleWeights} for the validation data. */
+    public Builder validationSampleWeights(Path files) {
+      validationData = validationData.withSampleWeights(files);
+      return this;
+    }
+
+    /**
+     * Keeps the last examples of the files for validation, in the place of validation data of their
+     * own.
+     *
+     * @param fraction how many of all, between 0 and 1
+     */
+    public Builder validationSplit(double fraction) {
+      require(
+          fraction > 0 && fraction < 1,
+          "validation split is %s; a fraction between 0 and 1 is wanted".formatted(fraction));
+      validationSplit = OptionalDouble.of(fraction);
       return this;
     }
 
@@ -179,7 +256,46 @@ public final class FineTuning {
       return this;
     }
 
-    /** What the order of the examples depends on; 0 if not given. */
+    /**
+     * Computes each step in parts of so many examples, 1 or more, to take less memory: gradient,
+     * loss and accuracy are still those of the whole batch. The gradients' sum takes as much memory
+     * as the variables that are trained. In mode training, the statistics of batch normalization
+     * are those of a part, and each part draws random numbers of its own.
+     */
+    public Builder microBatchSize(int size) {
+      microBatchSize = OptionalInt.of(positive("micro batch size", size));
+      return this;
+    }
+
+    /** Ends training when the validation data, which it needs, say that it does not help. */
+    public Builder earlyStopping(EarlyStopping rule) {
+      earlyStopping = Optional.of(rule);
+      return this;
+    }
+
+    /**
+     * Leaves variables as they are; the optimizer has no state for them. May be called again, for
+     * more of them.
+     *
+     * @param regex a variable is meant if this is found anywhere in its name, as Python's {@code
+     *     re.search} finds it
+     * @throws IllegalArgumentException if it is no regular expression
+     */
+    public Builder freeze(String regex) {
+      freeze.add(PythonRegex.compile("freeze", regex));
+      return this;
+    }
+
+    /**
+     * Trains also through operations whose gradients were not checked against Python's, as far as
+     * TensorFlow has one; they may be wrong.
+     */
+    public Builder allowUncheckedGradients() {
+      uncheckedGradients = UncheckedGradients.ALLOW;
+      return this;
+    }
+
+    /** What the order of the examples, and random numbers, depend on; 0 if not given. */
     public Builder seed(long value) {
       seed = value;
       return this;
@@ -212,14 +328,26 @@ public final class FineTuning {
     /**
      * The job.
      *
-     * @throws IllegalArgumentException if features or labels are missing
+     * @throws IllegalArgumentException if something is missing, or does not go together
      */
     public FineTuning build() {
-      require(!features.isEmpty(), "features are missing: .npy files with a row for each example");
-      require(labels.isPresent(), "labels are missing: a .npy file with a row for each example");
       require(
-          validationFeatures.isEmpty() == validationLabels.isEmpty(),
+          !data.features().isEmpty(),
+          "features are missing: .npy files with a row for each example");
+      require(
+          data.labels().isPresent(), "labels are missing: a .npy file with a row for each example");
+      require(
+          validationData.features().isEmpty() == validationData.labels().isEmpty(),
           "validation features and validation labels go together: one of them is missing");
+      require(
+          validationData.sampleWeights().isEmpty() || validationData.labels().isPresent(),
+          "validation sample weights need validation features and labels");
+      require(
+          validationSplit.isEmpty() || validationData.isEmpty(),
+          "validation split and validation data exclude each other");
+      require(
+          earlyStopping.isEmpty() || validationSplit.isPresent() || !validationData.isEmpty(),
+          "early stopping needs validation data, or a validation split");
       return new FineTuning(this);
     }
 
@@ -241,9 +369,20 @@ public final class FineTuning {
    * @param listeners hear of it as it goes on
    * @throws IOException if a file cannot be read or written
    * @throws IllegalArgumentException if model, data, loss and options do not fit together
-   * @throws NotFiniteLossException if the loss becomes NaN or infinite
+   * @throws NotFiniteLossException if the loss becomes NaN or infinite; nothing is exported
    */
   public FineTuningResult run(TrainingListener... listeners) throws IOException {
-    return new FineTuningRun(this, List.of(listeners)).run();
+    return run(new StopRequest(), listeners);
+  }
+
+  /**
+   * {@link #run(TrainingListener...)}, which can be stopped: the job ends after the step that it is
+   * in, gives the variables their final values and exports them; it evaluates nothing more.
+   *
+   * @param stop stops the job, from another thread or a listener
+   * @throws CancellationException if it is stopped before the first step
+   */
+  public FineTuningResult run(StopRequest stop, TrainingListener... listeners) throws IOException {
+    return new FineTuningRun(this, new RunContext(stop, List.of(listeners), new Stopwatch())).run();
   }
 }

@@ -1,134 +1,166 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
-import dev.adafactor.Numerics;
-import dev.adafactor.finetune.FineTuningResult.Timings;
-import dev.adafactor.finetune.TrainingGraph.Measured;
-import dev.adafactor.finetune.TrainingGraph.Stepped;
+import dev.adafactor.finetune.FineTuningResult.Ending;
+import dev.adafactor.finetune.Stopwatch.Part;
 import dev.adafactor.finetune.TrainingListener.Plan;
-import dev.adafactor.finetune.TrainingListener.Step;
 import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.ProvidedGradients;
 import dev.adafactor.savedmodel.TrainableModel;
-import dev.adafactor.savedmodel.UncheckedGradients;
 import java.io.IOException;
-import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalInt;
-import java.util.function.Consumer;
-import java.util.function.Function;
 import org.tensorflow.Output;
-import org.tensorflow.op.Ops;
 
 /** A training job being done. */
 final class FineTuningRun {
-  private final FineTuning job;
-  private final List<TrainingListener> listeners;
-  private final List<Step> steps = new ArrayList<>();
-  private final Stopwatch stopwatch = new Stopwatch();
 
-  FineTuningRun(FineTuning job, List<TrainingListener> listeners) {
+  /** The data of a job. */
+  private record Data(Dataset training, Optional<Dataset> validation) {}
+
+  private final FineTuning job;
+  private final RunContext context;
+
+  /** Examples of a run of the graph: those of a step, or of a part of it. */
+  private final int partSize;
+
+  FineTuningRun(FineTuning job, RunContext context) {
     this.job = job;
-    this.listeners = listeners;
+    this.context = context;
+    this.partSize = Math.min(job.batchSize, job.microBatchSize.orElse(job.batchSize));
   }
 
   FineTuningResult run() throws IOException {
-    Examples.Files files = Examples.Files.open("", job.features, job.labels);
-    Optional<Examples.Files> validationFiles =
-        job.validationLabels.isEmpty()
-            ? Optional.empty()
-            : Optional.of(
-                Examples.Files.open(
-                    "validation ", job.validationFeatures, job.validationLabels.get()));
+    Data data = openData();
     try (TrainableModel model = TrainableModel.load(job.model, job.signature, job.mode)) {
       if (job.export.isPresent()) {
         model.requireExportable(job.export.get(), job.existing);
       }
-      String outputName = outputName(model.training().outputs());
-      List<ModelVariable> trainable =
-          model.variables().stream().filter(ModelVariable::trainable).toList();
-      model.training().requireGradients(outputName, trainable, UncheckedGradients.REFUSE);
-      Output<?> output = model.training().outputs().get(outputName);
-      Objective objective =
-          Objective.of(
-              Ops.create(model.graph()).withSubScope("objective"),
-              job.loss,
-              job.outputKind,
-              outputName,
-              output);
-      long classes = output.shape().get(-1);
-      Function<Examples.Files, Examples> match =
-          f -> Examples.match(f, model.inputs(), objective, job.loss, classes);
-      Examples training = match.apply(files);
-      Optional<Examples> validation = validationFiles.map(match);
-      requireFixedBatchSize(training);
-      validation.ifPresent(this::requireFixedBatchSize);
-      Duration load = stopwatch.lap();
+      TrainedVariables variables = TrainedVariables.of(trainable(model), job.freeze);
+      Task task = Task.training(job, model, variables.trained(), data.training());
+      Optional<Task.Validation> validationTask =
+          data.validation().map(dataset -> Task.validation(job, model, dataset));
+      requireMonitored(validationTask);
+      Examples training = examples(data.training(), task.targets());
+      Optional<TrainingLoop.Validation> validation =
+          validationTask.map(
+              each ->
+                  new TrainingLoop.Validation(
+                      examples(data.validation().orElseThrow(), each.targets()), each.measures()));
+      context.stopwatch().lap(Part.LOAD);
 
       Adafactor adafactor = job.optimizer.apply(model.graph());
       TrainingGraph graph =
           new TrainingGraph(
               model.session(),
-              objective,
               adafactor,
-              trainable.stream().<Output<?>>map(ModelVariable::handle).toList());
+              task.step().apply(adafactor),
+              model.variables(),
+              (job.batchSize - 1) / partSize + 1,
+              new TrainingGraph.Randomness(model.randomness(), job.seed));
+      Optional<TrainingLoop.Keeper> keeper =
+          job.earlyStopping.map(
+              rule ->
+                  new TrainingLoop.Keeper(
+                      new BestEpoch(rule),
+                      new KeptVariables(model.session(), model.variables(), adafactor)));
       BatchOrder order =
           job.shuffled
               ? BatchOrder.shuffled(training.rows(), job.batchSize, job.seed)
               : BatchOrder.inFileOrder(training.rows(), job.batchSize);
-      Plan plan = plan(model, training, order, trainable, adafactor);
-      tell(listener -> listener.planned(plan));
-      Duration build = stopwatch.lap();
+      TrainingLoop loop =
+          new TrainingLoop(
+              graph,
+              training,
+              new TrainingLoop.Course(order, job.epochs, partSize),
+              validation,
+              keeper,
+              adafactor.numerics(),
+              context);
+      Plan plan = plan(model, training, order, variables, adafactor);
+      context.requireWanted();
+      context.tell(listener -> listener.planned(plan));
+      context.stopwatch().lap(Part.BUILD);
 
-      Optional<Evaluation> before = validation.map(examples -> evaluate(graph, examples));
-      before.ifPresent(result -> tell(listener -> listener.evaluatedBefore(result)));
-      Duration evaluate = stopwatch.lap();
-      train(graph, training, order, adafactor.numerics());
-      requireFinite(graph, trainable, adafactor.numerics());
-      Duration train = stopwatch.lap();
-      Optional<Evaluation> after = validation.map(examples -> evaluate(graph, examples));
-      after.ifPresent(result -> tell(listener -> listener.evaluatedAfter(result)));
-      evaluate = evaluate.plus(stopwatch.lap());
+      Optional<Evaluation> before = loop.evaluate();
+      before.ifPresent(result -> context.tell(listener -> listener.evaluatedBefore(result)));
+      context.requireWanted();
+      Ending ending = loop.run();
+      Optional<Evaluation> after =
+          ending == Ending.INTERRUPTED ? Optional.empty() : loop.evaluate();
+      after.ifPresent(result -> context.tell(listener -> listener.evaluatedAfter(result)));
       if (job.export.isPresent()) {
         model.export(job.export.get(), job.existing);
       }
+      context.stopwatch().lap(Part.EXPORT);
       return new FineTuningResult(
           plan,
-          List.copyOf(steps),
+          loop.steps(),
+          loop.epochs(),
           before,
           after,
-          new Timings(load, build, train, evaluate, stopwatch.lap()),
+          loop.bestEpoch(),
+          ending,
+          context.stopwatch().timings(),
           job.export);
     }
   }
 
-  private String outputName(Map<String, Output<?>> outputs) {
-    if (job.output.isEmpty() && outputs.size() == 1) {
-      return outputs.keySet().iterator().next();
+  private Data openData() throws IOException {
+    Dataset dataset = Dataset.open("", job.data);
+    if (job.validationSplit.isPresent()) {
+      Dataset.Split split = dataset.split(job.validationSplit.getAsDouble());
+      return new Data(split.training(), Optional.of(split.validation()));
     }
-    String name =
-        job.output.orElseThrow(
-            () ->
-                new IllegalArgumentException(
-                    "the signature '%s' has the outputs %s; name the one to take the loss of"
-                        .formatted(job.signature, outputs.keySet())));
-    if (!outputs.containsKey(name)) {
+    return new Data(
+        dataset,
+        job.validationData.isEmpty()
+            ? Optional.empty()
+            : Optional.of(Dataset.open("validation ", job.validationData)));
+  }
+
+  private static List<ModelVariable> trainable(TrainableModel model) {
+    Optional<ProvidedGradients> provided = model.providedGradients();
+    return provided.isPresent()
+        ? List.copyOf(provided.get().gradients().keySet())
+        : model.variables().stream().filter(ModelVariable::trainable).toList();
+  }
+
+  private void requireMonitored(Optional<Task.Validation> validation) {
+    boolean monitorsAccuracy =
+        job.earlyStopping
+            .filter(rule -> rule.monitor() == EarlyStopping.Monitor.ACCURACY)
+            .isPresent();
+    if (monitorsAccuracy && validation.orElseThrow().measures().accuracy().isEmpty()) {
       throw new IllegalArgumentException(
-          "the signature '%s' has no output '%s'; its outputs are %s"
-              .formatted(job.signature, name, outputs.keySet()));
+          "early stopping monitors the accuracy; %s has none, monitor the loss"
+              .formatted(job.loss.orElseThrow()));
     }
-    return name;
+  }
+
+  private Examples examples(Dataset data, Examples.Targets targets) {
+    Examples examples =
+        Examples.match(
+            data,
+            targets,
+            (what, row, rows) -> {
+              context.requireWanted();
+              context.tell(listener -> listener.checking(what, row, rows));
+            });
+    requireFixedBatchSize(examples);
+    return examples;
   }
 
   private void requireFixedBatchSize(Examples examples) {
     Optional<Long> fixed = examples.fixedBatchSize();
-    if (fixed.isPresent() && (fixed.get() != job.batchSize || examples.rows() % fixed.get() != 0)) {
+    if (fixed.isPresent()
+        && (fixed.get() != partSize
+            || job.batchSize % partSize != 0
+            || examples.rows() % fixed.get() != 0)) {
       throw new IllegalArgumentException(
-          ("the model takes batches of %d; the batch size is %d, for %d rows: take that batch"
-                  + " size, and a multiple of it in rows")
-              .formatted(fixed.get(), job.batchSize, examples.rows()));
+          ("the model takes batches of %d; the batch size is %d, in parts of %d, for %d rows: take"
+                  + " that batch size, or parts of it, and a multiple of it in rows")
+              .formatted(fixed.get(), job.batchSize, partSize, examples.rows()));
     }
   }
 
@@ -136,18 +168,20 @@ final class FineTuningRun {
       TrainableModel model,
       Examples training,
       BatchOrder order,
-      List<ModelVariable> trainable,
+      TrainedVariables variables,
       Adafactor adafactor) {
-    List<Output<?>> handles = trainable.stream().<Output<?>>map(ModelVariable::handle).toList();
+    List<ModelVariable> trained = variables.trained();
+    List<Output<?>> handles = trained.stream().<Output<?>>map(ModelVariable::handle).toList();
     return new Plan(
         model.mode(),
         model.modeReason(),
         training.rows(),
         job.epochs,
         order.batches(),
-        trainable.size(),
+        trained.size(),
+        variables.frozen().size(),
         StateSize.of(
-            trainable.stream()
+            trained.stream()
                 .map(variable -> new StateSize.Parameter(variable.shape(), variable.dtype()))
                 .toList(),
             StateSize.slots(
@@ -155,85 +189,5 @@ final class FineTuningRun {
                 handles,
                 List.of(Adafactor.R, Adafactor.C, Adafactor.V, Adafactor.AVERAGE)),
             StateSize.slots(adafactor, handles, List.of(Adafactor.AVERAGE))));
-  }
-
-  private void train(TrainingGraph graph, Examples examples, BatchOrder order, Numerics used) {
-    int[] last = {};
-    for (int epoch = 0; epoch < job.epochs; epoch++) {
-      Evaluation.Accumulator mean = new Evaluation.Accumulator();
-      for (int[] rows : order.epoch(epoch)) {
-        Step step = step(graph, examples, rows, epoch + 1, used);
-        mean.add(rows.length, step.loss(), step.accuracy());
-        last = rows;
-      }
-      int number = epoch + 1;
-      Evaluation training = mean.mean();
-      tell(listener -> listener.epochEnded(number, training));
-    }
-    graph.finish();
-    // The loss of a step is that before its update: what the last update did shows only now.
-    try (Examples.Batch batch = examples.batch(last)) {
-      double loss = graph.evaluate(batch).loss();
-      if (!Double.isFinite(loss)) {
-        throw NotFiniteLossException.after(steps.size(), loss, last, used);
-      }
-    }
-  }
-
-  private Step step(TrainingGraph graph, Examples examples, int[] rows, int epoch, Numerics used) {
-    try (Examples.Batch batch = examples.batch(rows)) {
-      Stepped stepped = graph.step(batch);
-      Measured measured = stepped.measured();
-      if (!Double.isFinite(measured.loss())) {
-        throw NotFiniteLossException.in(steps.size() + 1, epoch, measured.loss(), rows, used);
-      }
-      Step step =
-          new Step(
-              steps.size() + 1,
-              epoch,
-              rows.length,
-              measured.loss(),
-              measured.accuracy(),
-              stepped.learningRate());
-      steps.add(step);
-      tell(listener -> listener.stepped(step));
-      return step;
-    }
-  }
-
-  /** NaN in a variable need not show in a loss: a fused ReLU makes 0 of it. */
-  private void requireFinite(TrainingGraph graph, List<ModelVariable> variables, Numerics used) {
-    OptionalInt first = graph.notFinite();
-    if (first.isPresent()) {
-      String name = variables.get(first.getAsInt()).name();
-      throw NotFiniteLossException.after(steps.size(), name, used);
-    }
-  }
-
-  private Evaluation evaluate(TrainingGraph graph, Examples examples) {
-    Evaluation.Accumulator mean = new Evaluation.Accumulator();
-    for (int[] rows : BatchOrder.inFileOrder(examples.rows(), job.batchSize).epoch(0)) {
-      try (Examples.Batch batch = examples.batch(rows)) {
-        Measured measured = graph.evaluate(batch);
-        mean.add(rows.length, measured.loss(), measured.accuracy());
-      }
-    }
-    return mean.mean();
-  }
-
-  private void tell(Consumer<TrainingListener> event) {
-    listeners.forEach(event);
-  }
-
-  private static final class Stopwatch {
-    private long start = System.nanoTime();
-
-    /** The time since the last lap. */
-    Duration lap() {
-      long now = System.nanoTime();
-      Duration lap = Duration.ofNanos(now - start);
-      start = now;
-      return lap;
-    }
   }
 }

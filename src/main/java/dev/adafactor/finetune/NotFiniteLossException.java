@@ -2,6 +2,7 @@ package dev.adafactor.finetune;
 
 import dev.adafactor.Numerics;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * Training has run into a loss, or at its end into a variable, that is NaN or infinite; going on
@@ -14,16 +15,21 @@ public final class NotFiniteLossException extends RuntimeException {
   private final long step;
 
   private NotFiniteLossException(long step, String what, Numerics used) {
-    super("%s: %s; nothing was exported".formatted(what, advice(used)));
+    super("%s; %s; nothing was exported".formatted(what, advice(used)));
     this.step = step;
   }
 
   /** The loss of a step's batch, before its update. */
-  static NotFiniteLossException in(long step, int epoch, double loss, int[] rows, Numerics used) {
-    return new NotFiniteLossException(
-        step,
-        "the loss is %s in step %d (epoch %d), on %s".formatted(loss, step, epoch, list(rows)),
-        used);
+  static NotFiniteLossException in(
+      long step, int epoch, int[] rows, NotFiniteBatchException batch, Numerics used) {
+    NotFiniteLossException exception =
+        new NotFiniteLossException(
+            step,
+            "the loss is %s in step %d (epoch %d), on %s: %s"
+                .formatted(batch.loss(), step, epoch, list(rows), batch.getMessage()),
+            used);
+    exception.initCause(batch);
+    return exception;
   }
 
   /** The loss of the last step's batch, after its update. */
@@ -34,11 +40,12 @@ public final class NotFiniteLossException extends RuntimeException {
         used);
   }
 
-  /** A variable, after the last step. */
-  static NotFiniteLossException after(long step, String variable, Numerics used) {
+  /** Variables, after the last step. */
+  static NotFiniteLossException after(long step, List<String> variables, Numerics used) {
     return new NotFiniteLossException(
         step,
-        "the variable '%s' is not finite after the last step, %d".formatted(variable, step),
+        "after the last step, %d, not finite are the variables %s"
+            .formatted(step, TrainingGraph.shortened(variables)),
         used);
   }
 

@@ -24,7 +24,7 @@ import org.tensorflow.ndarray.Shape;
  * <p>Own code, because the Java libraries for this format (org.openlca:npy, JetBrains' npy) read
  * neither text nor half of a file: they load it whole.
  */
-final class NpyFile {
+final class NpyFile implements Rows {
   private static final byte[] MAGIC = {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y'};
   private static final int MAX_HEADER = 1 << 20;
 
@@ -43,6 +43,7 @@ final class NpyFile {
   private final boolean fortranOrder;
   private final List<ByteBuffer> windows;
   private final int elementsPerWindow;
+  private final int rowElements;
 
   private NpyFile(
       Path path, NpyType type, long[] dimensions, boolean fortranOrder, List<ByteBuffer> windows) {
@@ -52,6 +53,7 @@ final class NpyFile {
     this.fortranOrder = fortranOrder;
     this.windows = windows;
     this.elementsPerWindow = elementsPerWindow(type);
+    this.rowElements = Math.toIntExact(Shape.of(dimensions).tail().size());
   }
 
   /**
@@ -63,7 +65,8 @@ final class NpyFile {
   static NpyFile open(Path path) throws IOException {
     if (!Files.isRegularFile(path)) {
       throw new NoSuchFileException(
-          "%s: no such file; a .npy file is wanted, as numpy.save writes it".formatted(path));
+          "%s: no such file; a .npy file is wanted, as numpy.save writes it, or a folder of them"
+              .formatted(path));
     }
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       ByteBuffer start = read(channel, 0, 12, path);
@@ -159,43 +162,38 @@ final class NpyFile {
     return WINDOW_BYTES / Math.max(1, type.size());
   }
 
-  Path path() {
+  @Override
+  public Path path() {
     return path;
   }
 
-  NpyType type() {
+  @Override
+  public NpyType type() {
     return type;
   }
 
-  /** All dimensions; the first counts the rows. */
-  Shape shape() {
+  @Override
+  public Shape shape() {
     return Shape.of(dimensions);
   }
 
-  /** The first dimension. */
-  long rows() {
-    return dimensions[0];
+  @Override
+  public int rowElements() {
+    return rowElements;
   }
 
-  /** Elements of a row. */
-  int rowElements() {
-    long elements = 1;
-    for (int axis = 1; axis < dimensions.length; axis++) {
-      elements *= dimensions[axis];
-    }
-    return Math.toIntExact(elements);
-  }
-
-  /**
-   * Copies the elements of a row, in C order and in the bytes of the file, to the position of a
-   * buffer, which moves on.
-   */
-  void copyRow(long row, ByteBuffer target) {
+  @Override
+  public void copyRow(long row, ByteBuffer target) {
     if (fortranOrder) {
       copyElements(row, 1, 1, target);
     } else {
-      copyRun(row * rowElements(), rowElements(), target);
+      copyRun(row * rowElements, rowElements, target);
     }
+  }
+
+  @Override
+  public Place place(long row) {
+    return new Place(path, row);
   }
 
   /** In Fortran order the first axis is the fastest: the elements of a row lie apart. */

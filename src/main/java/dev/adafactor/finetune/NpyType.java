@@ -131,7 +131,7 @@ record NpyType(Kind kind, int size, ByteOrder order) {
       characters[i] = buffer.getInt(position + i * BYTES_OF_CHARACTER);
       if (!Character.isValidCodePoint(characters[i])) {
         throw new IllegalArgumentException(
-            "holds 0x%08x, which is no Unicode character".formatted(characters[i]));
+            "0x%08x, which is no Unicode character,".formatted(characters[i]));
       }
       length = characters[i] == 0 ? length : i + 1;
     }

@@ -13,14 +13,17 @@ import java.util.Optional;
 /**
  * Writes a training job's numbers for TensorBoard: {@code loss}, {@code accuracy} (of a
  * classification) and {@code learning_rate} of each step, {@code validation_loss} and {@code
- * validation_accuracy} of step 0 and of the last one.
+ * validation_accuracy} of step 0 and of the last one; and by epoch, counted from 0 and named as by
+ * tf_keras, {@code epoch_loss} and {@code epoch_accuracy}, where those of the validation data are a
+ * run of their own in the folder {@code validation}.
  *
- * <p>The directory and the file appear with the first event, so that a job that does not start
+ * <p>The directory and the files appear with the first event, so that a job that does not start
  * leaves nothing behind. What has been written of a job that fails is kept.
  */
 public final class TensorBoardLog implements TrainingListener, Closeable {
   private final Path directory;
   private Optional<EventFile> file = Optional.empty();
+  private Optional<EventFile> validationFile = Optional.empty();
   private long lastStep;
 
   /**
@@ -48,14 +51,29 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
   }
 
   @Override
-  public void epochEnded(int epoch, Evaluation training) {
+  public void epochEnded(Epoch epoch) {
+    int index = epoch.number() - 1;
     try {
-      if (file.isPresent()) {
-        file.get().flush();
+      file().scalars(index, ofEpoch(epoch.training()));
+      file().flush();
+      if (epoch.validation().isPresent()) {
+        if (validationFile.isEmpty()) {
+          Path folder = directory.resolve("validation");
+          validationFile = Optional.of(EventFile.create(folder, Clock.systemUTC()));
+        }
+        validationFile.get().scalars(index, ofEpoch(epoch.validation().get()));
+        validationFile.get().flush();
       }
     } catch (IOException e) {
       throw failure(e);
     }
+  }
+
+  private static Map<String, Double> ofEpoch(Evaluation evaluation) {
+    Map<String, Double> values = new LinkedHashMap<>();
+    values.put("epoch_loss", evaluation.loss());
+    evaluation.accuracy().ifPresent(accuracy -> values.put("epoch_accuracy", accuracy));
+    return values;
   }
 
   @Override
@@ -72,13 +90,17 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
 
   private void write(Map<String, Double> values) {
     try {
-      if (file.isEmpty()) {
-        file = Optional.of(EventFile.create(directory, Clock.systemUTC()));
-      }
-      file.get().scalars(lastStep, values);
+      file().scalars(lastStep, values);
     } catch (IOException e) {
       throw failure(e);
     }
+  }
+
+  private EventFile file() throws IOException {
+    if (file.isEmpty()) {
+      file = Optional.of(EventFile.create(directory, Clock.systemUTC()));
+    }
+    return file.get();
   }
 
   private UncheckedIOException failure(IOException e) {
@@ -93,6 +115,9 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
   public void close() throws IOException {
     if (file.isPresent()) {
       file.get().close();
+    }
+    if (validationFile.isPresent()) {
+      validationFile.get().close();
     }
   }
 }

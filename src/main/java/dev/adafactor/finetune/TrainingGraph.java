@@ -1,98 +1,239 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.graph.RawVariable;
 import dev.adafactor.graph.VariableView;
+import dev.adafactor.savedmodel.ModelVariable;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
-import java.util.OptionalInt;
-import java.util.stream.IntStream;
-import org.tensorflow.Graph;
-import org.tensorflow.Operand;
+import java.util.function.Function;
 import org.tensorflow.Output;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
+import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
-import org.tensorflow.types.TBool;
+import org.tensorflow.op.core.Placeholder;
 import org.tensorflow.types.TFloat32;
-import org.tensorflow.types.TFloat64;
+import org.tensorflow.types.TInt64;
+import org.tensorflow.types.family.TType;
 
 /** The operations of a training job in a model's graph, and the session that runs them. */
 final class TrainingGraph {
 
-  /** What a batch came to, before any update. */
-  record Measured(double loss, OptionalDouble accuracy) {}
-
   /** What a step came to: its batch before the update, and the rate of the update. */
-  record Stepped(Measured measured, double learningRate) {}
+  record Stepped(Measures.Values measured, double learningRate) {}
+
+  /**
+   * The random numbers of a run.
+   *
+   * @param placeholder takes seed and draw; empty if the model draws none
+   */
+  record Randomness(Optional<Output<?>> placeholder, long seed) {}
+
+  /** The draw of every evaluation; those of the steps count from 1. */
+  private static final long EVALUATION = 0;
+
+  private static final int NAMES_SHOWN = 5;
 
   private final Session session;
-  private final Operand<TFloat64> loss;
-  private final List<Operand<TFloat32>> accuracy;
-  private final Operand<TFloat32> train;
+  private final StepFunction function;
+  private final Randomness randomness;
+  private final int partsPerStep;
+  private final Op checked;
+  private final Update update;
   private final Op finish;
-  private final Operand<TBool> finite;
+  private final Finiteness finite;
 
   /**
    * Adds the optimizer's operations and initializes its variables.
    *
-   * @param variables handles of the variables to train
+   * @param function what a step computes
+   * @param variables all of the model
+   * @param partsPerStep how many parts a step's batch comes in, at most
    */
   TrainingGraph(
-      Session session, Objective objective, Adafactor adafactor, List<Output<?>> variables) {
+      Session session,
+      Adafactor adafactor,
+      StepFunction function,
+      List<ModelVariable> variables,
+      int partsPerStep,
+      Randomness randomness) {
     Ops tf = Ops.create(session.graph());
     this.session = session;
-    this.loss = tf.dtypes.cast(objective.loss(), TFloat64.class);
-    this.accuracy = objective.accuracy().stream().toList();
-    Op update = adafactor.minimize(objective.loss(), variables);
-    // Read after the update, the rate is that of this step; fetching it trains.
-    this.train = tf.withControlDependencies(List.of(update)).identity(adafactor.learningRate());
+    this.function = function;
+    this.partsPerStep = partsPerStep;
+    this.randomness = randomness;
+    Measures measures = function.measures();
+    List<Op> measured = new ArrayList<>(measures.accuracy());
+    measured.add(tf.debugging.checkNumerics(measures.loss(), "the loss"));
+    this.checked = tf.withControlDependencies(measured).noOp();
+    this.update =
+        partsPerStep == 1
+            ? Update.AtOnce.of(tf, function, adafactor, checked)
+            : Update.OfParts.of(tf, function, adafactor);
     this.finish = adafactor.finalizeVariableValues();
-    this.finite = tf.stack(variables.stream().map(handle -> isFinite(tf, handle)).toList());
+    this.finite = Finiteness.of(tf, values(tf, variables));
     session.initialize();
   }
 
-  /** Trains on a batch. */
-  Stepped step(Examples.Batch batch) {
-    try (Result result = run(session.runner().fetch(train), batch)) {
-      return new Stepped(measured(result, 1), ((TFloat32) result.get(0)).getFloat());
+  private static List<Finiteness.Named> values(Ops tf, List<ModelVariable> variables) {
+    return variables.stream()
+        .filter(variable -> VariableView.isFloating(variable.dtype()))
+        .map(
+            variable ->
+                new Finiteness.Named(
+                    variable.name(),
+                    StepFunction.numeric(
+                        new RawVariable(variable.handle(), variable.dtype()).read(tf))))
+        .toList();
+  }
+
+  /**
+   * Trains on a batch.
+   *
+   * @param number of the step, from 1
+   * @param reader gives the batch, in parts as they come
+   * @param examples of the whole batch
+   * @throws NotFiniteBatchException if the loss is not finite; what is trained is left as it was
+   */
+  Stepped step(long number, BatchReader reader, int examples) {
+    long draw = (number - 1) * partsPerStep + 1;
+    if (update instanceof Update.OfParts parts) {
+      Measures.Values sum = new Measures.Values(0, OptionalDouble.empty());
+      for (int done = 0; done < examples; draw++) {
+        try (Examples.Batch part = reader.next()) {
+          float share = (float) part.size() / examples;
+          Op gradients = done == 0 ? parts.first() : parts.next();
+          sum = sum.plus(share, accumulate(parts.share(), part, share, gradients, draw));
+          done += part.size();
+        }
+      }
+      try (Result result = session.runner().fetch(update.rate()).run()) {
+        return new Stepped(sum, ((TFloat32) result.get(0)).getFloat());
+      }
+    }
+    try (Examples.Batch batch = reader.next();
+        Result result = train(session.runner().fetch(update.rate()), batch, draw)) {
+      return new Stepped(
+          function.measures().read(result, 1), ((TFloat32) result.get(0)).getFloat());
     }
   }
 
-  /** Takes loss and accuracy of a batch, and changes nothing. */
-  Measured evaluate(Examples.Batch batch) {
-    try (Result result = run(session.runner(), batch)) {
-      return measured(result, 0);
+  private Measures.Values accumulate(
+      Placeholder<TFloat32> shareInput, Examples.Batch part, float share, Op gradients, long draw) {
+    try (TFloat32 value = TFloat32.scalarOf(share);
+        Result result =
+            train(session.runner().feed(shareInput, value).addTarget(gradients), part, draw)) {
+      return function.measures().read(result, 0);
     }
   }
 
-  private Result run(Session.Runner runner, Examples.Batch batch) {
+  private Result train(Session.Runner runner, Examples.Batch batch, long draw) {
+    runner.addTarget(checked);
+    function.updates().ifPresent(runner::addTarget);
+    try {
+      return run(runner, function.measures(), batch, draw);
+    } catch (TFInvalidArgumentException e) {
+      double loss = lossBesideGradients(batch, draw);
+      if (Double.isFinite(loss)) {
+        throw e;
+      }
+      throw new NotFiniteBatchException(loss, reason(batch, draw), e);
+    }
+  }
+
+  /**
+   * The loss as a step computes it. Without the gradients TensorFlow might fuse operations, and a
+   * fused ReLU makes 0 of NaN.
+   */
+  private double lossBesideGradients(Examples.Batch batch, long draw) {
+    Session.Runner runner = session.runner();
+    function.gradients().stream()
+        .map(GradAndVar::getGradient)
+        .filter(StepFunction::isPresent)
+        .forEach(gradient -> runner.addTarget(gradient.op()));
+    try (Result result = run(runner, function.measures(), batch, draw)) {
+      return function.measures().read(result, 0).loss();
+    }
+  }
+
+  /** Whether to measure a batch as a step does changes something beside what is trained. */
+  boolean changesWhatItMeasures() {
+    return function.updates().isPresent();
+  }
+
+  /** Measures a batch as a step does, and trains nothing. */
+  Measures.Values evaluate(Examples.Batch batch) {
+    return evaluate(function.measures(), batch);
+  }
+
+  /** Measures a batch, and trains nothing. */
+  Measures.Values evaluate(Measures measures, Examples.Batch batch) {
+    return measure(measures, batch, EVALUATION);
+  }
+
+  private Measures.Values measure(Measures measures, Examples.Batch batch, long draw) {
+    try (Result result = run(session.runner(), measures, batch, draw)) {
+      return measures.read(result, 0);
+    }
+  }
+
+  private Result run(Session.Runner runner, Measures measures, Examples.Batch batch, long draw) {
     batch.feed(runner);
-    runner.fetch(loss);
-    accuracy.forEach(runner::fetch);
-    return runner.run();
+    measures.fetch(runner);
+    return drawing(runner, draw, Session.Runner::run);
   }
 
-  private Measured measured(Result result, int first) {
-    return new Measured(
-        ((TFloat64) result.get(first)).getDouble(),
-        accuracy.isEmpty()
-            ? OptionalDouble.empty()
-            : OptionalDouble.of(((TFloat32) result.get(first + 1)).getFloat()));
-  }
-
-  private static Operand<TBool> isFinite(Ops tf, Operand<?> variable) {
-    Operand<TBool> elements =
-        tf.math.isFinite(VariableView.of((Graph) tf.scope().env(), variable).read(tf));
-    return tf.reduceAll(tf.reshape(elements, tf.constant(new int[] {-1})), tf.constant(0));
-  }
-
-  /** The first of the variables to train that has a value which is NaN or infinite. */
-  OptionalInt notFinite() {
-    try (Result result = session.runner().fetch(finite).run()) {
-      TBool each = (TBool) result.get(0);
-      return IntStream.range(0, (int) each.size()).filter(i -> !each.getBoolean(i)).findFirst();
+  /** Does something with the random numbers of a draw. */
+  private <T> T drawing(Session.Runner runner, long draw, Function<Session.Runner, T> action) {
+    if (randomness.placeholder().isEmpty()) {
+      return action.apply(runner);
     }
+    try (TInt64 numbers = TInt64.vectorOf(randomness.seed(), draw)) {
+      return action.apply(runner.feed(randomness.placeholder().get(), numbers));
+    }
+  }
+
+  /** Where a loss that is not finite comes from, as far as can be told. */
+  private String reason(Examples.Batch batch, long draw) {
+    List<String> variables = variablesNotFinite();
+    if (!variables.isEmpty()) {
+      return "not finite are the variables " + shortened(variables);
+    }
+    // Built for the one occasion: these operations would double those of the gradients.
+    Ops tf = Ops.create(session.graph());
+    List<Finiteness.Named> gradients = new ArrayList<>();
+    for (GradAndVar<? extends TType> pair : function.gradients()) {
+      if (StepFunction.isPresent(pair.getGradient())) {
+        gradients.add(
+            new Finiteness.Named(
+                VariableView.of(session.graph(), pair.getVariable()).name(),
+                StepFunction.numeric(pair.getGradient())));
+      }
+    }
+    Session.Runner runner = session.runner();
+    batch.feed(runner);
+    List<String> names =
+        drawing(runner, draw, ready -> Finiteness.of(tf, gradients).violations(ready));
+    return names.isEmpty()
+        ? "all variables and gradients are finite: the data or the loss make it so"
+        : "the variables are finite, not so the gradients of " + shortened(names);
+  }
+
+  /** The first few of the names. */
+  static String shortened(List<String> names) {
+    return names.size() <= NAMES_SHOWN
+        ? names.toString()
+        : "%s and %d more".formatted(names.subList(0, NAMES_SHOWN), names.size() - NAMES_SHOWN);
+  }
+
+  /** The names of the model's variables that have a value which is NaN or infinite. */
+  List<String> variablesNotFinite() {
+    return finite.violations(session.runner());
   }
 
   /** Gives the variables their final values: the moving averages, where they are in use. */

@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.savedmodel.Mode;
+import java.util.Optional;
 import java.util.OptionalDouble;
 
 /** Hears of a training job as it goes on. Called by the thread that trains, between two steps. */
@@ -15,6 +16,7 @@ public interface TrainingListener {
    * @param epochs how many times each is seen
    * @param stepsPerEpoch batches of an epoch
    * @param trainableVariables how many variables are trained
+   * @param frozenVariables how many could be, and are not
    * @param stateSize what the optimizer keeps in memory for them
    */
   record Plan(
@@ -24,6 +26,7 @@ public interface TrainingListener {
       int epochs,
       int stepsPerEpoch,
       int trainableVariables,
+      int frozenVariables,
       StateSize stateSize) {}
 
   /**
@@ -44,6 +47,25 @@ public interface TrainingListener {
       OptionalDouble accuracy,
       double learningRate) {}
 
+  /**
+   * An epoch that has been done.
+   *
+   * @param number of the epoch, from 1
+   * @param training the means over its steps, each taken before that step's update
+   * @param validation the model on the validation data at the epoch's end, with the variables as
+   *     they are then; none without such data
+   */
+  record Epoch(int number, Evaluation training, Optional<Evaluation> validation) {}
+
+  /**
+   * The data are being checked; called every few thousand rows.
+   *
+   * @param what which of them
+   * @param row the row that comes next
+   * @param rows how many there are
+   */
+  default void checking(String what, long row, long rows) {}
+
   /** Everything is checked and built; the first step comes next. */
   default void planned(Plan plan) {}
 
@@ -53,14 +75,12 @@ public interface TrainingListener {
   /** A step is done. */
   default void stepped(Step step) {}
 
-  /**
-   * An epoch is done.
-   *
-   * @param epoch its number, from 1
-   * @param training the means over its steps, each taken before that step's update
-   */
-  default void epochEnded(int epoch, Evaluation training) {}
+  /** An epoch is done. */
+  default void epochEnded(Epoch epoch) {}
 
-  /** The model has been evaluated on the validation data, after the last step. */
+  /**
+   * The model has been evaluated on the validation data, with its final variables. Not called when
+   * the job was interrupted.
+   */
   default void evaluatedAfter(Evaluation evaluation) {}
 }

@@ -95,6 +95,11 @@ public abstract sealed class VariableView<T extends TNumber>
         || op.type().equals(ResourceVariable.OP_TYPE);
   }
 
+  /** Whether it is a type of floats that variables can have. */
+  public static boolean isFloating(DataType type) {
+    return FLOATING.contains(type);
+  }
+
   /** Whether the operation holds a variable that an optimizer can train. */
   static boolean isTrainable(Operation op) {
     return isVariable(op)

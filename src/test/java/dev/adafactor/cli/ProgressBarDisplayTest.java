@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.finetune.Evaluation;
 import dev.adafactor.finetune.StateSize;
+import dev.adafactor.finetune.TrainingListener.Epoch;
 import dev.adafactor.finetune.TrainingListener.Plan;
 import dev.adafactor.finetune.TrainingListener.Step;
 import dev.adafactor.savedmodel.Mode;
@@ -13,6 +14,7 @@ import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import org.junit.jupiter.api.Test;
@@ -29,11 +31,11 @@ class ProgressBarDisplayTest {
     Evaluation evaluation = new Evaluation(0.25, OptionalDouble.of(0.9), 10);
     try (ProgressBarDisplay display =
         new ProgressBarDisplay(out, new ConsoleProgressBarConsumer(stream, COLUMNS))) {
-      display.planned(new Plan(Mode.INFERENCE, "test", 64, 1, 2, 8, new StateSize(1, 1, 1, 1)));
+      display.planned(new Plan(Mode.INFERENCE, "test", 64, 1, 2, 8, 0, new StateSize(1, 1, 1, 1)));
       for (int step = 1; step <= 2; step++) {
         display.stepped(new Step(step, 1, 32, 0.125, OptionalDouble.of(0.75), 0.03));
       }
-      display.epochEnded(1, evaluation);
+      display.epochEnded(new Epoch(1, evaluation, Optional.of(evaluation)));
       display.evaluatedAfter(evaluation);
     }
     return Arrays.stream(screen.toString(StandardCharsets.UTF_8).split("\n"))

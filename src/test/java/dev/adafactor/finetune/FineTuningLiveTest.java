@@ -143,7 +143,7 @@ class FineTuningLiveTest {
     assertTrue(worstWeights < 0.01, "weights differ by " + worstWeights + " of the way");
   }
 
-  private static double distance(double[] a, double[] b) {
+  static double distance(double[] a, double[] b) {
     double sum = 0;
     for (int i = 0; i < a.length; i++) {
       sum += (a[i] - b[i]) * (a[i] - b[i]);
@@ -229,7 +229,7 @@ class FineTuningLiveTest {
     }
   }
 
-  private static Map<String, double[]> weights(Path savedModel) throws IOException {
+  static Map<String, double[]> weights(Path savedModel) throws IOException {
     Map<String, double[]> weights = new HashMap<>();
     try (TrainableModel model = TrainableModel.load(savedModel, "serving_default")) {
       Ops tf = Ops.create(model.graph());
@@ -263,15 +263,17 @@ class FineTuningLiveTest {
   }
 
   /** The arrays of an .npz file, which is a zip of .npy files. */
-  private static Map<String, double[]> arrays(Path npz) throws IOException {
+  static Map<String, double[]> arrays(Path npz) throws IOException {
     Map<String, double[]> arrays = new HashMap<>();
     try (ZipFile zip = new ZipFile(npz.toFile())) {
       for (ZipEntry entry : zip.stream().toList()) {
-        Path file = Files.createTempFile(folder, "array", ".npy");
+        Path file = Files.createTempFile("array", ".npy");
         try (InputStream in = zip.getInputStream(entry)) {
           Files.write(file, in.readAllBytes());
+          arrays.put(entry.getName().replaceFirst("\\.npy$", ""), values(NpyFile.open(file)));
+        } finally {
+          Files.delete(file);
         }
-        arrays.put(entry.getName().replaceFirst("\\.npy$", ""), values(NpyFile.open(file)));
       }
     }
     return arrays;
@@ -280,7 +282,7 @@ class FineTuningLiveTest {
   private static double[] values(NpyFile file) {
     int size = file.type().size();
     ByteBuffer raw = ByteBuffer.allocate(file.rowElements() * size);
-    double[] values = new double[(int) file.rows() * file.rowElements()];
+    double[] values = new double[(int) file.shape().size()];
     for (int row = 0; row < file.rows(); row++) {
       file.copyRow(row, raw.clear());
       for (int i = 0; i < file.rowElements(); i++) {

@@ -9,18 +9,29 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.adafactor.Adafactor;
 import dev.adafactor.Numerics;
 import dev.adafactor.finetune.TrainingListener.Step;
-import dev.adafactor.savedmodel.Mode;
+import dev.adafactor.graph.RawVariable;
+import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CancellationException;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.tensorflow.Graph;
+import org.tensorflow.Output;
+import org.tensorflow.Result;
 import org.tensorflow.ndarray.Shape;
+import org.tensorflow.ndarray.buffer.DataBuffers;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.TFloat32;
 
 class FineTuningTest {
   private static final Shape IMAGES = Shape.of(4, 8, 8, 1);
@@ -47,8 +58,13 @@ class FineTuningTest {
     }
 
     @Override
-    public void epochEnded(int epoch, Evaluation training) {
-      events.add("end of epoch " + epoch + " of " + training.examples());
+    public void epochEnded(Epoch epoch) {
+      events.add(
+          "end of epoch %d of %d, validated on %d"
+              .formatted(
+                  epoch.number(),
+                  epoch.training().examples(),
+                  epoch.validation().orElseThrow().examples()));
     }
 
     @Override
@@ -139,10 +155,10 @@ class FineTuningTest {
             "before",
             "step 1 of epoch 1",
             "step 2 of epoch 1",
-            "end of epoch 1 of 4",
+            "end of epoch 1 of 4, validated on 4",
             "step 3 of epoch 2",
             "step 4 of epoch 2",
-            "end of epoch 2 of 4",
+            "end of epoch 2 of 4, validated on 4",
             "after"),
         recorder.events);
   }
@@ -221,7 +237,8 @@ class FineTuningTest {
     NotFiniteLossException stop = assertThrows(NotFiniteLossException.class, job::run);
     assertEquals(1, stop.step());
     assertTrue(
-        stop.getMessage().contains("' is not finite after the last step, 1: "), stop.getMessage());
+        stop.getMessage().startsWith("after the last step, 1, not finite are the variables ["),
+        stop.getMessage());
   }
 
   @Test
@@ -264,11 +281,6 @@ class FineTuningTest {
   }
 
   @Test
-  void refusesTrainingModeAsItIsNotTaken() {
-    assertTrue(refusal(Digits.job().mode(Mode.TRAINING)).startsWith("mode training: "));
-  }
-
-  @Test
   void looksAtTheExportFolderBeforeItTrains() throws IOException {
     Files.writeString(folder.resolve("precious.txt"), "do not touch");
     Recorder recorder = new Recorder();
@@ -288,5 +300,265 @@ class FineTuningTest {
     assertThrows(IllegalArgumentException.class, builder::build);
     assertThrows(IllegalArgumentException.class, () -> builder.epochs(0));
     assertThrows(IllegalArgumentException.class, () -> builder.batchSize(-1));
+  }
+
+  private static FineTuning.Builder validated() {
+    return Digits.job().validationFeatures(Digits.TEST_IMAGES).validationLabels(Digits.TEST_LABELS);
+  }
+
+  private static Adafactor withAverages(Graph graph) {
+    return Adafactor.builder(graph)
+        .learningRate(0.03)
+        .globalClipnorm(1)
+        .useEma(true)
+        .emaMomentum(0.9)
+        .build();
+  }
+
+  @Test
+  void partsOfABatchMakeTheSameStep() throws IOException {
+    FineTuning.Builder job =
+        validated()
+            .batchSize(50)
+            .classWeight(3, 2.5)
+            .epochs(1)
+            .optimizer(FineTuningTest::withAverages);
+    FineTuningResult whole = job.build().run();
+    FineTuningResult inParts = job.microBatchSize(16).build().run();
+    assertEquals(whole.steps().size(), inParts.steps().size());
+    for (int step = 0; step < 8; step++) {
+      Step expected = whole.steps().get(step);
+      Step actual = inParts.steps().get(step);
+      assertEquals(expected.examples(), actual.examples());
+      assertEquals(expected.loss(), actual.loss(), 1e-4 * expected.loss());
+      assertEquals(expected.accuracy().orElseThrow(), actual.accuracy().orElseThrow(), 0.021);
+    }
+    assertEquals(
+        whole.steps().get(0).accuracy().orElseThrow(),
+        inParts.steps().get(0).accuracy().orElseThrow(),
+        1e-6);
+    assertEquals(whole.after().orElseThrow().loss(), inParts.after().orElseThrow().loss(), 5e-2);
+  }
+
+  @Test
+  void validatesAfterEveryEpochAndGivesTheBestOneBack() throws IOException {
+    // So large a rate that one epoch in some is worse than the one before.
+    FineTuningResult result =
+        validated()
+            .epochs(30)
+            .seed(1)
+            .optimizer(graph -> Adafactor.builder(graph).learningRate(0.1).build())
+            .earlyStopping(EarlyStopping.patience(2))
+            .build()
+            .run();
+    List<Double> losses =
+        result.epochs().stream().map(epoch -> epoch.validation().orElseThrow().loss()).toList();
+    int best = result.bestEpoch().orElseThrow();
+    assertEquals(FineTuningResult.Ending.STOPPED_EARLY, result.ending());
+    assertEquals(Collections.min(losses), losses.get(best - 1));
+    assertEquals(best + 2, losses.size());
+    // The variables are the very ones: so is what they predict.
+    assertEquals(
+        result.epochs().get(best - 1).validation().orElseThrow(), result.after().orElseThrow());
+  }
+
+  @Test
+  void theAveragesAreThoseOfTheBestEpochToo() throws IOException {
+    FineTuning.Builder job = validated().seed(1).optimizer(FineTuningTest::withAverages);
+    // Nothing improves by a thousand but the first epoch, over none.
+    FineTuningResult stopped =
+        job.epochs(5).earlyStopping(EarlyStopping.patience(3).improvingBy(1000)).build().run();
+    assertEquals(1, stopped.bestEpoch().orElseThrow());
+    assertEquals(4, stopped.epochs().size());
+    FineTuningResult one =
+        validated().seed(1).optimizer(FineTuningTest::withAverages).epochs(1).build().run();
+    assertEquals(one.after().orElseThrow().loss(), stopped.after().orElseThrow().loss(), 1e-3);
+  }
+
+  @Test
+  void earlyStoppingNeedsValidationData() {
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> Digits.job().earlyStopping(EarlyStopping.patience(1)).build());
+  }
+
+  @Test
+  void keepsTheLastExamplesForValidation() throws IOException {
+    Path images = images(1);
+    FineTuningResult result =
+        Digits.job().features(images).labels(labels(0, 1, 2, 9)).validationSplit(0.3).build().run();
+    assertEquals(2, result.plan().examples());
+    // The last two images are black; the loss of the last labels is that of a file of their own.
+    Path black = NpyFiles.floats(folder.resolve("b.npy"), Shape.of(2, 8, 8, 1), new float[128]);
+    Path last = NpyFiles.longs(folder.resolve("l.npy"), Shape.of(2), 2, 9);
+    FineTuningResult apart =
+        Digits.job().validationFeatures(black).validationLabels(last).build().run();
+    assertEquals(apart.before(), result.before());
+    String message =
+        refusal(Digits.job().features(images).labels(labels(0, 1, 2, 9)).validationSplit(0.9));
+    assertTrue(message.contains("leaves 0 of 4 examples"), message);
+    assertThrows(IllegalArgumentException.class, () -> Digits.job().validationSplit(1));
+    assertThrows(IllegalArgumentException.class, () -> validated().validationSplit(0.5).build());
+  }
+
+  @Test
+  void weightsOfClassesAreThoseOfTheirExamples() throws IOException {
+    Path images = images(1);
+    Path labels = labels(0, 1, 2, 9);
+    FineTuningResult byClass =
+        Digits.job()
+            .features(images)
+            .labels(labels)
+            .classWeight(1, 3)
+            .classWeight(9, 0)
+            .build()
+            .run();
+    Path weights = NpyFiles.floats(folder.resolve("w.npy"), Shape.of(4, 1), 1, 3, 1, 0);
+    FineTuning.Builder weighted =
+        Digits.job().features(images).labels(labels).sampleWeights(weights);
+    assertEquals(losses(byClass), losses(weighted.build().run()));
+    FineTuningResult both = weighted.classWeight(1, 1.0 / 3).classWeight(2, 0).build().run();
+    Path product = NpyFiles.floats(folder.resolve("p.npy"), Shape.of(4), 1, 1, 0, 0);
+    FineTuningResult multiplied =
+        Digits.job().features(images).labels(labels).sampleWeights(product).build().run();
+    assertEquals(losses(multiplied).get(0), losses(both).get(0), 1e-6);
+    assertEquals(byClass.steps().get(0).accuracy(), both.steps().get(0).accuracy());
+  }
+
+  @Test
+  void refusesWeightsThatCannotWork() throws IOException {
+    FineTuning.Builder job = Digits.job().features(images(1)).labels(labels(0, 1, 2, 9));
+    job.sampleWeights(NpyFiles.floats(folder.resolve("w.npy"), Shape.of(4), 1, 1, Float.NaN, 1));
+    String message = refusal(job);
+    assertTrue(message.startsWith("sample weights: ") && message.contains("row 2"), message);
+    message =
+        refusal(
+            Digits.job()
+                .sampleWeights(NpyFiles.floats(folder.resolve("v.npy"), Shape.of(4), 1, 1, 1, 1)));
+    assertTrue(message.contains("sample weights") && message.contains("has 4 rows"), message);
+    message = refusal(Digits.job().classWeight(10, 1));
+    assertTrue(message.contains("there is no class 10"), message);
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> Digits.job().classWeight(1, Double.POSITIVE_INFINITY));
+  }
+
+  @Test
+  void frozenVariablesStayAsTheyAre() throws IOException {
+    Path exported = folder.resolve("exported");
+    FineTuningResult result =
+        Digits.job().freeze("^conv").freeze("(dense|prob\\w*)/bias").export(exported).build().run();
+    assertEquals(6, result.plan().frozenVariables());
+    assertEquals(2, result.plan().trainableVariables());
+    assertEquals(4 * (512 + 64 + 64 + 10), result.plan().stateSize().adafactor());
+    Map<String, float[]> before = weights(Digits.MODEL);
+    Map<String, float[]> after = weights(exported);
+    before.forEach(
+        (name, values) -> {
+          boolean trained = !name.startsWith("conv") && name.endsWith("kernel");
+          assertEquals(!trained, Arrays.equals(values, after.get(name)), name);
+        });
+  }
+
+  private static Map<String, float[]> weights(Path savedModel) throws IOException {
+    Map<String, float[]> weights = new TreeMap<>();
+    try (TrainableModel model = TrainableModel.load(savedModel, "serving_default")) {
+      Ops tf = Ops.create(model.graph());
+      for (ModelVariable variable : model.variables()) {
+        Output<?> value = new RawVariable(variable.handle(), variable.dtype()).read(tf);
+        try (Result fetched = model.session().runner().fetch(value).run()) {
+          TFloat32 tensor = (TFloat32) fetched.get(0);
+          float[] values = new float[(int) tensor.size()];
+          tensor.copyTo(DataBuffers.of(values, false, false));
+          weights.put(variable.name(), values);
+        }
+      }
+    }
+    return weights;
+  }
+
+  @Test
+  void freezingNothingOrEverythingIsAMistake() {
+    String message = refusal(Digits.job().freeze("encoder"));
+    assertTrue(message.contains("'encoder'") && message.contains("conv"), message);
+    message = refusal(Digits.job().freeze("."));
+    assertTrue(message.contains("leaves nothing to train"), message);
+    message =
+        assertThrows(IllegalArgumentException.class, () -> Digits.job().freeze("(")).getMessage();
+    assertTrue(message.startsWith("freeze: '('"), message);
+  }
+
+  @Test
+  void stopsAfterTheStepThatItIsIn() throws IOException {
+    Path exported = folder.resolve("exported");
+    StopRequest stop = new StopRequest();
+    FineTuningResult result =
+        validated()
+            .epochs(9)
+            .export(exported)
+            .build()
+            .run(
+                stop,
+                new TrainingListener() {
+                  @Override
+                  public void stepped(Step step) {
+                    if (step.number() == 50) {
+                      stop.stop();
+                    }
+                  }
+                });
+    assertEquals(FineTuningResult.Ending.INTERRUPTED, result.ending());
+    assertEquals(50, result.steps().size());
+    assertEquals(1, result.epochs().size());
+    assertTrue(result.after().isEmpty());
+    assertTrue(Files.exists(exported.resolve("saved_model.pb")));
+  }
+
+  @Test
+  void stoppedBeforeTheFirstStepItLeavesNothing() {
+    StopRequest stop = new StopRequest();
+    FineTuning job = Digits.job().export(folder.resolve("exported")).build();
+    TrainingListener early =
+        new TrainingListener() {
+          @Override
+          public void checking(String what, long row, long rows) {
+            stop.stop();
+          }
+        };
+    assertThrows(CancellationException.class, () -> job.run(stop, early));
+    assertFalse(Files.exists(folder.resolve("exported")));
+  }
+
+  @Test
+  void aStopAfterTheLastStepComesTooLate() throws IOException {
+    StopRequest stop = new StopRequest();
+    FineTuningResult result =
+        validated()
+            .export(folder.resolve("exported"))
+            .build()
+            .run(
+                stop,
+                new TrainingListener() {
+                  @Override
+                  public void evaluatedAfter(Evaluation evaluation) {
+                    stop.stop();
+                  }
+                });
+    assertEquals(FineTuningResult.Ending.COMPLETED, result.ending());
+    assertTrue(Files.exists(folder.resolve("exported/saved_model.pb")));
+  }
+
+  @Test
+  void aGradientThatIsNotFiniteIsNamed() throws IOException {
+    // Labels are fed as they are: only the loss of the batch, not a variable, is infinite.
+    Path weights =
+        NpyFiles.floats(folder.resolve("w.npy"), Shape.of(4), 3e38f, 3e38f, 3e38f, 3e38f);
+    FineTuning job =
+        Digits.job().features(images(1)).labels(labels(9, 8, 7, 6)).sampleWeights(weights).build();
+    NotFiniteLossException stop = assertThrows(NotFiniteLossException.class, job::run);
+    assertTrue(
+        stop.getMessage().contains("the variables are finite, not so the gradients of [")
+            || stop.getMessage().contains("the data or the loss make it so"),
+        stop.getMessage());
   }
 }

@@ -16,7 +16,7 @@ public final class NpyFiles {
   private NpyFiles() {}
 
   /** A file as NumPy writes it, of format version 1. */
-  static byte[] bytes(String descr, boolean fortranOrder, Shape shape, byte[] data) {
+  public static byte[] bytes(String descr, boolean fortranOrder, Shape shape, byte[] data) {
     return bytes(1, descr, fortranOrder, shape, data);
   }
 

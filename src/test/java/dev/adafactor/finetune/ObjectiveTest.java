@@ -52,7 +52,7 @@ class ObjectiveTest {
       Placeholder<TFloat64> placeholder =
           tf.placeholder(TFloat64.class, Placeholder.shape(Shape.of(-1, 3)));
       Output<?> output = model.output(tf, placeholder).asOutput();
-      Objective objective = Objective.of(tf, loss, kind, "out", output);
+      Objective objective = Objective.of(tf, loss, kind, "out", output, Weighting.NONE, List.of());
       Output<?>[] gradient =
           graph.addGradients(objective.loss().asOutput(), new Output<?>[] {placeholder.asOutput()});
       Session.Runner runner = session.runner().feed(placeholder, fed);
@@ -213,7 +213,14 @@ class ObjectiveTest {
       Output<?> output =
           tf.placeholder(TBfloat16.class, Placeholder.shape(Shape.of(-1, 3))).asOutput();
       Objective objective =
-          Objective.of(tf, Loss.SPARSE_CATEGORICAL_CROSSENTROPY, OutputKind.LOGITS, "out", output);
+          Objective.of(
+              tf,
+              Loss.SPARSE_CATEGORICAL_CROSSENTROPY,
+              OutputKind.LOGITS,
+              "out",
+              output,
+              Weighting.NONE,
+              List.of());
       assertEquals(TFloat32.class, objective.loss().type());
       assertArrayEquals(new long[] {-1}, objective.labelShape().asArray());
     }
@@ -239,7 +246,9 @@ class ObjectiveTest {
   private static String refusal(Ops tf, Loss loss, Output<?> output) {
     return assertThrows(
             IllegalArgumentException.class,
-            () -> Objective.of(tf, loss, OutputKind.LOGITS, "scores", output))
+            () ->
+                Objective.of(
+                    tf, loss, OutputKind.LOGITS, "scores", output, Weighting.NONE, List.of()))
         .getMessage();
   }
 }

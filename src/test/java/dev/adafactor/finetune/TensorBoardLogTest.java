@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -32,7 +33,9 @@ class TensorBoardLogTest {
     Path directory = folder.resolve("deep/log");
     try (TensorBoardLog log = new TensorBoardLog(directory)) {
       log.stepped(STEP);
-      log.epochEnded(1, new Evaluation(1, OptionalDouble.empty(), 32));
+      log.epochEnded(
+          new TrainingListener.Epoch(
+              1, new Evaluation(1, OptionalDouble.empty(), 32), Optional.empty()));
       log.evaluatedAfter(new Evaluation(1, OptionalDouble.empty(), 32));
     }
     try (Stream<Path> files = Files.list(directory)) {

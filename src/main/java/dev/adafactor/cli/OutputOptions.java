@@ -1,0 +1,73 @@
+package dev.adafactor.cli;
+
+import dev.adafactor.files.OutputPath;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import picocli.CommandLine.Option;
+
+/** What is written; nothing without an option. */
+final class OutputOptions {
+
+  @Option(names = "--export", paramLabel = "DIR", description = "Write the trained model there.")
+  Optional<Path> export = Optional.empty();
+
+  @Option(names = "--overwrite", description = "Replace what is in the folder of --export.")
+  boolean overwrite;
+
+  @Option(names = "--log-dir", paramLabel = "DIR", description = "Write TensorBoard events there.")
+  Optional<Path> logDir = Optional.empty();
+
+  @Option(
+      names = "--chart",
+      paramLabel = "FILE.png",
+      description = "Draw loss and accuracy over the steps.")
+  Optional<Path> chart = Optional.empty();
+
+  @Option(
+      names = "--json",
+      paramLabel = "FILE",
+      description = "Write losses, metrics and timings there.")
+  Optional<Path> json = Optional.empty();
+
+  /** All of them. */
+  Outputs outputs() {
+    List<OutputPath> paths = new ArrayList<>();
+    export.ifPresent(
+        path -> paths.add(new OutputPath("--export", path, OutputPath.Kind.WHOLE_FOLDER)));
+    logDir.ifPresent(
+        path -> paths.add(new OutputPath("--log-dir", path, OutputPath.Kind.SHARED_FOLDER)));
+    chartFile().ifPresent(paths::add);
+    jsonFile().ifPresent(paths::add);
+    return new Outputs(paths);
+  }
+
+  Optional<OutputPath> chartFile() {
+    return chart.map(path -> new OutputPath("--chart", path, OutputPath.Kind.FILE));
+  }
+
+  Optional<OutputPath> jsonFile() {
+    return json.map(path -> new OutputPath("--json", path, OutputPath.Kind.FILE));
+  }
+
+  /** Options for what a run of the bundled job writes, where they are left out. */
+  List<String> leftOut(Path folder) {
+    List<String> arguments = new ArrayList<>();
+    if (export.isEmpty()) {
+      arguments.addAll(List.of("--export", folder.resolve("model").toString()));
+    }
+    if (logDir.isEmpty()) {
+      arguments.addAll(List.of("--log-dir", folder.resolve("events").toString()));
+    }
+    if (chart.isEmpty()) {
+      arguments.addAll(List.of("--chart", folder.resolve("chart.png").toString()));
+    }
+    return arguments;
+  }
+
+  /** Whether {@link #leftOut} has something to add. */
+  boolean isIncomplete() {
+    return export.isEmpty() || logDir.isEmpty() || chart.isEmpty();
+  }
+}

@@ -1,0 +1,71 @@
+package dev.adafactor.finetune;
+
+import dev.adafactor.Adafactor;
+import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.ProvidedGradients;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
+import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.family.TNumber;
+import org.tensorflow.types.family.TType;
+
+/**
+ * What a training step computes of a batch.
+ *
+ * @param measures loss and accuracy
+ * @param gradients of the loss, with the variables that they belong to
+ * @param updates what changes with each batch beside the variables that are trained, such as the
+ *     statistics of batch normalization
+ */
+record StepFunction(
+    Measures measures, List<GradAndVar<? extends TType>> gradients, Optional<Op> updates) {
+
+  /** The step of an objective whose gradients TensorFlow derives. */
+  static StepFunction of(
+      Ops tf,
+      Objective objective,
+      Adafactor adafactor,
+      List<ModelVariable> trained,
+      Optional<Op> updates) {
+    return new StepFunction(
+        Measures.of(tf, objective),
+        adafactor.computeGradients(
+            objective.loss(), trained.stream().<Output<?>>map(ModelVariable::handle).toList()),
+        updates);
+  }
+
+  /** The step of a signature that gives loss and gradients. */
+  static StepFunction of(Ops tf, ProvidedGradients provided, List<ModelVariable> trained) {
+    List<GradAndVar<? extends TType>> gradients = new ArrayList<>();
+    for (ModelVariable variable : trained) {
+      gradients.add(pair(provided.gradients().get(variable), variable.handle()));
+    }
+    return new StepFunction(
+        Measures.of(
+            tf,
+            numeric(provided.loss()),
+            provided.accuracy().map(share -> tf.dtypes.cast(share, TFloat32.class))),
+        gradients,
+        Optional.empty());
+  }
+
+  @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.
+  static GradAndVar<? extends TType> pair(Output<?> gradient, Output<?> variable) {
+    return new GradAndVar(gradient, variable);
+  }
+
+  static boolean isPresent(Output<?> gradient) {
+    return gradient != null && !gradient.isClosed();
+  }
+
+  @SuppressWarnings("unchecked") // Gradients and losses are numeric.
+  static Operand<? extends TNumber> numeric(Output<?> tensor) {
+    return (Operand<? extends TNumber>) (Operand<?>) tensor;
+  }
+}

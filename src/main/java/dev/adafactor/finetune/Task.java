@@ -1,0 +1,136 @@
+package dev.adafactor.finetune;
+
+import dev.adafactor.Adafactor;
+import dev.adafactor.finetune.Examples.Target;
+import dev.adafactor.finetune.Examples.Targets;
+import dev.adafactor.savedmodel.ModelFunction;
+import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.ProvidedGradients;
+import dev.adafactor.savedmodel.TrainableModel;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import org.tensorflow.Output;
+import org.tensorflow.op.Ops;
+
+/**
+ * What a job computes of a model: its loss, in the model's graph.
+ *
+ * @param targets where the data are fed
+ * @param step adds what a step computes
+ */
+record Task(Targets targets, Function<Adafactor, StepFunction> step) {
+
+  /** What is measured of the validation data, and where they are fed. */
+  record Validation(Targets targets, Measures measures) {}
+
+  /**
+   * The training of a model.
+   *
+   * @throws IllegalArgumentException if it cannot be trained, or not with such data and options
+   */
+  static Task training(
+      FineTuning job, TrainableModel model, List<ModelVariable> trained, Dataset data) {
+    Ops tf = Ops.create(model.graph()).withSubScope("objective");
+    if (model.providedGradients().isPresent()) {
+      ProvidedGradients provided = model.providedGradients().get();
+      return new Task(
+          targets(job, provided, data), adafactor -> StepFunction.of(tf, provided, trained));
+    }
+    String output = outputName(job, model.training().outputs());
+    model.training().requireGradients(output, trained, job.uncheckedGradients);
+    Weighting weighting = new Weighting(data.sampleWeights().map(Rows::shape), job.classWeights);
+    Objective objective = objective(tf, job, model.training(), output, weighting);
+    return new Task(
+        targets(job, model, output, objective),
+        adafactor ->
+            StepFunction.of(tf, objective, adafactor, trained, model.training().updates()));
+  }
+
+  /**
+   * The evaluation of a model as it predicts.
+   *
+   * @throws IllegalArgumentException if it does not go with such data and options
+   */
+  static Validation validation(FineTuning job, TrainableModel model, Dataset data) {
+    Ops tf = Ops.create(model.graph()).withSubScope("validation");
+    String output = outputName(job, model.inference().outputs());
+    Weighting weighting = new Weighting(data.sampleWeights().map(Rows::shape), Map.of());
+    Objective objective = objective(tf, job, model.inference(), output, weighting);
+    return new Validation(targets(job, model, output, objective), Measures.of(tf, objective));
+  }
+
+  private static Objective objective(
+      Ops tf, FineTuning job, ModelFunction function, String output, Weighting weighting) {
+    return Objective.of(
+        tf,
+        loss(job),
+        job.outputKind,
+        output,
+        function.outputs().get(output),
+        weighting,
+        function.losses());
+  }
+
+  private static Loss loss(FineTuning job) {
+    return job.loss.orElseThrow(
+        () ->
+            new IllegalArgumentException(
+                "the loss (--loss) is missing: sparse-categorical-crossentropy, for example"));
+  }
+
+  private static String outputName(FineTuning job, Map<String, Output<?>> outputs) {
+    if (job.output.isEmpty() && outputs.size() == 1) {
+      return outputs.keySet().iterator().next();
+    }
+    String name =
+        job.output.orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "the signature '%s' has the outputs %s; name the one to take the loss of"
+                        .formatted(job.signature, outputs.keySet())));
+    if (!outputs.containsKey(name)) {
+      throw new IllegalArgumentException(
+          "the signature '%s' has no output '%s'; its outputs are %s"
+              .formatted(job.signature, name, outputs.keySet()));
+    }
+    return name;
+  }
+
+  private static Targets targets(
+      FineTuning job, TrainableModel model, String output, Objective objective) {
+    Loss loss = loss(job);
+    long classes = model.inference().outputs().get(output).shape().get(-1);
+    return new Targets(
+        model.inputs(),
+        new Target(
+            objective.labels(),
+            objective.labelShape(),
+            loss.wantedLabels(classes),
+            loss.acceptedLabels(classes)),
+        objective.sampleWeights().map(Target::ofNumbers));
+  }
+
+  private static Targets targets(FineTuning job, ProvidedGradients provided, Dataset data) {
+    Map<String, Output<?>> features = new LinkedHashMap<>(provided.inputs());
+    Output<?> labels = features.remove(ProvidedGradients.LABELS);
+    Optional<Output<?>> weights =
+        Optional.ofNullable(features.remove(ProvidedGradients.SAMPLE_WEIGHTS));
+    if (!job.classWeights.isEmpty()) {
+      throw new IllegalArgumentException(
+          "class weights: the signature '%s' computes its own loss, without them"
+              .formatted(job.signature));
+    }
+    if (weights.isPresent() != data.sampleWeights().isPresent()) {
+      throw new IllegalArgumentException(
+          weights.isPresent()
+              ? "sample weights are missing: the signature '%s' has the input '%s'"
+                  .formatted(job.signature, ProvidedGradients.SAMPLE_WEIGHTS)
+              : "sample weights: the signature '%s' has no input '%s' to take them"
+                  .formatted(job.signature, ProvidedGradients.SAMPLE_WEIGHTS));
+    }
+    return new Targets(features, Target.ofNumbers(labels), weights.map(Target::ofNumbers));
+  }
+}

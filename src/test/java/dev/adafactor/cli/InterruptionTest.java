@@ -1,0 +1,148 @@
+package dev.adafactor.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.adafactor.finetune.Digits;
+import dev.adafactor.finetune.NpyFiles;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+import org.tensorflow.ndarray.Shape;
+
+/** The program as a process of its own, with a small heap, and real signals. */
+@EnabledOnOs(OS.LINUX)
+class InterruptionTest {
+  private static final int INTERRUPTED = 130;
+
+  @TempDir Path folder;
+  private Process process;
+
+  @AfterEach
+  void end() {
+    process.destroyForcibly();
+  }
+
+  private void start(Path features, Path labels, String... options) throws IOException {
+    ProcessBuilder builder =
+        new ProcessBuilder(
+            // Who starts the tests in the background has them ignore the signal.
+            "env",
+            "--default-signal=INT",
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-Xmx128m",
+            "-cp",
+            System.getProperty("java.class.path"),
+            Main.class.getName(),
+            "fine-tune",
+            "--model=" + Digits.MODEL,
+            "--loss=sparse-categorical-crossentropy",
+            "--features=" + features,
+            "--labels=" + labels,
+            "--export=" + folder.resolve("model"),
+            "--json=" + folder.resolve("run.json"),
+            "--chart=" + folder.resolve("chart.png"));
+    builder.command().addAll(List.of(options));
+    builder.redirectOutput(folder.resolve("out").toFile());
+    process = builder.redirectError(folder.resolve("errors").toFile()).start();
+  }
+
+  private String read(String name) throws IOException {
+    return Files.readString(folder.resolve(name));
+  }
+
+  private void await(String file, String text) throws Exception {
+    long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(3);
+    while (!read(file).contains(text)) {
+      assertTrue(process.isAlive(), () -> "ended with " + process.exitValue());
+      assertTrue(System.nanoTime() < end, "no '" + text + "'");
+      Thread.sleep(20);
+    }
+  }
+
+  private void interrupt() throws Exception {
+    List<String> command = new ArrayList<>(List.of("kill", "-INT", "" + process.pid()));
+    assertEquals(0, new ProcessBuilder(command).start().waitFor());
+  }
+
+  private void assertInterrupted() throws Exception {
+    assertTrue(process.waitFor(3, TimeUnit.MINUTES));
+    assertEquals(INTERRUPTED, process.exitValue(), read("errors"));
+  }
+
+  private Path sparse(String name, String descr, Shape shape, int elementSize) throws IOException {
+    Path file = Files.write(folder.resolve(name), NpyFiles.bytes(descr, false, shape, new byte[0]));
+    try (RandomAccessFile content = new RandomAccessFile(file.toFile(), "rw")) {
+      content.setLength(content.length() + shape.size() * elementSize);
+    }
+    return file;
+  }
+
+  @Test
+  void endsAfterTheStepWithAllResults() throws Exception {
+    start(Digits.TRAIN_IMAGES, Digits.TRAIN_LABELS, "--epochs=100000");
+    await("out", "Epoch 2/100000");
+    interrupt();
+    assertInterrupted();
+    assertTrue(read("out").contains("Interrupted after step "), read("out"));
+    assertTrue(Files.exists(folder.resolve("model/saved_model.pb")));
+    assertTrue(Files.exists(folder.resolve("chart.png")));
+    JsonNode report = new JsonMapper().readTree(read("run.json"));
+    assertEquals("interrupted", report.get("ending").textValue());
+    assertTrue(report.get("losses").size() >= 2 * 43);
+  }
+
+  @Test
+  void leavesAtOnceTheSecondTime() throws Exception {
+    Path images = sparse("x.npy", "|u1", Shape.of(40_000, 8, 8, 1), 1);
+    Path labels = sparse("y.npy", "<i8", Shape.of(40_000), Long.BYTES);
+    // A step that takes much longer than the way of a signal.
+    start(images, labels, "--batch-size=20000");
+    await("out", "Training 8 variables");
+    interrupt();
+    await("errors", "Once more to leave at once");
+    interrupt();
+    assertInterrupted();
+    assertFalse(Files.exists(folder.resolve("model")));
+    assertFalse(Files.exists(folder.resolve("run.json")));
+  }
+
+  @Test
+  void dataLargerThanTheHeapAreTrainedOn() throws Exception {
+    long rows = 5_000_000;
+    Path images = sparse("x.npy", "<f8", Shape.of(rows, 8, 8, 1), Double.BYTES);
+    Path labels = sparse("y.npy", "<i8", Shape.of(rows), Long.BYTES);
+    start(images, labels, "--no-shuffle");
+    await("out", "Training 8 variables");
+    Thread.sleep(500);
+    interrupt();
+    assertInterrupted();
+    assertTrue(read("out").contains("Interrupted after step "), read("out"));
+  }
+
+  @Test
+  void whileTheDataAreBeingCheckedNothingIsWritten() throws Exception {
+    long rows = 50_000_000;
+    Path images = sparse("x.npy", "<f8", Shape.of(rows, 8, 8, 1), Double.BYTES);
+    Path labels = sparse("y.npy", "<i8", Shape.of(rows), Long.BYTES);
+    start(images, labels);
+    await("out", "Checking features of input 'image'");
+    interrupt();
+    assertInterrupted();
+    assertTrue(read("out").contains("interrupted before the first step"), read("out"));
+    assertFalse(Files.exists(folder.resolve("model")));
+    assertFalse(Files.exists(folder.resolve("run.json")));
+  }
+}
