@@ -11,9 +11,11 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.ToDoubleFunction;
 
 /**
  * Time and memory of a training step beside tf_keras's in Python: the two processes take turns,
@@ -31,10 +33,23 @@ final class FineTuningSteps implements TrainingListener {
 
   private final TfKerasTraining peer;
   private final int stepsPerRound;
-  private final List<Double> own = new ArrayList<>();
-  private final List<Double> peers = new ArrayList<>();
+  private final List<Cost> own = new ArrayList<>();
+  private final List<Cost> peers = new ArrayList<>();
   private double firstStep;
-  private long start;
+  private Cost start = Cost.soFar(ProcessHandle.current());
+
+  /** Seconds by the clock, and of all processors together: those do not see other programs. */
+  private record Cost(double seconds, double processorSeconds) {
+    static Cost soFar(ProcessHandle process) {
+      return new Cost(
+          System.nanoTime() / 1e9,
+          process.info().totalCpuDuration().map(Duration::toNanos).orElseThrow() / 1e9);
+    }
+
+    Cost since(Cost before) {
+      return new Cost(seconds - before.seconds, processorSeconds - before.processorSeconds);
+    }
+  }
 
   private FineTuningSteps(TfKerasTraining peer, int stepsPerRound) {
     this.peer = peer;
@@ -80,58 +95,57 @@ final class FineTuningSteps implements TrainingListener {
 
   @Override
   public void planned(Plan plan) {
-    start = System.nanoTime();
+    start = Cost.soFar(ProcessHandle.current());
   }
 
   @Override
   public void stepped(Step step) {
+    ProcessHandle self = ProcessHandle.current();
     if (step.number() == 1) {
-      firstStep = seconds();
+      firstStep = Cost.soFar(self).since(start).seconds();
     }
     long measured = step.number() - WARM_UP;
     if (measured > 0 && measured % stepsPerRound == 0) {
-      own.add(seconds());
+      own.add(Cost.soFar(self).since(start));
+      Cost before = Cost.soFar(peer.process());
       try {
-        peers.add(peer.run(stepsPerRound));
+        peer.run(stepsPerRound);
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
+      peers.add(Cost.soFar(peer.process()).since(before));
     }
     if (measured >= 0 && measured % stepsPerRound == 0) {
-      start = System.nanoTime();
+      start = Cost.soFar(self);
     }
-  }
-
-  private double seconds() {
-    return (System.nanoTime() - start) / 1e9;
   }
 
   private void print(double peersFirst, JsonNode peerReport) throws IOException {
-    System.out.printf("%-28s %10s %10s %7s%n", "", "Java", "Python", "ratio");
+    System.out.printf("%-34s %10s %10s %7s%n", "", "Java", "Python", "ratio");
     print("first step (ms)", firstStep * 1e3, peersFirst * 1e3);
-    double perStep = 1e3 / stepsPerRound;
-    print("step, median of rounds (ms)", median(own) * perStep, median(peers) * perStep);
-    print("step, best round (ms)", min(own) * perStep, min(peers) * perStep);
+    print("step, median of rounds (ms)", median(own, Cost::seconds), median(peers, Cost::seconds));
+    print("step, best round (ms)", least(own), least(peers));
+    print(
+        "processor time, median (ms)",
+        median(own, Cost::processorSeconds),
+        median(peers, Cost::processorSeconds));
     print(
         "peak memory (MiB)",
         PeakMemory.of(ProcessHandle.current()) / 0x1p20,
         peerReport.get("peak_bytes").asLong() / 0x1p20);
-    List<Double> ratios = new ArrayList<>();
-    for (int round = 0; round < own.size(); round++) {
-      ratios.add(own.get(round) / peers.get(round));
-    }
-    System.out.printf("median of the rounds' ratios: %.2f%n", median(ratios));
   }
 
   private static void print(String what, double own, double peers) {
-    System.out.printf("%-28s %10.1f %10.1f %7.2f%n", what, own, peers, own / peers);
+    System.out.printf("%-34s %10.1f %10.1f %7.2f%n", what, own, peers, own / peers);
   }
 
-  private static double median(List<Double> values) {
-    return values.stream().sorted().skip(values.size() / 2).findFirst().orElseThrow();
+  /** Of the rounds, in milliseconds a step. */
+  private double median(List<Cost> rounds, ToDoubleFunction<Cost> part) {
+    double[] sorted = rounds.stream().mapToDouble(part).sorted().toArray();
+    return sorted[sorted.length / 2] * 1e3 / stepsPerRound;
   }
 
-  private static double min(List<Double> values) {
-    return values.stream().mapToDouble(Double::doubleValue).min().orElseThrow();
+  private double least(List<Cost> rounds) {
+    return rounds.stream().mapToDouble(Cost::seconds).min().orElseThrow() * 1e3 / stepsPerRound;
   }
 }

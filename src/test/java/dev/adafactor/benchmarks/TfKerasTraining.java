@@ -24,6 +24,10 @@ final class TfKerasTraining implements AutoCloseable {
     answers = process.inputReader(StandardCharsets.UTF_8);
   }
 
+  ProcessHandle process() {
+    return process.toHandle();
+  }
+
   /** Takes some steps and returns their seconds. */
   double run(int steps) throws IOException {
     commands.write(steps + "\n");
