@@ -150,11 +150,32 @@ final class Column {
 
   /** The rows as one tensor, in the order given; to be closed by the caller. */
   Tensor batch(int[] picked) {
+    Shape shape = rowShape.prepend(picked.length);
+    return type.isNumberOf(rows.type()) ? copied(picked, shape) : converted(picked, shape);
+  }
+
+  /** Row by row to where they belong: a whole batch in the Java heap would be garbage each step. */
+  private Tensor copied(int[] picked, Shape shape) {
+    byte[] row = new byte[Math.multiplyExact(rows.rowElements(), rows.type().size())];
+    ByteBuffer buffer = ByteBuffer.wrap(row);
+    return type.tensor(
+        shape,
+        bytes -> {
+          long offset = 0;
+          for (int index : picked) {
+            rows.copyRow(index, buffer.clear());
+            bytes.slice(offset, row.length).write(row);
+            offset += row.length;
+          }
+        });
+  }
+
+  private Tensor converted(int[] picked, Shape shape) {
     int elements = Math.multiplyExact(picked.length, rows.rowElements());
     ByteBuffer raw = ByteBuffer.allocate(Math.multiplyExact(elements, rows.type().size()));
     for (int row : picked) {
       rows.copyRow(row, raw);
     }
-    return type.tensor(rows.type(), raw, elements, rowShape.prepend(picked.length));
+    return type.tensor(rows.type(), raw, elements, shape);
   }
 }

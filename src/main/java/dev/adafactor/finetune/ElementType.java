@@ -5,9 +5,11 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.tensorflow.Tensor;
 import org.tensorflow.ndarray.Shape;
+import org.tensorflow.ndarray.buffer.ByteDataBuffer;
 import org.tensorflow.ndarray.buffer.DataBuffers;
 import org.tensorflow.proto.DataType;
 import org.tensorflow.types.TBfloat16;
@@ -20,26 +22,29 @@ import org.tensorflow.types.TInt64;
 import org.tensorflow.types.TString;
 import org.tensorflow.types.TUint16;
 import org.tensorflow.types.TUint8;
+import org.tensorflow.types.family.TType;
 
 /** The types of tensors that batches are made of, and how elements of files become them. */
 enum ElementType {
-  FLOAT16(DataType.DT_HALF, -65504, 65504),
-  BFLOAT16(DataType.DT_BFLOAT16, -0x1.FEp127, 0x1.FEp127),
-  FLOAT32(DataType.DT_FLOAT, -Float.MAX_VALUE, Float.MAX_VALUE),
-  FLOAT64(DataType.DT_DOUBLE, -Double.MAX_VALUE, Double.MAX_VALUE),
-  UINT8(DataType.DT_UINT8, 0, 0xFF),
-  UINT16(DataType.DT_UINT16, 0, 0xFFFF),
-  INT32(DataType.DT_INT32, Integer.MIN_VALUE, Integer.MAX_VALUE),
-  INT64(DataType.DT_INT64, Long.MIN_VALUE, Long.MAX_VALUE),
-  BOOL(DataType.DT_BOOL, 0, 1),
-  STRING(DataType.DT_STRING, Double.NaN, Double.NaN);
+  FLOAT16(DataType.DT_HALF, TFloat16.class, -65504, 65504),
+  BFLOAT16(DataType.DT_BFLOAT16, TBfloat16.class, -0x1.FEp127, 0x1.FEp127),
+  FLOAT32(DataType.DT_FLOAT, TFloat32.class, -Float.MAX_VALUE, Float.MAX_VALUE),
+  FLOAT64(DataType.DT_DOUBLE, TFloat64.class, -Double.MAX_VALUE, Double.MAX_VALUE),
+  UINT8(DataType.DT_UINT8, TUint8.class, 0, 0xFF),
+  UINT16(DataType.DT_UINT16, TUint16.class, 0, 0xFFFF),
+  INT32(DataType.DT_INT32, TInt32.class, Integer.MIN_VALUE, Integer.MAX_VALUE),
+  INT64(DataType.DT_INT64, TInt64.class, Long.MIN_VALUE, Long.MAX_VALUE),
+  BOOL(DataType.DT_BOOL, TBool.class, 0, 1),
+  STRING(DataType.DT_STRING, TString.class, Double.NaN, Double.NaN);
 
   private final DataType dtype;
+  private final Class<? extends TType> tensorType;
   private final double least;
   private final double greatest;
 
-  ElementType(DataType dtype, double least, double greatest) {
+  ElementType(DataType dtype, Class<? extends TType> tensorType, double least, double greatest) {
     this.dtype = dtype;
+    this.tensorType = tensorType;
     this.least = least;
     this.greatest = greatest;
   }
@@ -93,6 +98,18 @@ enum ElementType {
   /** Whether a finite number is within the range of this type. */
   boolean holds(double value) {
     return value >= least && value <= greatest;
+  }
+
+  /** Whether the numbers of a file are this type's, byte by byte. */
+  boolean isNumberOf(NpyType source) {
+    return (isFloat() || isInteger())
+        && source.toString().equals(toString()) // Both as NumPy names them.
+        && (source.size() == 1 || source.order() == ByteOrder.nativeOrder());
+  }
+
+  /** A tensor whose bytes are written by the caller. */
+  Tensor tensor(Shape shape, Consumer<ByteDataBuffer> writer) {
+    return Tensor.of(tensorType, shape, made -> writer.accept(made.asRawTensor().data()));
   }
 
   /** A tensor of {@code count} elements that lie one after the other from position 0. */

@@ -22,6 +22,18 @@ public final class Python {
    */
   public static String run(String script, Object... arguments)
       throws IOException, InterruptedException {
+    Process process = command(script, arguments).redirectErrorStream(true).start();
+    process.getOutputStream().close();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    int status = process.waitFor();
+    if (status != 0) {
+      throw new AssertionError(script + " ended with " + status + ":\n" + output);
+    }
+    return output;
+  }
+
+  /** What starts a script with these arguments. */
+  public static ProcessBuilder command(String script, Object... arguments) {
     String interpreter = System.getProperty("python");
     if (interpreter == null) {
       throw new IllegalStateException("live tests need -Dpython=/path/to/python");
@@ -31,13 +43,6 @@ public final class Python {
     for (Object argument : arguments) {
       command.add(argument.toString());
     }
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-    process.getOutputStream().close();
-    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    int status = process.waitFor();
-    if (status != 0) {
-      throw new AssertionError(script + " ended with " + status + ":\n" + output);
-    }
-    return output;
+    return new ProcessBuilder(command);
   }
 }
