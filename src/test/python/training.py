@@ -150,8 +150,9 @@ def attention():
     return tf_keras.Model(x, [L.MultiHeadAttention(2, 3, dropout=0.4)(h, h), L.Attention(dropout=0.4)([h, h])])
 
 
-# tf_keras saves attention without the masks that an embedding makes, in its functions for training alone.
-REFUSED = {"masked"}
+# tf_keras saves attention without the masks that an embedding makes, in its functions for training alone; and it saves cells that draw
+# random numbers in a loop.
+REFUSED = {"masked", "lstm_dropout", "gru_dropout", "rnn_dropout", "conv_lstm_dropout"}
 
 
 def flat(results):

@@ -357,7 +357,8 @@ final class FunctionFlattener {
           controls.add("^" + controlName(input.substring(1)));
         }
       }
-      if (!waits && start != null) {
+      // A call waits even if one of its arguments does: its body may not need that one.
+      if ((!waits || isCall(node)) && start != null) {
         controls.add("^" + start);
       }
       return controls;

@@ -205,6 +205,23 @@ class FunctionFlattenerTest {
   }
 
   @Test
+  void callsInABodyWaitForItsCallsControls() {
+    FlatGraph flat =
+        flatten(
+            "call",
+            X,
+            "node { name: 'before' op: 'NoOp' }",
+            call("call", "outer", "input: 'x' input: '^before'"),
+            function(
+                "outer",
+                RELU + " node_def { name: 'f' op: 'f' input: 'relu:activations:0' }",
+                "f:r:0",
+                ""),
+            function("f", RELU, "relu:activations:0", ""));
+    assertEquals(List.of("^call/start"), node(flat, "call/f/start").getInputList());
+  }
+
+  @Test
   void dependingOnACallIsDependingOnItsCompletion() {
     FlatGraph flat =
         flatten(

@@ -66,9 +66,7 @@ class TrainingLiveTest {
                   if (expected.get("refused").asBoolean()) {
                     assertThrows(
                         IllegalArgumentException.class,
-                        () ->
-                            TrainableModel.load(
-                                model, "serving_default", Optional.of(Mode.TRAINING)));
+                        () -> new Run(model, Mode.TRAINING, expected).close());
                   } else if (expected.get("random").asBoolean()) {
                     drawing(model, expected);
                   } else {
