@@ -17,14 +17,16 @@ import org.tensorflow.types.family.TType;
  * at one time, to give them back at a later one. It takes as much memory as these.
  */
 final class KeptVariables {
-  private static final String NAME = "fine_tuning/kept/";
-
   private final Session session;
   private final Op keep;
   private final Op restore;
 
-  /** Adds the operations. */
-  KeptVariables(Session session, List<ModelVariable> variables, Adafactor adafactor) {
+  /**
+   * Adds the operations.
+   *
+   * @param name what they are kept for, unique in the session
+   */
+  KeptVariables(String name, Session session, List<ModelVariable> variables, Adafactor adafactor) {
     this.session = session;
     Ops tf = Ops.create(session.graph());
     List<Op> keeping = new ArrayList<>();
@@ -32,7 +34,7 @@ final class KeptVariables {
     for (ModelVariable variable : variables) {
       RawVariable current = new RawVariable(variable.handle(), variable.dtype());
       RawVariable kept =
-          RawVariable.create(tf, NAME + keeping.size(), variable.dtype(), variable.shape());
+          RawVariable.create(tf, name(name, keeping), variable.dtype(), variable.shape());
       // The memory is shared until one of the two is written to, which takes a copy then.
       keeping.add(kept.assign(tf, current.read(tf)));
       restoring.add(current.assign(tf, kept.read(tf)));
@@ -40,19 +42,23 @@ final class KeptVariables {
     for (ModelVariable variable : variables) {
       adafactor
           .getSlot(variable.handle(), Adafactor.AVERAGE)
-          .ifPresent(average -> add(tf, average, keeping, restoring));
+          .ifPresent(average -> add(tf, name, average, keeping, restoring));
     }
     this.keep = tf.withControlDependencies(keeping).noOp();
     this.restore = tf.withControlDependencies(restoring).noOp();
   }
 
   private static <T extends TType> void add(
-      Ops tf, Variable<T> average, List<Op> keeping, List<Op> restoring) {
+      Ops tf, String name, Variable<T> average, List<Op> keeping, List<Op> restoring) {
     // A reference variable is written to in place.
     Output<T> copy = tf.deepCopy(average).asOutput();
-    RawVariable kept = RawVariable.create(tf, NAME + keeping.size(), copy.dataType(), copy.shape());
+    RawVariable kept = RawVariable.create(tf, name(name, keeping), copy.dataType(), copy.shape());
     keeping.add(kept.assign(tf, copy));
     restoring.add(tf.assign(average, typed(kept.read(tf))));
+  }
+
+  private static String name(String name, List<Op> before) {
+    return "fine_tuning/%s/%d".formatted(name, before.size());
   }
 
   @SuppressWarnings("unchecked") // Of the average's own type.
