@@ -104,7 +104,8 @@ public final class FineTuning {
   }
 
   /**
-   * {@link #builder(Path, Loss)} for a signature that returns loss and gradients itself.
+   * {@link #builder(Path, Loss)} for a signature that returns loss and gradients itself, and, if it
+   * can, the accuracy: the validation data are measured by these too.
    *
    * @param model folder of the SavedModel; it is only read
    */

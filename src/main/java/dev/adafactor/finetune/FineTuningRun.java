@@ -48,11 +48,8 @@ final class FineTuningRun {
           data.validation().map(dataset -> Task.validation(job, model, dataset));
       requireMonitored(validationTask);
       Examples training = examples(data.training(), task.targets());
-      Optional<TrainingLoop.Validation> validation =
-          validationTask.map(
-              each ->
-                  new TrainingLoop.Validation(
-                      examples(data.validation().orElseThrow(), each.targets()), each.measures()));
+      Optional<Examples> validationExamples =
+          validationTask.map(each -> examples(data.validation().orElseThrow(), each.targets()));
       context.stopwatch().lap(Part.LOAD);
 
       Adafactor adafactor = job.optimizer.apply(model.graph());
@@ -69,7 +66,20 @@ final class FineTuningRun {
               rule ->
                   new TrainingLoop.Keeper(
                       new BestEpoch(rule),
-                      new KeptVariables(model.session(), model.variables(), adafactor)));
+                      new KeptVariables("best", model.session(), model.variables(), adafactor)));
+      // A training signature may change statistics whenever it is run.
+      Optional<KeptVariables> untouched =
+          model
+              .providedGradients()
+              .map(
+                  own ->
+                      new KeptVariables(
+                          "untouched", model.session(), model.variables(), adafactor));
+      Optional<TrainingLoop.Validation> validation =
+          validationExamples.map(
+              examples ->
+                  new TrainingLoop.Validation(
+                      examples, validationTask.orElseThrow().measures(), untouched));
       BatchOrder order =
           job.shuffled
               ? BatchOrder.shuffled(training.rows(), job.batchSize, job.seed)
@@ -191,8 +201,8 @@ final class FineTuningRun {
             .isPresent();
     if (monitorsAccuracy && validation.orElseThrow().measures().accuracy().isEmpty()) {
       throw new IllegalArgumentException(
-          "early stopping monitors the accuracy; %s has none, monitor the loss"
-              .formatted(job.loss.orElseThrow()));
+          "early stopping monitors the accuracy (--monitor), but nothing is right or wrong here:"
+              + " monitor the loss");
     }
   }
 

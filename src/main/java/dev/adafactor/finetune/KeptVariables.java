@@ -22,15 +22,19 @@ import org.tensorflow.types.family.TType;
  * at one time, to give them back at a later one. It takes as much memory as these.
  */
 final class KeptVariables {
-  private static final String NAME = "fine_tuning/kept/";
-
+  private final String name;
   private final Session session;
   private final Op keep;
   private final Op restore;
   private final Map<String, RawVariable> kept = new LinkedHashMap<>();
 
-  /** Adds the operations. */
-  KeptVariables(Session session, List<ModelVariable> variables, Adafactor adafactor) {
+  /**
+   * Adds the operations.
+   *
+   * @param name what they are kept for, unique in the session
+   */
+  KeptVariables(String name, Session session, List<ModelVariable> variables, Adafactor adafactor) {
+    this.name = name;
     this.session = session;
     Ops tf = Ops.create(session.graph());
     List<Op> keeping = new ArrayList<>();
@@ -61,9 +65,9 @@ final class KeptVariables {
   }
 
   private RawVariable create(Ops tf, DataType dtype, Shape shape) {
-    String name = NAME + kept.size();
-    RawVariable variable = RawVariable.create(tf, name, dtype, shape);
-    kept.put(name, variable);
+    String unique = "fine_tuning/%s/%d".formatted(name, kept.size());
+    RawVariable variable = RawVariable.create(tf, unique, dtype, shape);
+    kept.put(unique, variable);
     return variable;
   }
 

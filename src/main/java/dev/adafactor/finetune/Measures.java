@@ -1,5 +1,6 @@
 package dev.adafactor.finetune;
 
+import dev.adafactor.savedmodel.ProvidedGradients;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -36,7 +37,14 @@ record Measures(Operand<TFloat64> loss, List<Operand<TFloat32>> accuracy) {
     return of(tf, objective.loss(), objective.accuracy());
   }
 
-  static Measures of(
+  static Measures of(Ops tf, ProvidedGradients provided) {
+    return of(
+        tf,
+        StepFunction.numeric(provided.loss()),
+        provided.accuracy().map(share -> tf.dtypes.cast(share, TFloat32.class)));
+  }
+
+  private static Measures of(
       Ops tf, Operand<? extends TNumber> loss, Optional<Operand<TFloat32>> accuracy) {
     return new Measures(tf.dtypes.cast(loss, TFloat64.class), accuracy.stream().toList());
   }

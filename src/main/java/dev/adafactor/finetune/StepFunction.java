@@ -11,7 +11,6 @@ import org.tensorflow.Output;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
-import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
 
@@ -46,13 +45,9 @@ record StepFunction(
     for (ModelVariable variable : trained) {
       gradients.add(pair(provided.gradients().get(variable), variable.handle()));
     }
-    return new StepFunction(
-        Measures.of(
-            tf,
-            numeric(provided.loss()),
-            provided.accuracy().map(share -> tf.dtypes.cast(share, TFloat32.class))),
-        gradients,
-        Optional.empty());
+    // What the signature changes beside, it has changed when it gives its loss.
+    Op changed = tf.withControlDependencies(List.of(numeric(provided.loss()))).noOp();
+    return new StepFunction(Measures.of(tf, provided), gradients, Optional.of(changed));
   }
 
   @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.

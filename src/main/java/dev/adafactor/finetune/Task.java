@@ -50,12 +50,16 @@ record Task(Targets targets, Function<Adafactor, StepFunction> step) {
   }
 
   /**
-   * The evaluation of a model as it predicts.
+   * The evaluation of a model as it predicts, or by a training signature of its own.
    *
    * @throws IllegalArgumentException if it does not go with such data and options
    */
   static Validation validation(FineTuning job, TrainableModel model, Dataset data) {
     Ops tf = Ops.create(model.graph()).withSubScope("validation");
+    if (model.providedGradients().isPresent()) {
+      ProvidedGradients provided = model.providedGradients().get();
+      return new Validation(targets(job, provided, data), Measures.of(tf, provided));
+    }
     String output = outputName(job, model.inference().outputs());
     Weighting weighting = new Weighting(data.sampleWeights().map(Rows::shape), Map.of());
     Objective objective = objective(tf, job, model.inference(), output, weighting);
@@ -126,10 +130,10 @@ record Task(Targets targets, Function<Adafactor, StepFunction> step) {
     if (weights.isPresent() != data.sampleWeights().isPresent()) {
       throw new IllegalArgumentException(
           weights.isPresent()
-              ? "sample weights are missing: the signature '%s' has the input '%s'"
-                  .formatted(job.signature, ProvidedGradients.SAMPLE_WEIGHTS)
-              : "sample weights: the signature '%s' has no input '%s' to take them"
-                  .formatted(job.signature, ProvidedGradients.SAMPLE_WEIGHTS));
+              ? "%ssample weights are missing: the signature '%s' has the input '%s'"
+                  .formatted(data.role(), job.signature, ProvidedGradients.SAMPLE_WEIGHTS)
+              : "%ssample weights: the signature '%s' has no input '%s' to take them"
+                  .formatted(data.role(), job.signature, ProvidedGradients.SAMPLE_WEIGHTS));
     }
     return new Targets(features, Target.ofNumbers(labels), weights.map(Target::ofNumbers));
   }

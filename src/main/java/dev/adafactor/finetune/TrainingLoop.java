@@ -13,8 +13,12 @@ import java.util.OptionalInt;
 /** The steps and epochs of a job. */
 final class TrainingLoop {
 
-  /** The validation data, and what is measured of them. */
-  record Validation(Examples examples, Measures measures) {}
+  /**
+   * The validation data, and what is measured of them.
+   *
+   * @param untouched gives back what measuring changes, where it can change something
+   */
+  record Validation(Examples examples, Measures measures, Optional<KeptVariables> untouched) {}
 
   /** The best epoch so far, and its variables. */
   record Keeper(BestEpoch best, KeptVariables variables) {}
@@ -215,7 +219,9 @@ final class TrainingLoop {
   /** The model on the validation data, if there are any. */
   Optional<Evaluation> evaluate() {
     context.stopwatch().lap(Stopwatch.Part.TRAIN);
+    validation.flatMap(Validation::untouched).ifPresent(KeptVariables::keep);
     Optional<Evaluation> evaluation = validation.map(this::evaluate);
+    validation.flatMap(Validation::untouched).ifPresent(KeptVariables::restore);
     context.stopwatch().lap(Stopwatch.Part.EVALUATE);
     return evaluation;
   }
