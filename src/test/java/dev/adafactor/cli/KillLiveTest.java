@@ -24,6 +24,11 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("live")
 class KillLiveTest {
   private static final int SIGKILL = 128 + 9;
+  private static final boolean FULL = Boolean.getBoolean("live.full");
+  private static final int KILLS = FULL ? 50 : 4;
+
+  /** Milliseconds after the first step is announced: as much as some hundred steps take. */
+  private static final int LATEST = 2500;
 
   @TempDir Path folder;
 
@@ -42,7 +47,7 @@ class KillLiveTest {
                 "--labels=" + Digits.TRAIN_LABELS,
                 "--learning-rate=0.03",
                 "--use-ema",
-                "--epochs=30",
+                "--epochs=" + (FULL ? 400 : 60),
                 "--export=" + folder.resolve(export)));
     command.addAll(List.of(options));
     return new ProcessBuilder(command)
@@ -72,7 +77,6 @@ class KillLiveTest {
   @Test
   void endsAsIfNeverKilled() throws Exception {
     long seed = Long.getLong("live.seed", 1);
-    int kills = Boolean.getBoolean("live.full") ? 50 : 4;
     Random random = new Random(seed);
     end(start("whole"));
     Path checkpoints = folder.resolve("checkpoints");
@@ -80,12 +84,12 @@ class KillLiveTest {
       "--checkpoint=" + checkpoints, "--checkpoint-every=3", "--keep=2", "--resume", "--overwrite"
     };
     int cutOff = 0;
-    for (int kill = 0; kill < kills; kill++) {
+    for (int kill = 0; kill < KILLS; kill++) {
       Process process = start("resumed", options);
       while (process.isAlive() && !output().contains("Training 8 variables")) {
         Thread.sleep(5);
       }
-      Thread.sleep(random.nextInt(600));
+      Thread.sleep(random.nextInt(LATEST));
       process.destroyForcibly();
       assertTrue(process.waitFor(1, TimeUnit.MINUTES));
       assertEquals(SIGKILL, process.exitValue(), () -> output());
@@ -97,7 +101,7 @@ class KillLiveTest {
     assertTrue(output().contains("Going on from"), this::output);
     assertArrayEquals(variables("whole"), variables("resumed"), "seed " + seed);
     System.out.printf(
-        "%d kills, %d cut-off checkpoints, seed %d: bit-equal%n", kills, cutOff, seed);
+        "%d kills, %d cut-off checkpoints, seed %d: bit-equal%n", KILLS, cutOff, seed);
   }
 
   /** As a power cut may leave it, where there is another one to go on from. */
