@@ -23,7 +23,8 @@ final class RunReport {
   private RunReport() {}
 
   /**
-   * Writes an object with {@code losses} (one number a step), {@code accuracies} and {@code
+   * Writes an object with {@code losses} (one number a step, from {@code first_step} on, which is
+   * greater than 1 where the job went on from a checkpoint), {@code accuracies} and {@code
    * learning_rates} alike, {@code metrics} before, after, and at the end of each epoch, {@code
    * best_epoch} (null without early stopping), {@code ending} (completed, stopped_early or
    * interrupted), {@code timings} in seconds, {@code state_bytes}, {@code mode} and {@code
@@ -36,6 +37,8 @@ final class RunReport {
     report.put("ending", ConstantConverter.label(result.ending()));
     report.put("examples", result.plan().examples());
     report.put("epochs", result.plan().epochs());
+    report.put(
+        "first_step", result.steps().isEmpty() ? null : (Long) result.steps().get(0).number());
     ArrayNode losses = report.putArray("losses");
     ArrayNode accuracies = report.putArray("accuracies");
     ArrayNode rates = report.putArray("learning_rates");
