@@ -320,6 +320,7 @@ final class FineTuneCommand implements Callable<Integer> {
                 + " Adafactor: %,d)")
             .formatted(size.adafactor(), size.parameters(), size.adam(), size.tfKerasAdafactor()));
     output.export.ifPresent(folder -> print("SavedModel: " + folder));
+    output.checkpoint.ifPresent(folder -> print("Checkpoints: " + folder));
     if (output.chartFile().isPresent()) {
       LossChart.write(result.steps(), result.epochs(), output.chartFile().get());
       print("Chart: " + output.chartFile().get().path());
