@@ -93,6 +93,12 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
     SavedValues.require(metaGraph.getGraphDef(), path.resolve(VARIABLES));
   }
 
+  /** Whether a file, named within the folder, holds values of variables. */
+  static boolean isVariables(Path file) {
+    return VARIABLES.getParent().equals(file.getParent())
+        && file.getFileName().toString().startsWith(VARIABLES.getFileName() + ".");
+  }
+
   /**
    * All files of the folder, as paths within it, sorted.
    *
