@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes sure that a SavedModel that was trained elsewhere is complete.
+"""Makes sure that SavedModels that were trained elsewhere are complete.
 
-    check_kinds.py BEFORE AFTER PROBE.json X.npy Y.npy OUT.json
+    check_kinds.py BEFORE PROBE.json X.npy Y.npy AFTER ...
 
 BEFORE is the SavedModel that was trained, AFTER what came of it, PROBE.json a list of a few examples of its one
 input, X and Y are examples and their classes. Checks that of all that the checkpoint holds only trainable variables
 changed, that fingerprint.pb is the folder's own, that tf_keras loads the model where it loaded it before, compiled or
-not, with the same predictions, and that it can be trained on: by fit, or by a tape through the signature. OUT.json
+not, with the same predictions, and that it can be trained on: by fit, or by a tape through the signature. AFTER.json
 becomes an object: for each signature, for each output, its values for the probe.
 """
 
@@ -85,11 +85,7 @@ def check_training(loaded, x, y):
     assert losses[-1] < losses[0], losses
 
 
-def main(before, after, probe, x, y, out):
-    tf.get_logger().setLevel("ERROR")
-    with open(probe) as file:
-        probe = json.load(file)
-    x, y = np.load(x), np.load(y)
+def check(before, after, probe, x, y):
     loaded = tf.saved_model.load(after)
     results = {
         name: {output: value.numpy().tolist() for output, value in call(signature, probe).items()}
@@ -103,8 +99,16 @@ def main(before, after, probe, x, y, out):
         check_keras(after, probe, x, y, next(iter(results["serving_default"].values())))
     check_training(loaded, x, y)
     print(f"{len(trainable)} of {count} values changed; {len(results)} signatures; tf_keras loads it: {carries_keras}")
-    with open(out, "w") as file:
+    with open(after + ".json", "w") as file:
         json.dump(results, file)
+
+
+def main(before, probe, x, y, *exports):
+    tf.get_logger().setLevel("ERROR")
+    with open(probe) as file:
+        probe = json.load(file)
+    for after in exports:
+        check(before, after, probe, np.load(x), np.load(y))
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ public final class Main implements Runnable {
           "%s: %s"
               .formatted(
                   command.getCommandSpec().qualifiedName(),
-                  message.lines().findFirst().orElse("")));
+                  Printable.of(message.lines().findFirst().orElse(""))));
     }
     err.flush();
     return exitCode;

@@ -25,8 +25,8 @@ final class ModelJson {
 
   /**
    * Writes an object with {@code exporter}, {@code tensorflow}, {@code signatures}, {@code
-   * variables}, {@code other_variables}, {@code tables}, {@code assets} and {@code files}. A shape
-   * is a list of sizes, -1 where one is unknown, or null.
+   * variables}, {@code twin_variables}, {@code other_variables}, {@code tables}, {@code assets} and
+   * {@code files}. A shape is a list of sizes, -1 where one is unknown, or null.
    */
   static void write(ModelDescription model, List<Signature> signatures, OutputPath target)
       throws IOException {
@@ -44,6 +44,7 @@ final class ModelJson {
       node.put("elements", variable.elements()).put("bytes", variable.bytes());
       node.put("trainable", variable.trainable());
     }
+    json.put("twin_variables", model.twinVariables());
     json.put("other_variables", model.otherVariables());
     ArrayNode tables = json.putArray("tables");
     for (ModelDescription.Table table : model.tables()) {

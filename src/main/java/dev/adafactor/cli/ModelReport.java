@@ -82,7 +82,7 @@ final class ModelReport {
 
   private void signature(Signature signature) {
     line("");
-    line("Signature " + signature.name());
+    line("Signature " + Printable.of(signature.name()));
     if (signature.providesGradients()) {
       line("  returns loss and gradients: made for training, and trained as it is");
     }
@@ -93,7 +93,7 @@ final class ModelReport {
         .forEach(output -> table.add(row("  output", output.tensor(), can(signature, output))));
     text.append(table.text(width));
     if (signature.problem().isPresent()) {
-      line("  cannot be trained: " + signature.problem().get());
+      line("  cannot be trained: " + Printable.of(signature.problem().get()));
       return;
     }
     signature
@@ -153,6 +153,14 @@ final class ModelReport {
                 variables.stream().mapToLong(Variable::elements).sum(),
                 variables.stream().mapToLong(Variable::bytes).sum()));
     text.append((variables.size() <= mostLines ? each(variables) : byLayer(variables)).text(width));
+    if (model.twinVariables() > 0) {
+      line(
+          "  %s twice in it, as Keras 3 exports them, counted once"
+              .formatted(
+                  model.twinVariables() == 1
+                      ? "1 is"
+                      : "%,d are".formatted(model.twinVariables())));
+    }
     if (model.otherVariables() > 0) {
       line(
           "  and %s that no signature uses, as an optimizer's; kept as they are"
@@ -200,8 +208,7 @@ final class ModelReport {
               "%,d".formatted(trainable)));
     }
     if (groups.size() > mostLines) {
-      table.add(
-          List.of("  and %,d more layers".formatted(groups.size() - mostLines), "", "", "", ""));
+      table.add(List.of("  and " + count(groups.size() - mostLines, "more layer"), "", "", "", ""));
     }
     return table;
   }

@@ -22,7 +22,7 @@ final class TextTable {
   }
 
   void add(List<String> row) {
-    rows.add(row);
+    rows.add(row.stream().map(Printable::of).toList());
   }
 
   /** The table in lines of at most a width, for which the first column is shortened. */

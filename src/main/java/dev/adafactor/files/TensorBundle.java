@@ -37,6 +37,14 @@ public final class TensorBundle {
 
   private static final int PART = 1 << 20;
 
+  private static final long LARGEST_INDEX = 1L << 30;
+
+  /**
+   * Keys are stored as what differs from the one before; a new beginning is made every 16 rows, so
+   * that all of them together have no more than so many times the bytes of the table.
+   */
+  private static final int MOST_SHARED = 64;
+
   /** Keeps any bytes apart; not all keys are text. */
   private static final Charset BYTES = StandardCharsets.ISO_8859_1;
 
@@ -62,12 +70,15 @@ public final class TensorBundle {
    * Reads the index.
    *
    * @param prefix what the files' names begin with: {@code variables/variables}, {@code ckpt-7}
-   * @throws IOException if the index or a shard is missing, or the index is damaged
+   * @throws IOException if the index or a shard is missing or cut off, or the index is damaged
    */
   public static TensorBundle read(Path prefix) throws IOException {
     Path index = sibling(prefix, ".index");
     if (!Files.isRegularFile(index)) {
       throw new IOException("there is no '" + index + "'");
+    }
+    if (Files.size(index) > LARGEST_INDEX) {
+      throw new IOException("'%s' is too large: %,d bytes".formatted(index, Files.size(index)));
     }
     Map<String, BundleEntryProto> entries = new LinkedHashMap<>();
     int shards = 0;
@@ -97,7 +108,13 @@ public final class TensorBundle {
 
   private void requireShards() throws IOException {
     Map<Integer, Long> needed = new LinkedHashMap<>();
-    for (BundleEntryProto entry : entries.values()) {
+    for (Map.Entry<String, BundleEntryProto> row : entries.entrySet()) {
+      BundleEntryProto entry = row.getValue();
+      if (!isConsistent(entry)) {
+        throw new IOException(
+            "'%s' is damaged: what it says of '%s' cannot be"
+                .formatted(sibling(prefix, ".index"), row.getKey()));
+      }
       needed.merge(entry.getShardId(), entry.getOffset() + entry.getSize(), Math::max);
     }
     for (Map.Entry<Integer, Long> shard : needed.entrySet()) {
@@ -111,6 +128,46 @@ public final class TensorBundle {
                 .formatted(file, Files.size(file), shard.getValue()));
       }
     }
+  }
+
+  private boolean isConsistent(BundleEntryProto entry) {
+    if (entry.getShardId() < 0
+        || entry.getShardId() >= shards
+        || entry.getOffset() < 0
+        || entry.getSize() < 0
+        || entry.getOffset() > Long.MAX_VALUE - entry.getSize()
+        || entry.getDtype() == DataType.DT_INVALID
+        || entry.getDtype() == DataType.UNRECOGNIZED
+        || entry.getShape().getUnknownRank()
+        || entry.getShape().getDimList().stream().anyMatch(dim -> dim.getSize() < 0)) {
+      return false;
+    }
+    int width = width(entry.getDtype());
+    return width == 0 || entry.getSlicesCount() > 0 || isSize(entry, width);
+  }
+
+  private static boolean isSize(BundleEntryProto entry, int width) {
+    long bytes = width;
+    try {
+      for (TensorShapeProto.Dim dimension : entry.getShape().getDimList()) {
+        bytes = Math.multiplyExact(bytes, dimension.getSize());
+      }
+    } catch (ArithmeticException e) {
+      return false;
+    }
+    return bytes == entry.getSize();
+  }
+
+  /** Bytes of an element; 0 for types that are stored in ways of their own. */
+  private static int width(DataType type) {
+    return switch (type) {
+      case DT_BOOL, DT_INT8, DT_UINT8 -> 1;
+      case DT_HALF, DT_BFLOAT16, DT_INT16, DT_UINT16 -> 2;
+      case DT_FLOAT, DT_INT32, DT_UINT32 -> 4;
+      case DT_DOUBLE, DT_INT64, DT_UINT64, DT_COMPLEX64 -> 8;
+      case DT_COMPLEX128 -> 16;
+      default -> 0;
+    };
   }
 
   /** The tensors by name. */
@@ -258,10 +315,15 @@ public final class TensorBundle {
     content.limit(start + length - Integer.BYTES * (restarts + 1));
     Map<String, byte[]> rows = new LinkedHashMap<>();
     byte[] key = {};
+    long keyBytes = 0;
     while (content.hasRemaining()) {
       int shared = length(varint(content), key.length);
       int own = length(varint(content), content.remaining());
       int valueLength = length(varint(content), content.remaining() - own);
+      keyBytes += shared + own;
+      if (keyBytes > (long) MOST_SHARED * table.length) {
+        throw new IllegalArgumentException("keys grow without end");
+      }
       byte[] next = Arrays.copyOf(key, shared + own);
       content.get(next, shared, own);
       byte[] value = new byte[valueLength];

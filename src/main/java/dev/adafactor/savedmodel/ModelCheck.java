@@ -24,6 +24,28 @@ final class ModelCheck {
 
   private static final int MOST_DIMENSIONS = 254;
 
+  /** TensorFlow takes minutes to look at a name of a million characters. */
+  private static final int LONGEST_NAME = 20_000;
+
+  /** Types of a fixed width, whose values a tensor may hold as bytes. */
+  private static final Set<DataType> PLAIN =
+      Set.of(
+          DataType.DT_BOOL,
+          DataType.DT_INT8,
+          DataType.DT_INT16,
+          DataType.DT_INT32,
+          DataType.DT_INT64,
+          DataType.DT_UINT8,
+          DataType.DT_UINT16,
+          DataType.DT_UINT32,
+          DataType.DT_UINT64,
+          DataType.DT_HALF,
+          DataType.DT_BFLOAT16,
+          DataType.DT_FLOAT,
+          DataType.DT_DOUBLE,
+          DataType.DT_COMPLEX64,
+          DataType.DT_COMPLEX128);
+
   private final MetaGraphDef model;
 
   private ModelCheck(MetaGraphDef model) {
@@ -50,12 +72,22 @@ final class ModelCheck {
       }
       require("function '" + name + "'", function.getNodeDefList());
     }
+    try {
+      FunctionNesting.require(graph.getLibrary());
+    } catch (IllegalArgumentException e) {
+      throw new IOException("The model cannot be used: " + e.getMessage(), e);
+    }
     requireRestoring(graph);
   }
 
   private void require(String scope, List<NodeDef> nodes) throws IOException {
     Set<String> names = new HashSet<>();
     for (NodeDef node : nodes) {
+      if (node.getName().length() > LONGEST_NAME || node.getDevice().length() > LONGEST_NAME) {
+        throw damaged(
+            "in %s a node has a name or device of more than %,d characters"
+                .formatted(scope, LONGEST_NAME));
+      }
       if (!names.add(node.getName())) {
         throw damaged("in %s two nodes have the name '%s'".formatted(scope, node.getName()));
       }
@@ -120,6 +152,11 @@ final class ModelCheck {
             .reduce(1, (a, b) -> a * b);
     if (elements > MOST_BYTES / Tensors.width(tensor.getDtype())) {
       throw damaged("%s is a tensor of %,d elements".formatted(place, elements));
+    }
+    int bytes = tensor.getTensorContent().size();
+    long wanted = elements * Tensors.width(tensor.getDtype());
+    if (bytes > 0 && PLAIN.contains(tensor.getDtype()) && bytes != wanted) {
+      throw damaged("%s is a tensor of %,d bytes that has %,d".formatted(place, wanted, bytes));
     }
   }
 

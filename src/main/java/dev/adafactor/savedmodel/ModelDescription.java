@@ -17,6 +17,7 @@ import org.tensorflow.proto.DataType;
  * @param tensorFlowVersion version of the TensorFlow that wrote it; empty if it does not say
  * @param signatures what can be called, ordered by name
  * @param variables those that the signatures use, in the model's own order
+ * @param twinVariables how many of them it holds twice, as Keras 3 exports them; they count once
  * @param otherVariables how many more it holds: an optimizer's, a metric's
  * @param tables the lookup tables, by the names of their operations
  * @param assets the files that its functions read, within its folder
@@ -28,6 +29,7 @@ public record ModelDescription(
     String tensorFlowVersion,
     List<Signature> signatures,
     List<Variable> variables,
+    int twinVariables,
     int otherVariables,
     List<Table> tables,
     List<FileSize> assets,

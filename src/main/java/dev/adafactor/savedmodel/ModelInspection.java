@@ -81,13 +81,21 @@ final class ModelInspection {
         model.getObjectGraphDef().getNodesList().stream()
             .filter(object -> object.getKindCase() == SavedObject.KindCase.VARIABLE)
             .count();
+    int twins =
+        (int)
+            VariableTwins.of(model).pairs().stream()
+                .map(VariableTwins.Pair::served)
+                .filter(used::contains)
+                .distinct()
+                .count();
     return new ModelDescription(
         folder.path(),
         exporter(),
         model.getMetaInfoDef().getTensorflowVersion(),
         signatures,
         ofSignatures,
-        (int) Math.max(0, all - ofSignatures.size()),
+        twins,
+        (int) Math.max(0, all - ofSignatures.size() - twins),
         tables(),
         assets(),
         files());

@@ -30,10 +30,19 @@ final class SavedModelExport {
   private static final String FINGERPRINT = "fingerprint.pb";
 
   private final Path source;
+  private final FolderContent content;
   private final Session session;
 
-  SavedModelExport(Path source, Session session) {
+  /**
+   * An export.
+   *
+   * @param source the folder that the model was loaded from
+   * @param content what was in it then
+   * @param session where the variables are
+   */
+  SavedModelExport(Path source, FolderContent content, Session session) {
     this.source = source;
+    this.content = content;
     this.session = session;
   }
 
@@ -46,6 +55,7 @@ final class SavedModelExport {
     try {
       Files.createDirectories(real.getParent());
       copyAllButVariables(draft);
+      content.requireIn(draft);
       saveVariables(draft);
       updateFingerprint(draft);
       moveInto(draft, real);
@@ -96,7 +106,6 @@ final class SavedModelExport {
 
   /** The old values stay behind: they may be in another number of files than the new ones. */
   private void copyAllButVariables(Path draft) throws IOException {
-    Path oldVariables = source.resolve(SavedModelFolder.VARIABLES);
     Files.walkFileTree(
         source,
         EnumSet.of(FileVisitOption.FOLLOW_LINKS),
@@ -112,11 +121,9 @@ final class SavedModelExport {
           @Override
           public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
               throws IOException {
-            boolean variables =
-                file.getParent().equals(oldVariables.getParent())
-                    && file.getFileName().toString().startsWith(oldVariables.getFileName() + ".");
-            if (!variables) {
-              Files.copy(file, draft.resolve(source.relativize(file)));
+            Path name = source.relativize(file);
+            if (!SavedModelFolder.isVariables(name)) {
+              Files.copy(file, draft.resolve(name));
             }
             return FileVisitResult.CONTINUE;
           }

@@ -14,8 +14,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.tensorflow.SavedModelBundle;
 import org.tensorflow.exceptions.TensorFlowException;
@@ -36,8 +34,6 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
   static final Path VARIABLES = Path.of("variables", "variables");
 
   private static final Path ASSETS = Path.of("assets");
-
-  private static final Pattern SHARD = Pattern.compile("variables\\.data-(\\d{5})-of-(\\d{5})");
 
   /**
    * Reads the folder's description of the model and looks for the files that must be beside it.
@@ -94,28 +90,13 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
         .noneMatch(node -> node.getOp().equals("VarHandleOp"))) {
       return;
     }
-    Path prefix = path.resolve(VARIABLES);
-    Path index = prefix.resolveSibling("variables.index");
-    if (!Files.isRegularFile(index)) {
-      throw new IOException("The model's variables are missing: there is no '" + index + "'");
-    }
-    int present = 0;
-    int expected = 1;
-    try (Stream<Path> files = Files.list(prefix.getParent())) {
-      for (Path file : (Iterable<Path>) files::iterator) {
-        Matcher shard = SHARD.matcher(file.getFileName().toString());
-        if (shard.matches()) {
-          present++;
-          expected = Integer.parseInt(shard.group(2));
-        }
-      }
-    }
-    if (present != expected) {
-      throw new IOException(
-          String.format(
-              "The model's variables are missing: '%s' has %d of %d files variables.data-*",
-              prefix.getParent(), present, expected));
-    }
+    SavedValues.require(metaGraph.getGraphDef(), path.resolve(VARIABLES));
+  }
+
+  /** Whether a file, named within the folder, holds values of variables. */
+  static boolean isVariables(Path file) {
+    return VARIABLES.getParent().equals(file.getParent())
+        && file.getFileName().toString().startsWith(VARIABLES.getFileName() + ".");
   }
 
   /**

@@ -42,6 +42,7 @@ import org.tensorflow.proto.TensorInfo;
  */
 public final class TrainableModel implements AutoCloseable {
   private final SavedModelFolder folder;
+  private final FolderContent content;
   private final String signatureName;
   private final SavedModelBundle bundle;
   private final FunctionChoice choice;
@@ -54,12 +55,14 @@ public final class TrainableModel implements AutoCloseable {
 
   private TrainableModel(
       SavedModelFolder folder,
+      FolderContent content,
       String signatureName,
       SavedModelBundle bundle,
       FunctionChoice choice,
       FlatCopy copy,
       Optional<TrainingSignature> trainingSignature) {
     this.folder = folder;
+    this.content = content;
     this.signatureName = signatureName;
     this.bundle = bundle;
     this.choice = choice;
@@ -105,6 +108,7 @@ public final class TrainableModel implements AutoCloseable {
   public static TrainableModel load(Path savedModelDir, String signatureName, Optional<Mode> wanted)
       throws IOException {
     SavedModelFolder folder = SavedModelFolder.read(savedModelDir);
+    FolderContent content = FolderContent.of(folder);
     SignatureDef signature = folder.signature(signatureName);
     requireDense(signature);
     Optional<TrainingSignature> trainingSignature = TrainingSignature.of(signatureName, signature);
@@ -133,7 +137,8 @@ public final class TrainableModel implements AutoCloseable {
           trainingSignature.isPresent()
               ? FlatCopy.ofItself(flat, bundle.graph())
               : FlatCopy.add(flat, bundle.graph(), folder.metaGraph().getGraphDef());
-      return new TrainableModel(folder, signatureName, bundle, choice, copy, trainingSignature);
+      return new TrainableModel(
+          folder, content, signatureName, bundle, choice, copy, trainingSignature);
     } catch (TensorFlowException | TFInvalidArgumentException e) {
       bundle.close();
       throw new IllegalArgumentException(
@@ -261,11 +266,11 @@ public final class TrainableModel implements AutoCloseable {
    * @param target the folder to write; it must not overlap with the input folder
    * @param existing what to do if the target is a folder that is not empty
    * @throws IllegalArgumentException if the target is not free
-   * @throws IOException if writing fails
+   * @throws IOException if writing fails, or the input folder is not what it was when it was loaded
    */
   public void export(Path target, ExistingFolder existing) throws IOException {
     VariableTwins.of(folder.metaGraph()).update(session());
-    new SavedModelExport(folder.path(), session()).writeTo(target, existing);
+    new SavedModelExport(folder.path(), content, session()).writeTo(target, existing);
   }
 
   /**
@@ -275,7 +280,7 @@ public final class TrainableModel implements AutoCloseable {
    * @throws IllegalArgumentException if the target is not free
    */
   public void requireExportable(Path target, ExistingFolder existing) throws IOException {
-    new SavedModelExport(folder.path(), session()).requireWritable(target, existing);
+    new SavedModelExport(folder.path(), content, session()).requireWritable(target, existing);
   }
 
   /** Frees the session and the graph, and with them the variables. */

@@ -6,6 +6,8 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -67,10 +69,10 @@ public record VariableTree(List<Node> nodes, List<Integer> trainable) {
    * first, by the index of its node.
    */
   public Map<Integer, List<String>> paths() {
-    Map<Integer, List<String>> paths = new LinkedHashMap<>();
+    Map<Integer, Step> steps = new LinkedHashMap<>();
     Deque<Integer> open = new ArrayDeque<>();
     if (!nodes.isEmpty()) {
-      paths.put(0, List.of());
+      steps.put(0, new Step(0, ""));
       open.add(0);
     }
     while (!open.isEmpty()) {
@@ -80,17 +82,26 @@ public record VariableTree(List<Node> nodes, List<Integer> trainable) {
           .children()
           .forEach(
               (name, child) -> {
-                if (!paths.containsKey(child)) {
-                  List<String> path = new ArrayList<>(paths.get(node));
-                  path.add(name);
-                  paths.put(child, path);
+                if (steps.putIfAbsent(child, new Step(node, name)) == null) {
                   open.add(child);
                 }
               });
     }
-    paths.keySet().removeIf(node -> nodes.get(node).variable().isEmpty());
+    Map<Integer, List<String>> paths = new LinkedHashMap<>();
+    for (int node : steps.keySet()) {
+      if (nodes.get(node).variable().isPresent()) {
+        Deque<String> path = new ArrayDeque<>();
+        for (int at = node; at != 0; at = steps.get(at).from) {
+          path.addFirst(steps.get(at).name);
+        }
+        paths.put(node, List.copyOf(path));
+      }
+    }
     return paths;
   }
+
+  /** The last part of the way to an object. */
+  private record Step(int from, String name) {}
 
   private static final class Finder {
     private final SavedObjectGraph objects;
@@ -137,7 +148,7 @@ public record VariableTree(List<Node> nodes, List<Integer> trainable) {
         String name = child.getLocalName();
         boolean extra =
             keras ? OF_KERAS_SAVED_MODELS.contains(name) : id == 0 && name.equals(OF_SAVED_MODELS);
-        if (!extra && child.getNodeId() >= 0 && child.getNodeId() < objects.getNodesCount()) {
+        if (!extra && isObject(child.getNodeId())) {
           children.put(name, child.getNodeId());
         }
       }
@@ -169,7 +180,7 @@ public record VariableTree(List<Node> nodes, List<Integer> trainable) {
     /** Keras lists them; {@code tf.Module} finds them by the names of its attributes. */
     private List<Integer> trainable() {
       for (ObjectReference child : objects.getNodes(0).getChildrenList()) {
-        if (child.getLocalName().equals(TRAINABLE)) {
+        if (child.getLocalName().equals(TRAINABLE) && isObject(child.getNodeId())) {
           return objects.getNodes(child.getNodeId()).getChildrenList().stream()
               .filter(element -> element.getLocalName().matches("\\d{1,9}"))
               .sorted(Comparator.comparingInt(e -> Integer.parseInt(e.getLocalName())))
@@ -178,23 +189,51 @@ public record VariableTree(List<Node> nodes, List<Integer> trainable) {
               .toList();
         }
       }
-      Set<Integer> found = new LinkedHashSet<>();
-      findTrainable(0, found, new LinkedHashSet<>());
-      return List.copyOf(found);
+      return List.copyOf(trainableOfModules());
     }
 
     /** A module's own variables come before those of the modules that it holds. */
-    private void findTrainable(int module, Set<Integer> found, Set<Integer> visited) {
-      if (!visited.add(module)) {
-        return;
+    private Set<Integer> trainableOfModules() {
+      Set<Integer> found = new LinkedHashSet<>();
+      Set<Integer> visited = new HashSet<>();
+      Deque<Integer> open = new ArrayDeque<>(List.of(0));
+      while (!open.isEmpty()) {
+        int module = open.removeLast();
+        if (visited.add(module)) {
+          List<Integer> modules = collect(module, found, visited);
+          Collections.reverse(modules);
+          open.addAll(modules);
+        }
       }
-      List<Integer> modules = new ArrayList<>();
-      collect(module, found, modules, visited);
-      modules.forEach(inner -> findTrainable(inner, found, visited));
+      return found;
     }
 
-    private void collect(
-        int holder, Set<Integer> found, List<Integer> modules, Set<Integer> visited) {
+    /** Goes through a module and the lists that it holds; returns the modules in them. */
+    private List<Integer> collect(int module, Set<Integer> found, Set<Integer> visited) {
+      List<Integer> modules = new ArrayList<>();
+      Deque<Iterator<Integer>> open = new ArrayDeque<>(List.of(sortedChildren(module)));
+      while (!open.isEmpty()) {
+        if (!open.getLast().hasNext()) {
+          open.removeLast();
+          continue;
+        }
+        int child = open.getLast().next();
+        if (isVariable(child)) {
+          if (objects.getNodes(child).getVariable().getTrainable()) {
+            found.add(child);
+          }
+        } else if (identifier(child).startsWith("trackable_")) {
+          if (visited.add(child)) {
+            open.add(sortedChildren(child));
+          }
+        } else {
+          modules.add(child);
+        }
+      }
+      return modules;
+    }
+
+    private Iterator<Integer> sortedChildren(int holder) {
       boolean list = identifier(holder).equals("trackable_list_wrapper");
       Map<String, Integer> sorted =
           new TreeMap<>(
@@ -202,29 +241,19 @@ public record VariableTree(List<Node> nodes, List<Integer> trainable) {
                   ? Comparator.comparingInt(VariableTree::number).thenComparing(name -> name)
                   : Comparator.<String>naturalOrder());
       sorted.putAll(children(holder));
-      for (int child : sorted.values()) {
-        if (isVariable(child)) {
-          if (objects.getNodes(child).getVariable().getTrainable()) {
-            found.add(child);
-          }
-        } else if (identifier(child).startsWith("trackable_")) {
-          if (visited.add(child)) {
-            collect(child, found, modules, visited);
-          }
-        } else {
-          modules.add(child);
-        }
-      }
+      return sorted.values().iterator();
     }
 
     private String identifier(int id) {
       return objects.getNodes(id).getUserObject().getIdentifier();
     }
 
+    private boolean isObject(int id) {
+      return id >= 0 && id < objects.getNodesCount();
+    }
+
     private boolean isVariable(int id) {
-      return id >= 0
-          && id < objects.getNodesCount()
-          && objects.getNodes(id).getKindCase() == SavedObject.KindCase.VARIABLE;
+      return isObject(id) && objects.getNodes(id).getKindCase() == SavedObject.KindCase.VARIABLE;
     }
   }
 

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.protobuf.ByteString;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.util.function.Consumer;
@@ -84,6 +85,31 @@ class ModelCheckTest {
     assertDamaged("more elements", constant(DataType.DT_FLOAT, 1L << 40, 1L << 40));
     assertDamaged("no known type", constant(DataType.DT_INVALID, 2));
     assertDamaged("300 dimensions", constant(DataType.DT_FLOAT, new long[300]));
+  }
+
+  @Test
+  void tensorsHaveTheBytesThatTheySayTheyHave() {
+    for (int bytes : new int[] {1, 4, 12, 400}) {
+      assertDamaged(
+          "a tensor of 8 bytes that has " + bytes,
+          constant(DataType.DT_FLOAT, 2)
+              .andThen(
+                  model -> {
+                    GraphDef.Builder graph = model.getGraphDefBuilder();
+                    NodeDef.Builder node = graph.getNodeBuilder(graph.getNodeCount() - 1);
+                    AttrValue.Builder value = node.getAttrOrThrow("value").toBuilder();
+                    value.getTensorBuilder().setTensorContent(ByteString.copyFrom(new byte[bytes]));
+                    node.putAttr("value", value.build());
+                  }));
+    }
+  }
+
+  @Test
+  void namesAreNotEndless() {
+    NodeDef node = NodeDef.newBuilder().setName("n".repeat(1_000_000)).setOp("NoOp").build();
+    assertDamaged("more than 20,000", model -> model.getGraphDefBuilder().addNode(node));
+    NodeDef placed = NodeDef.newBuilder().setDevice("d".repeat(1_000_000)).setOp("NoOp").build();
+    assertDamaged("more than 20,000", model -> model.getGraphDefBuilder().addNode(placed));
   }
 
   @Test

@@ -167,4 +167,37 @@ class SavedModelExportTest {
     }
     assertEquals(List.of("file", "input"), names());
   }
+
+  @Test
+  void anInputThatChangesMeanwhileIsNoticed() throws Exception {
+    Path input = folder.resolve("input");
+    copy(DIGITS, input);
+    try (TrainableModel model = TrainableModel.load(input, "serving_default")) {
+      Path metadata = input.resolve("keras_metadata.pb");
+      byte[] bytes = Files.readAllBytes(metadata);
+      bytes[bytes.length / 2] ^= 1;
+      Files.write(metadata, bytes);
+      assertFails("its 'keras_metadata.pb' is not what it was", model, folder.resolve("new"));
+      Files.delete(metadata);
+      assertFails("its 'keras_metadata.pb' is not what it was", model, folder.resolve("new"));
+      Files.delete(input.resolve("saved_model.pb"));
+      Files.delete(input.resolve("fingerprint.pb"));
+      assertFails("changed after it was loaded", model, folder.resolve("new"));
+    }
+    assertEquals(List.of("input"), names());
+  }
+
+  @Test
+  void valuesThatAreReplacedMeanwhileDoNotMatter() throws Exception {
+    Path input = folder.resolve("input");
+    copy(DIGITS, input);
+    try (TrainableModel model = TrainableModel.load(input, "serving_default")) {
+      Files.delete(input.resolve("variables").resolve("variables.index"));
+      model.export(folder.resolve("new"), ExistingFolder.REFUSE);
+      try (TrainableModel exported =
+          TrainableModel.load(folder.resolve("new"), "serving_default")) {
+        assertArrayEquals(predict(model), predict(exported));
+      }
+    }
+  }
 }
