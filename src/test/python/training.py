@@ -132,6 +132,14 @@ MODELS = {
     "lstm_dropout": lambda: (random([5, 4], L.LSTM(3, dropout=0.4, recurrent_dropout=0.4)), [(4, 5, 4)]),
     "gru_dropout": lambda: (random([5, 4], L.GRU(3, dropout=0.4, recurrent_dropout=0.4)), [(4, 5, 4)]),
     "rnn_dropout": lambda: (random([5, 4], L.SimpleRNN(3, dropout=0.4, recurrent_dropout=0.4)), [(4, 5, 4)]),
+    "stacked_rnn_dropout": lambda: (
+        random([5, 4], L.RNN([L.LSTMCell(3, dropout=0.4), L.GRUCell(2, recurrent_dropout=0.4)])),
+        [(4, 5, 4)],
+    ),
+    "bidirectional_dropout": lambda: (random([5, 4], L.Bidirectional(L.LSTM(3, dropout=0.4))), [(4, 5, 4)]),
+    # What is drawn drops nothing.
+    "lstm_keeping_all": lambda: (sequential([5, 4], L.LSTM(3, dropout=1e-9, recurrent_dropout=1e-9)), [(4, 5, 4)]),
+    "gru_keeping_all": lambda: (sequential([5, 4], L.GRU(3, dropout=1e-9, recurrent_dropout=1e-9)), [(4, 5, 4)]),
     "conv_lstm_dropout": lambda: (random([3, 5, 5, 2], L.ConvLSTM2D(2, 2, dropout=0.4, recurrent_dropout=0.4)), [(2, 3, 5, 5, 2)]),
     "attention_dropout": lambda: (attention(), [(4, 5, 4)]),
 }
@@ -150,9 +158,8 @@ def attention():
     return tf_keras.Model(x, [L.MultiHeadAttention(2, 3, dropout=0.4)(h, h), L.Attention(dropout=0.4)([h, h])])
 
 
-# tf_keras saves attention without the masks that an embedding makes, in its functions for training alone; and it saves cells that draw
-# random numbers in a loop.
-REFUSED = {"masked", "lstm_dropout", "gru_dropout", "rnn_dropout", "conv_lstm_dropout"}
+# tf_keras saves attention without the masks that an embedding makes, in its functions for training alone.
+REFUSED = {"masked"}
 
 
 def flat(results):

@@ -122,8 +122,9 @@ public final class TrainableModel implements AutoCloseable {
       flat =
           GradientRewriter.rewrite(
               StatelessRandomness.rewrite(
-                  FunctionFlattener.flatten(
-                      choice.graph(), operations, tensors(signature, choice))),
+                  FunctionFlattener.flatten(choice.graph(), operations, tensors(signature, choice)),
+                  folder.metaGraph().getGraphDef(),
+                  operations),
               folder.metaGraph(),
               operations);
     }
