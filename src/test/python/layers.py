@@ -35,7 +35,7 @@ EXCEPTIONS = {
 # Of the largest element: sums of hundreds of products round differently in another order.
 TOLERANCE = 5e-6
 
-REFUSED = {"RandomCrop": "draws random numbers in a branch, and would have to draw the same again"}
+REFUSED = {"RandomCrop": "draws in a branch from a generator, whose state is a variable, and would have to draw the same again"}
 
 SEQUENCE = (2, 5, 4)
 IMAGE = (2, 8, 8, 3)

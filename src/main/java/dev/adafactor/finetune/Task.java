@@ -40,7 +40,7 @@ record Task(Targets targets, Function<Adafactor, StepFunction> step) {
           targets(job, provided, data), adafactor -> StepFunction.of(tf, provided, trained));
     }
     String output = outputName(job, model.training().outputs());
-    model.training().requireGradients(output, trained, job.uncheckedGradients);
+    model.requireGradients(output, trained, job.uncheckedGradients);
     Weighting weighting = new Weighting(data.sampleWeights().map(Rows::shape), job.classWeights);
     Objective objective = objective(tf, job, model.training(), output, weighting);
     return new Task(

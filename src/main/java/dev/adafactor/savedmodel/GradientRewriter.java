@@ -14,6 +14,7 @@ import java.util.Set;
 import org.tensorflow.Output;
 import org.tensorflow.proto.AttrValue;
 import org.tensorflow.proto.DataType;
+import org.tensorflow.proto.FunctionDef;
 import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NameAttrList;
@@ -45,21 +46,24 @@ final class GradientRewriter {
   /** A function and what it takes and returns: the names of arguments, the indices of inputs. */
   private record Gradient(String function, List<String> arguments, List<Integer> inputs) {}
 
-  private GradientRewriter(MetaGraphDef model, Map<String, OpDef> operations) {
-    this.library = new Library(model.getGraphDef(), operations);
+  private GradientRewriter(MetaGraphDef model, GraphDef functions, Map<String, OpDef> operations) {
+    this.library = new Library(functions, operations);
     this.python = new PythonGradients(model);
   }
 
   /**
    * Rewrites a flat signature.
    *
-   * @param flat the flat graph
+   * @param flat the flat graph, with functions that were added in its library
    * @param model the model that it comes from
    * @param operations the known operations, by name
    * @return the graph with the same tensors, and with a library of gradient functions
    */
   static FlatGraph rewrite(FlatGraph flat, MetaGraphDef model, Map<String, OpDef> operations) {
-    GradientRewriter rewriter = new GradientRewriter(model, operations);
+    List<FunctionDef> added = flat.graphDef().getLibrary().getFunctionList();
+    GraphDef.Builder functions = model.getGraphDef().toBuilder();
+    functions.getLibraryBuilder().addAllFunction(added);
+    GradientRewriter rewriter = new GradientRewriter(model, functions.build(), operations);
     List<String> variables =
         flat.graphDef().getNodeList().stream()
             .filter(node -> node.getOp().equals("VarHandleOp"))
@@ -69,7 +73,11 @@ final class GradientRewriter {
         flat.tensors().values().stream().filter(tensor -> !tensor.startsWith("^")).toList();
     GraphDef.Builder rewritten =
         rewriter.rewrite(flat.graphDef(), tensors, variables, Map.of()).toBuilder();
-    rewritten.getLibraryBuilder().addAllFunction(rewriter.library.added());
+    rewritten
+        .clearLibrary()
+        .getLibraryBuilder()
+        .addAllFunction(added)
+        .addAllFunction(rewriter.library.added());
     return new FlatGraph(rewritten.build(), flat.tensors(), flat.randomness());
   }
 

@@ -68,6 +68,22 @@ final class GraphMatch {
   private record Pair(String first, String second) {}
 
   /**
+   * What comparing two computations gave.
+   *
+   * @param placeholders which placeholder of the first each placeholder of the second is
+   * @param difference the node of the first where they differ; empty if they are the same
+   */
+  record Comparison(Map<String, String> placeholders, Optional<String> difference) {
+    private static Comparison different(String tensor) {
+      return new Comparison(Map.of(), Optional.of(Tensors.node(tensor)));
+    }
+
+    boolean isSame() {
+      return difference.isEmpty();
+    }
+  }
+
+  /**
    * Looks at a graph.
    *
    * @param flat the flat graph, with both computations in it
@@ -86,9 +102,9 @@ final class GraphMatch {
    * @param second a tensor that is computed from placeholders of its own
    * @param bound which placeholder of the first each placeholder of the second must be; a
    *     placeholder that it does not tell of may be any
-   * @return the same with all placeholders that were met; empty if the computations differ
+   * @return the same with all placeholders that were met, or where the computations differ
    */
-  Optional<Map<String, String>> match(String first, String second, Map<String, String> bound) {
+  Comparison match(String first, String second, Map<String, String> bound) {
     Map<String, String> found = new HashMap<>(bound);
     Set<Pair> met = new HashSet<>();
     Deque<Pair> open = new ArrayDeque<>();
@@ -102,13 +118,13 @@ final class GraphMatch {
       NodeDef a = nodes.get(Tensors.node(pair.first));
       NodeDef b = nodes.get(Tensors.node(pair.second));
       if (a == null || b == null || Tensors.index(pair.first) != Tensors.index(pair.second)) {
-        return Optional.empty();
+        return Comparison.different(pair.first);
       }
       if (b.getOp().equals("Placeholder")) {
         if (!a.getOp().equals("Placeholder")
             || !type(a).equals(type(b))
             || !found.computeIfAbsent(b.getName(), key -> a.getName()).equals(a.getName())) {
-          return Optional.empty();
+          return Comparison.different(pair.first);
         }
         continue;
       }
@@ -121,13 +137,13 @@ final class GraphMatch {
         if (followFromShapes(pair.first, pair.second)) {
           continue;
         }
-        return Optional.empty();
+        return Comparison.different(pair.first);
       }
       for (int i = 0; i < inputsA.size(); i++) {
         open.add(new Pair(inputsA.get(i), inputsB.get(i)));
       }
     }
-    return Optional.of(found);
+    return new Comparison(found, Optional.empty());
   }
 
   /**
@@ -251,9 +267,9 @@ final class GraphMatch {
       bound.put(SECOND + b.arguments().get(i), FIRST + a.arguments().get(i));
     }
     for (int i = 0; i < a.results().size(); i++) {
-      Optional<Map<String, String>> match =
+      Comparison comparison =
           bodies.match(FIRST + a.results().get(i), SECOND + b.results().get(i), bound);
-      if (!match.equals(Optional.of(bound))) {
+      if (!comparison.isSame() || !comparison.placeholders.equals(bound)) {
         return false;
       }
     }

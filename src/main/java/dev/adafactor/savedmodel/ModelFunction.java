@@ -106,10 +106,9 @@ public final class ModelFunction {
       boolean mayBeAllowed = unusable(outputName, trained, UncheckedGradients.ALLOW).isEmpty();
       throw cannot(
           outputName,
-          unusable.get(0)
-              + others(unusable.subList(1, unusable.size()))
+          list(unusable)
               + (mayBeAllowed
-                  ? "; --allow-unchecked-gradients trusts TensorFlow's own gradients"
+                  ? "; --allow-unchecked-gradients trusts TensorFlow's own gradient, if there is one"
                   : ""));
     }
     if (path(outputs.get(outputName), trained).isEmpty()) {
@@ -117,13 +116,14 @@ public final class ModelFunction {
           String.format(
               "Output '%s' of %s depends on none of the variables to train", outputName, name));
     }
-    if (!unusableGradients(outputName, trained).isEmpty()) {
-      probe(outputName, trained);
+    List<UnusableGradient> trusted = unusableGradients(outputName, trained);
+    if (!trusted.isEmpty()) {
+      probe(outputName, trained, list(trusted));
     }
   }
 
   /** Builds gradients that nothing uses: native code says which operation has none. */
-  private void probe(String outputName, Collection<ModelVariable> trained) {
+  private void probe(String outputName, Collection<ModelVariable> trained, String trusted) {
     Output<?>[] sources =
         trained.stream()
             .filter(variable -> !path(outputs.get(outputName), List.of(variable)).isEmpty())
@@ -132,8 +132,15 @@ public final class ModelFunction {
     try {
       copy.graph().addGradients(outputs.get(outputName), sources);
     } catch (TensorFlowException e) {
-      throw cannot(outputName, SavedModelFolder.oneLine(e));
+      throw cannot(outputName, trusted + ": " + SavedModelFolder.oneLine(e));
     }
+  }
+
+  /** Whether {@link #requireGradients} would find nothing to object to. */
+  boolean hasGradients(
+      String outputName, Collection<ModelVariable> trained, UncheckedGradients unchecked) {
+    return unusable(outputName, trained, unchecked).isEmpty()
+        && !path(outputs.get(outputName), trained).isEmpty();
   }
 
   private IllegalArgumentException cannot(String outputName, String reason) {
@@ -141,17 +148,19 @@ public final class ModelFunction {
         String.format("Output '%s' of %s cannot be trained: %s", outputName, name, reason));
   }
 
-  private static String others(List<UnusableGradient> more) {
-    return more.isEmpty()
-        ? ""
-        : String.format(
-            " (and %d more: %s)",
-            more.size(),
-            more.stream()
-                .limit(5)
-                .map(UnusableGradient::type)
-                .distinct()
-                .collect(Collectors.joining(", ")));
+  private static String list(List<UnusableGradient> unusable) {
+    List<UnusableGradient> more = unusable.subList(1, unusable.size());
+    return unusable.get(0)
+        + (more.isEmpty()
+            ? ""
+            : String.format(
+                " (and %d more: %s)",
+                more.size(),
+                more.stream()
+                    .limit(5)
+                    .map(UnusableGradient::type)
+                    .distinct()
+                    .collect(Collectors.joining(", "))));
   }
 
   /** The nodes whose gradients are needed. */

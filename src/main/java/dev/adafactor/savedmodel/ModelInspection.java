@@ -127,7 +127,10 @@ final class ModelInspection {
       signature.getInputsMap().values().forEach(info -> names.add(info.getName()));
       FlatGraph flat = FunctionFlattener.flatten(choice.graph(), operations, names);
       FlatGraph rewritten =
-          GradientRewriter.rewrite(StatelessRandomness.rewrite(flat), model, operations);
+          GradientRewriter.rewrite(
+              StatelessRandomness.rewrite(flat, model.getGraphDef(), operations),
+              model,
+              operations);
       List<String> handles = handles(flat.graphDef());
       List<Result> results = new ArrayList<>();
       for (ModelDescription.Tensor output : outputs) {

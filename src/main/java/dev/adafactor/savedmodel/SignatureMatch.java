@@ -6,7 +6,6 @@ import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import org.tensorflow.proto.MetaGraphDef;
@@ -68,20 +67,28 @@ record SignatureMatch(List<String> arguments, Map<String, Integer> results) {
     Map<String, Integer> results = new HashMap<>();
     for (String name : new TreeMap<>(signature.getOutputsMap()).keySet()) {
       String output = flat.tensors().get(signature.getOutputsOrThrow(name).getName());
+      String difference = name;
       for (int i = 0; i < trace.outputs(); i++) {
         if (!trace.mayBe(i, name, signature.getOutputsMap().keySet())) {
           continue;
         }
-        Optional<Map<String, String>> match =
+        GraphMatch.Comparison comparison =
             graph.match(output, flat.tensors().get(call + ":" + i), bound);
-        if (match.isPresent() && results.put(name, i) != null) {
+        if (!comparison.isSame()) {
+          difference = comparison.difference().orElseThrow();
+          continue;
+        }
+        if (results.put(name, i) != null) {
           throw new NoMatchException("two results of its call are the same in inference");
         }
-        bound = match.orElse(bound);
+        bound = comparison.placeholders();
       }
       if (!results.containsKey(name)) {
         throw new NoMatchException(
-            "its call computes something else in inference than the signature does");
+            ("what it carries for training computes something else than the signature, at '%s'"
+                    + " (tf_keras saves attention there without masks, for one); a signature of"
+                    + " your own that gives loss and gradients trains it as Python does")
+                .formatted(difference));
       }
     }
     return new SignatureMatch(arguments(trace, signature, placeholders, bound), results);

@@ -4,6 +4,7 @@ import dev.adafactor.graph.FunctionGradients;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -126,8 +127,9 @@ public final class TrainableModel implements AutoCloseable {
       flat =
           GradientRewriter.rewrite(
               StatelessRandomness.rewrite(
-                  FunctionFlattener.flatten(
-                      choice.graph(), operations, tensors(signature, choice))),
+                  FunctionFlattener.flatten(choice.graph(), operations, tensors(signature, choice)),
+                  folder.metaGraph().getGraphDef(),
+                  operations),
               folder.metaGraph(),
               operations);
     }
@@ -192,6 +194,27 @@ public final class TrainableModel implements AutoCloseable {
   /** What a training step computes; in mode inference it is {@link #inference()}. */
   public ModelFunction training() {
     return training;
+  }
+
+  /**
+   * Makes sure that an output of {@link #training()} can be differentiated, as {@link
+   * ModelFunction#requireGradients} does.
+   *
+   * @throws IllegalArgumentException if it cannot; the message says whether inference would do
+   */
+  public void requireGradients(
+      String outputName, Collection<ModelVariable> trained, UncheckedGradients unchecked) {
+    try {
+      training.requireGradients(outputName, trained, unchecked);
+    } catch (IllegalArgumentException e) {
+      if (training == inference
+          || !inference.outputs().containsKey(outputName)
+          || !inference.hasGradients(outputName, trained, unchecked)) {
+        throw e;
+      }
+      throw new IllegalArgumentException(
+          e.getMessage() + "; --mode inference trains the model as it predicts, which can be", e);
+    }
   }
 
   /**

@@ -3,6 +3,7 @@ package dev.adafactor.savedmodel;
 import static dev.adafactor.savedmodel.Operations.graph;
 import static dev.adafactor.savedmodel.Operations.node;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
@@ -23,7 +24,10 @@ class StatelessRandomnessTest {
           + " int_val: 3 } } } }";
 
   private static FlatGraph rewrite(GraphDef graph) {
-    return StatelessRandomness.rewrite(new FlatGraph(graph, Map.of(), Optional.empty()));
+    return StatelessRandomness.rewrite(
+        new FlatGraph(graph.toBuilder().clearLibrary().build(), Map.of(), Optional.empty()),
+        graph,
+        Operations.ALL);
   }
 
   private static String draw(Session session, String operation, long... seedAndStep) {
@@ -63,9 +67,126 @@ class StatelessRandomnessTest {
     }
   }
 
+  /** A function that returns its argument, or three numbers if it is to draw some. */
+  private static String branch(String name, boolean draws) {
+    return """
+    function {
+      signature { name: '%s' input_arg { name: 'x' type: DT_FLOAT }
+                  output_arg { name: 'r' type: DT_FLOAT } }
+      node_def { name: 'shape' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } }
+                 attr { key: 'value' value { tensor { dtype: DT_INT32
+                        tensor_shape { dim { size: 1 } } int_val: 3 } } } }
+      node_def { name: 'drawn' op: 'RandomUniform' input: 'shape:output:0'
+                 attr { key: 'T' value { type: DT_INT32 } }
+                 attr { key: 'dtype' value { type: DT_FLOAT } } }
+      ret { key: 'r' value: '%s' } }
+    """
+        .formatted(name, draws ? "drawn:output:0" : "x");
+  }
+
+  private static String branches(String name) {
+    return """
+    node { name: '%s' op: 'If' input: 'condition' input: 'x'
+           attr { key: 'Tcond' value { type: DT_BOOL } }
+           attr { key: 'Tin' value { list { type: DT_FLOAT } } }
+           attr { key: 'Tout' value { list { type: DT_FLOAT } } }
+           attr { key: 'then_branch' value { func { name: 'then' } } }
+           attr { key: 'else_branch' value { func { name: 'else' } } } }
+    """
+        .formatted(name);
+  }
+
+  private static final String CONDITION =
+      """
+      node { name: 'condition' op: 'Const' attr { key: 'dtype' value { type: DT_BOOL } }
+             attr { key: 'value' value { tensor { dtype: DT_BOOL tensor_shape { } bool_val: true } } } }
+      node { name: 'x' op: 'Const' attr { key: 'dtype' value { type: DT_FLOAT } }
+             attr { key: 'value' value { tensor { dtype: DT_FLOAT tensor_shape { } float_val: 1 } } } }
+      """;
+
+  @Test
+  void branchesDrawFromTheSeedToo() {
+    FlatGraph flat =
+        rewrite(
+            graph(
+                CONDITION,
+                branches("a"),
+                branches("b"),
+                "library {" + branch("then", true) + branch("else", false) + "}"));
+    // Both branches take the seed, and both uses share them.
+    assertEquals(2, flat.graphDef().getLibrary().getFunctionCount());
+    try (Graph graph = new Graph();
+        Session session = new Session(graph)) {
+      graph.importGraphDef(flat.graphDef());
+      String first = draw(session, "a", 7, 1);
+      assertEquals(first, draw(session, "a", 7, 1));
+      assertNotEquals(first, draw(session, "b", 7, 1));
+      assertNotEquals(first, draw(session, "a", 7, 2));
+    }
+  }
+
+  @Test
+  void eachIterationDrawsOthers() {
+    // Two rounds of: i + 1, and the list of numbers drawn so far with one more.
+    String loop =
+        """
+        node { name: 'start' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } }
+               attr { key: 'value' value { tensor { dtype: DT_INT32 tensor_shape { } int_val: 0 } } } }
+        node { name: 'none' op: 'Const' attr { key: 'dtype' value { type: DT_FLOAT } }
+               attr { key: 'value' value { tensor { dtype: DT_FLOAT tensor_shape { dim { size: 0 } } } } } }
+        node { name: 'loop' op: 'While' input: 'start' input: 'none'
+               attr { key: 'T' value { list { type: DT_INT32 type: DT_FLOAT } } }
+               attr { key: 'cond' value { func { name: 'goes_on' } } }
+               attr { key: 'body' value { func { name: 'iteration' } } }
+               attr { key: 'output_shapes' value { list { shape { } shape { dim { size: -1 } } } } } }
+        node { name: 'drawn' op: 'Identity' input: 'loop:1' attr { key: 'T' value { type: DT_FLOAT } } }
+        library {
+          function {
+            signature { name: 'goes_on' input_arg { name: 'i' type: DT_INT32 }
+                        input_arg { name: 'x' type: DT_FLOAT } output_arg { name: 'r' type: DT_BOOL } }
+            node_def { name: 'end' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } }
+                       attr { key: 'value' value { tensor { dtype: DT_INT32 tensor_shape { } int_val: 2 } } } }
+            node_def { name: 'less' op: 'Less' input: 'i' input: 'end:output:0'
+                       attr { key: 'T' value { type: DT_INT32 } } }
+            ret { key: 'r' value: 'less:z:0' } }
+          function {
+            signature { name: 'iteration' input_arg { name: 'i' type: DT_INT32 }
+                        input_arg { name: 'x' type: DT_FLOAT } output_arg { name: 'r' type: DT_INT32 }
+                        output_arg { name: 's' type: DT_FLOAT } }
+            node_def { name: 'one' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } }
+                       attr { key: 'value' value { tensor { dtype: DT_INT32 tensor_shape { } int_val: 1 } } } }
+            node_def { name: 'zero' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } }
+                       attr { key: 'value' value { tensor { dtype: DT_INT32 tensor_shape { } int_val: 0 } } } }
+            node_def { name: 'shape' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } }
+                       attr { key: 'value' value { tensor { dtype: DT_INT32
+                              tensor_shape { dim { size: 1 } } int_val: 1 } } } }
+            node_def { name: 'next' op: 'AddV2' input: 'i' input: 'one:output:0'
+                       attr { key: 'T' value { type: DT_INT32 } } }
+            node_def { name: 'drawn' op: 'RandomUniform' input: 'shape:output:0'
+                       attr { key: 'T' value { type: DT_INT32 } }
+                       attr { key: 'dtype' value { type: DT_FLOAT } } }
+            node_def { name: 'list' op: 'ConcatV2' input: 'x' input: 'drawn:output:0'
+                       input: 'zero:output:0' attr { key: 'N' value { i: 2 } }
+                       attr { key: 'T' value { type: DT_FLOAT } }
+                       attr { key: 'Tidx' value { type: DT_INT32 } } }
+            ret { key: 'r' value: 'next:z:0' } ret { key: 's' value: 'list:output:0' } } }
+        """;
+    FlatGraph flat = rewrite(graph(loop));
+    try (Graph graph = new Graph();
+        Session session = new Session(graph)) {
+      graph.importGraphDef(flat.graphDef());
+      String first = draw(session, "drawn", 7, 1);
+      assertEquals(first, draw(session, "drawn", 7, 1));
+      String[] numbers = first.split(" ", -1);
+      assertEquals(3, numbers.length, "two numbers, each with a space behind it");
+      assertNotEquals(numbers[0], numbers[1]);
+      assertFalse(draw(session, "drawn", 7, 2).contains(numbers[1]), "the steps overlap");
+    }
+  }
+
   @Test
   void graphsWithoutRandomNumbersStay() {
     FlatGraph flat = new FlatGraph(graph(SHAPE), Map.of(), Optional.empty());
-    assertSame(flat, StatelessRandomness.rewrite(flat));
+    assertSame(flat, StatelessRandomness.rewrite(flat, flat.graphDef(), Operations.ALL));
   }
 }
