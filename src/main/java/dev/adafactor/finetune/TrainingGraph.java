@@ -8,7 +8,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Result;
@@ -72,6 +74,13 @@ final class TrainingGraph {
     Measures measures = function.measures();
     List<Op> measured = new ArrayList<>(measures.accuracy());
     measured.add(tf.debugging.checkNumerics(measures.loss(), "the loss"));
+    // TensorFlow fuses a ReLU with what comes before it, and a fused one makes 0 of NaN: the loss
+    // might not tell.
+    measured.add(
+        tf.assertThat(
+            tf.reduceAll(
+                Finiteness.of(tf, values(tf, trained(function, variables))).each(), tf.constant(0)),
+            List.of(tf.constant("a variable is not finite"))));
     this.checked = tf.withControlDependencies(measured).noOp();
     this.update =
         partsPerStep == 1
@@ -81,6 +90,16 @@ final class TrainingGraph {
     this.finish = adafactor.finalizeVariableValues();
     this.finite = Finiteness.of(tf, values(tf, variables));
     session.initialize();
+  }
+
+  private static List<ModelVariable> trained(StepFunction function, List<ModelVariable> variables) {
+    Set<String> names =
+        function.gradients().stream()
+            .map(pair -> pair.getVariable().op().name())
+            .collect(Collectors.toSet());
+    return variables.stream()
+        .filter(variable -> names.contains(variable.handle().op().name()))
+        .toList();
   }
 
   private static List<Finiteness.Named> values(Ops tf, List<ModelVariable> variables) {
@@ -142,10 +161,13 @@ final class TrainingGraph {
       return run(runner, function.measures(), batch, draw);
     } catch (TFInvalidArgumentException e) {
       double loss = lossBesideGradients(batch, draw);
-      if (Double.isFinite(loss)) {
-        throw e;
+      if (!Double.isFinite(loss)) {
+        throw new NotFiniteBatchException(loss, reason(batch, draw), e);
       }
-      throw new NotFiniteBatchException(loss, reason(batch, draw), e);
+      if (!variablesNotFinite().isEmpty()) {
+        throw new NotFiniteBatchException(Double.NaN, reason(batch, draw), e);
+      }
+      throw e;
     }
   }
 

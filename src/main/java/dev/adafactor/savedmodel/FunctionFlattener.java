@@ -25,9 +25,11 @@ import org.tensorflow.proto.OpDef;
  *
  * <p>TensorFlow's C API builds gradients of operations, not of function calls. A call {@code a/f}
  * becomes the nodes {@code a/f/...} of the body, an {@code Identity} for each of its results, and a
- * {@code NoOp} for its completion: as with a call, whoever uses a result or depends on the call
- * waits for the body's side effects. Functions that are the branches of an {@code If} or the body
- * of a {@code While} are not calls, and stay.
+ * {@code NoOp} for its completion. Whoever depends on a call waits for the body's side effects, and
+ * so does whoever uses a result; but not inside a function that itself ends no sooner than the
+ * call: as where TensorFlow inlines functions, layers need not wait for the statistics of those
+ * before them, and can be fused with them. Functions that are the branches of an {@code If} or the
+ * body of a {@code While} are not calls, and stay.
  *
  * <p>Only what the requested tensors need is kept. The work is done with a queue, not by recursion:
  * neither deep nesting nor long chains exhaust the stack.
@@ -158,9 +160,10 @@ final class FunctionFlattener {
         function.getSignature().getControlOutputList().stream()
             .map(output -> "^" + requireReturn(body, function.getControlRetMap(), output))
             .toList();
+    effects.forEach(effect -> body.effects.add(nodeName(effect)));
     List<String> returns = new ArrayList<>();
     for (OpDef.ArgDef result : function.getSignature().getOutputArgList()) {
-      returns.add(requireReturn(body, function.getRetMap(), result.getName()));
+      returns.add(body.unguarded(requireReturn(body, function.getRetMap(), result.getName())));
     }
     List<String> roots = new ArrayList<>(returns);
     roots.addAll(effects);
@@ -172,7 +175,9 @@ final class FunctionFlattener {
       done.addInput("^" + body.start);
     }
     emit(done.build());
-    emitResults(call, body, returns, done.getInputCount() > 0);
+    boolean endsEarlier = call.frame.effects.contains(call.node.getName());
+    String end = done.getInputCount() > 0 ? call.done : null;
+    emitResults(call, body, returns, endsEarlier ? body.start : end);
   }
 
   private void passArguments(Call call, Frame body) {
@@ -214,7 +219,12 @@ final class FunctionFlattener {
     }
   }
 
-  private void emitResults(Call call, Frame body, List<String> returns, boolean waits) {
+  /**
+   * Emits an {@code Identity} for each result.
+   *
+   * @param awaited the node that they wait for, or null
+   */
+  private void emitResults(Call call, Frame body, List<String> returns, String awaited) {
     List<String> tensors = new ArrayList<>();
     returns.forEach(tensor -> tensors.addAll(body.tensors(tensor)));
     if (tensors.size() != call.results.size()) {
@@ -231,8 +241,8 @@ final class FunctionFlattener {
               .setOp("Identity")
               .addInput(tensors.get(i))
               .putAttr("T", AttrValue.newBuilder().setType(call.types.get(i)).build());
-      if (waits) {
-        result.addInput("^" + call.done);
+      if (awaited != null) {
+        result.addInput("^" + awaited);
       }
       emit(result.build());
     }
@@ -295,6 +305,9 @@ final class FunctionFlattener {
     final Map<String, List<String>> arguments = new HashMap<>();
     final Map<String, Call> calls = new HashMap<>();
 
+    /** The nodes that the end of the call waits for. */
+    final Set<String> effects = new HashSet<>();
+
     /** What the body waits for because the call does, or null. */
     String start;
 
@@ -329,6 +342,30 @@ final class FunctionFlattener {
         requireNode(node, input);
         open.add(node);
       }
+    }
+
+    /**
+     * What a returned tensor is a copy of, where the copy is there to wait for effects: the end of
+     * the call has them in it anyway.
+     */
+    String unguarded(String tensor) {
+      NodeDef node = nodes.get(nodeName(tensor));
+      return node != null
+              && node.getOp().equals("Identity")
+              && node.getInputList().stream().skip(1).allMatch(this::isEffect)
+          ? node.getInput(0)
+          : tensor;
+    }
+
+    private boolean isEffect(String control) {
+      String name = nodeName(control);
+      NodeDef node = nodes.get(name);
+      return effects.contains(name)
+          || (node != null
+              && node.getOp().equals("NoOp")
+              && node.getInputList().stream()
+                  .map(FunctionFlattener::nodeName)
+                  .allMatch(effects::contains));
     }
 
     NodeDef flatten(NodeDef node) {

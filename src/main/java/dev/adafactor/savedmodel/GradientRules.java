@@ -177,6 +177,9 @@ final class GradientRules {
                 null,
                 null));
     RULES.put("EnsureShape", s -> list(s.d()));
+    // Those of C++ take the input, for whose sake nothing can be fused with the operation.
+    RULES.put("Relu", s -> list(s.op("ReluGrad", s.d(), s.y(0))));
+    RULES.put("Relu6", s -> list(s.op("Relu6Grad", s.d(), s.y(0))));
 
     // Losses
     RULES.put(

@@ -39,8 +39,6 @@ final class TrustedGradients {
           "FusedBatchNormV3",
           "LRN",
           // Activations
-          "Relu",
-          "Relu6",
           "LeakyRelu",
           "Elu",
           "Selu",

@@ -13,9 +13,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Stream;
 
 /**
  * Time and memory of a training step beside tf_keras's in Python: the two processes take turns,
@@ -24,6 +26,11 @@ import java.util.function.ToDoubleFunction;
  * <p>Arguments: a workload of {@code workloads.py}; {@code inference} or {@code training}; the
  * examples of a step; the rounds; the steps of a round. The system property {@code python} names
  * the interpreter.
+ *
+ * <pre>{@code
+ * mvn -q test-compile exec:exec -Dexec.executable=java -Dexec.classpathScope=test -Dexec.args="-cp
+ *     %classpath -Dpython=PYTHON dev.adafactor.benchmarks.FineTuningSteps cnn training 32 15 20"
+ * }</pre>
  */
 final class FineTuningSteps implements TrainingListener {
   private static final int NPY_HEADER = 128;
@@ -65,9 +72,27 @@ final class FineTuningSteps implements TrainingListener {
     int rounds = Integer.parseInt(arguments[3]);
     int stepsPerRound = Integer.parseInt(arguments[4]);
     Path folder = Files.createTempDirectory(workload);
-    System.out.print(Python.run("workloads.py", workload, folder));
+    try {
+      System.out.print(Python.run("workloads.py", workload, folder));
+      compare(folder, mode, batchSize, rounds, stepsPerRound);
+    } finally {
+      delete(folder);
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  private static void compare(Path folder, Mode mode, int batchSize, int rounds, int stepsPerRound)
+      throws IOException {
     try (TfKerasTraining peer =
-        new TfKerasTraining(folder, "--batch-size", batchSize, "--mode", arguments[1])) {
+        new TfKerasTraining(
+            folder, "--batch-size", batchSize, "--mode", mode.name().toLowerCase(Locale.ROOT))) {
       double peersFirst = peer.run(1);
       peer.run(WARM_UP - 1);
       FineTuningSteps times = new FineTuningSteps(peer, stepsPerRound);

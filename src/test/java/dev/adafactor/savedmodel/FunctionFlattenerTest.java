@@ -205,6 +205,35 @@ class FunctionFlattenerTest {
   }
 
   @Test
+  void resultsInABodyThatEndsNoSoonerDoNotWait() {
+    String effect = "control_ret { key: 'effect' value: '%s' }";
+    FlatGraph flat =
+        flatten(
+            "call",
+            X,
+            call("call", "outer", "input: 'x'"),
+            function(
+                "outer",
+                "node_def { name: 'f' op: 'f' input: 'a' }"
+                    + " node_def { name: 'next' op: 'Relu' input: 'f:r:0' }",
+                "next:activations:0",
+                effect.formatted("f")),
+            function(
+                "f",
+                RELU
+                    + " node_def { name: 'write' op: 'Write' input: 'a' }"
+                    + " node_def { name: 'writes' op: 'NoOp' input: '^write' }"
+                    + " node_def { name: 'copy' op: 'Identity' input: 'relu:activations:0'"
+                    + " input: '^writes' }",
+                "copy:output:0",
+                effect.formatted("write")));
+    assertEquals(List.of("call/f/relu"), node(flat, "call/f/r").getInputList());
+    assertEquals(List.of("call/next", "^call/done"), node(flat, "call/r").getInputList());
+    assertEquals(List.of("^call/f/done"), node(flat, "call/done").getInputList());
+    assertEquals(List.of("^call/f/write"), node(flat, "call/f/done").getInputList());
+  }
+
+  @Test
   void callsInABodyWaitForItsCallsControls() {
     FlatGraph flat =
         flatten(
