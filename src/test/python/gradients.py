@@ -383,11 +383,7 @@ CASES = {
         normal(3, 4),
         lambda x, w, low, high: tf.quantization.fake_quant_with_min_max_vars_per_channel(x @ w, low, high, 6),
     ),
-    "quantize_dequantize": (
-        [normal(4, 5), np.float32(-1), np.float32(1)],
-        normal(3, 4),
-        lambda x, w, low, high: tf.quantization.quantize_and_dequantize_v2(x @ w, low, high, range_given=True),
-    ),
+    "quantize_dequantize": matrix(lambda a: tf.quantization.quantize_and_dequantize_v2(a, -1.0, 1.0, range_given=True)),
     "penalty_of_tanh": ([normal(4, 5)], normal(3, 4), lambda x, w: penalty(tf.tanh, x, w)),
     "penalty_of_sigmoid": ([normal(4, 5)], normal(3, 4), lambda x, w: penalty(tf.sigmoid, x, w)),
     "penalty_of_relu": ([normal(4, 5)], normal(3, 4), lambda x, w: penalty(tf.nn.relu, x, w)),

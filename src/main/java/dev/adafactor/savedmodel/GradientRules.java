@@ -327,6 +327,9 @@ final class GradientRules {
                 null,
                 s.op("GatherNd", s.d(), s.x(1))));
 
+    // The native one fails where a part is not used.
+    RULES.put("DynamicPartition", GradientRules::partition);
+
     // Lists of tensors, the loops' arrays
     RULES.put(
         "TensorListFromTensor",
@@ -405,6 +408,35 @@ final class GradientRules {
     reversed.put("reverse", truth(!reverse.getB()));
     Output<?> sums = s.op("Cumsum", reversed, s.op("Mul", s.y(0), s.d()), s.x(1));
     return list(s.op("DivNoNan", sums, s.x(0)), null);
+  }
+
+  private static List<Output<?>> partition(Step s) {
+    Output<?> places = s.op("Range", s.integer(0), s.op("Size", s.x(1)), s.integer(1));
+    GraphOperation parts =
+        s.graph()
+            .operation(
+                "DynamicPartition",
+                s.like("num_partitions"),
+                s.op("Reshape", places, s.shape(s.x(1))),
+                s.x(1));
+    Output<?> gradients = concatenated(s, s.dy());
+    Output<?> indices = concatenated(s, List.of(parts.outputList(0, parts.numOutputs())));
+    Output<?> rows =
+        s.op("ScatterNd", s.op("ExpandDims", indices, s.integer(1)), gradients, s.shape(gradients));
+    return list(s.op("Reshape", rows, s.shape(s.x(0))), null);
+  }
+
+  private static Output<?> concatenated(Step s, List<Output<?>> parts) {
+    return parts.size() == 1
+        ? parts.get(0)
+        : s.graph()
+            .call(
+                "ConcatV2",
+                Map.of("N", number(parts.size())),
+                List.of(),
+                parts,
+                List.of(s.integer(0)))
+            .get(0);
   }
 
   /** Each gradient goes to the place that its value came from. */

@@ -124,17 +124,24 @@ final class MatrixGradients {
   }
 
   private static List<Output<?>> diagonal(Step s) {
-    return list(
-        s.op("MatrixSetDiagV3", s.like("align"), s.op("ZerosLike", s.x(0)), s.d(), s.x(1)),
-        null,
-        null);
+    return list(ofDiagonal(s, s.d(), s.x(1)), null, null);
   }
 
   private static List<Output<?>> withDiagonal(Step s) {
-    return list(
-        s.op("MatrixSetDiagV3", s.like("align"), s.d(), s.op("ZerosLike", s.x(1)), s.x(2)),
-        s.op("MatrixDiagPartV3", s.like("align"), s.d(), s.x(2), s.real(0)),
-        null);
+    Output<?> diagonal = s.op("MatrixDiagPartV3", s.like("align"), s.d(), s.x(2), s.real(0));
+    return list(s.op("Sub", s.d(), ofDiagonal(s, diagonal, s.x(2))), diagonal, null);
+  }
+
+  /** Matrices of the first input's size. MatrixSetDiagV3 does not take k from an argument. */
+  private static Output<?> ofDiagonal(Step s, Output<?> diagonal, Output<?> k) {
+    return s.op(
+        "MatrixDiagV3", s.like("align"), diagonal, k, fromEnd(s, 2), fromEnd(s, 1), s.real(0));
+  }
+
+  /** The size of a dimension of the first input, counted from the last, which is 1. */
+  private static Output<?> fromEnd(Step s, int dimension) {
+    Output<?> place = s.op("Sub", s.op("Rank", s.x(0)), s.integer(dimension));
+    return s.op("GatherV2", s.shape(s.x(0)), place, s.integer(0));
   }
 
   private static List<Output<?>> sparseProduct(Step s) {

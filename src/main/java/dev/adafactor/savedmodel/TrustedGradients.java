@@ -135,7 +135,6 @@ final class TrustedGradients {
           "ReverseSequence",
           "Tile",
           "Transpose",
-          "DynamicPartition",
           "DynamicStitch",
           "ScaleAndTranslate",
           "ScatterNd",
