@@ -53,6 +53,23 @@ def matrix(f):
     return [normal(4, 5)], normal(3, 4), lambda x, w: f(x @ w)
 
 
+def positive_definite(f):
+    """y = f(a) for positive definite matrices [2, 3, 3]."""
+
+    def serve(x, w):
+        a = tf.reshape(x * w, [-1, 3, 3])
+        return f(tf.matmul(a, a, transpose_b=True) + 2.0 * tf.eye(3))
+
+    return [normal(9)], normal(2, 9), serve
+
+
+def penalty(activation, x, w):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.reduce_sum(activation(x @ w) ** 2, 1)
+    return y + tf.reduce_sum(tape.gradient(y, x) ** 2, 1)
+
+
 def batch_norm(x, gamma, beta, mean, variance):
     return raw.FusedBatchNormV3(
         x=x * 2.0, scale=gamma, offset=beta, mean=mean, variance=tf.abs(variance) + 0.5, is_training=False
@@ -313,16 +330,101 @@ CASES = {
     ),
     "segment_sum": matrix(lambda a: tf.math.segment_sum(a, [0, 0, 1])),
     "dynamic_stitch": matrix(lambda a: tf.dynamic_stitch([[0, 2], [1]], [a[:2], tf.sin(a[2:])])),
+    "dynamic_partition": matrix(lambda a: tf.dynamic_partition(a, [0, 1, 0], 2)[0]),
+    "one_hot": matrix(lambda a: a * tf.one_hot([1, 0, 2], 5, on_value=a[0, 0], off_value=a[1, 1])),
+    "scatter_non_aliasing": matrix(
+        lambda a: raw.ScatterNdNonAliasingAdd(input=tf.tanh(a), indices=[[1], [2]], updates=a[:2] * a[1:])
+    ),
+    "unsorted_segment_sum": matrix(lambda a: tf.math.unsorted_segment_sum(a, [1, -1, 1], 3)),
+    "unsorted_segment_max": matrix(lambda a: tf.math.unsorted_segment_max(a, [1, 0, 1], 2)),
+    "unsorted_segment_min": matrix(lambda a: tf.math.unsorted_segment_min(a, [1, 0, 1], 2)),
+    "segment_mean": matrix(lambda a: tf.math.segment_mean(a, [0, 0, 1])),
+    "sparse_segments": matrix(
+        lambda a: tf.sparse.segment_sum(a, [0, 2, 1], [0, 0, 1])
+        + tf.sparse.segment_mean(a, [0, 2, 1], [0, 0, 1])
+        + tf.sparse.segment_sqrt_n(a, [0, 2, 1], [0, 0, 1])
+    ),
+    "sparse_segments_numbered": matrix(
+        lambda a: tf.sparse.segment_sum(a, [0, 2, 1], [0, 0, 2], num_segments=4)
+        + tf.sparse.segment_mean(a, [0, 2, 1], [0, 0, 2], num_segments=4)
+        + tf.sparse.segment_sqrt_n(a, [0, 2, 1], [0, 0, 2], num_segments=4)
+    ),
+    "batch_matmul_v3": image(lambda x: raw.BatchMatMulV3(x=x, y=tf.sin(x), Tout=tf.float32, adj_y=True)),
+    "max_pool_v2": image(lambda x: raw.MaxPoolV2(input=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID")),
+    "max_pool_argmax": image(lambda x: tf.nn.max_pool_with_argmax(x, 2, 2, "VALID")[0]),
+    "resize_antialias": image(lambda x: tf.image.resize(x, [4, 3], "bilinear", antialias=True)),
+    "dilation2d": conv(lambda x, w: tf.nn.dilation2d(tf.sin(x), w, [1, 1, 1, 1], "SAME", "NHWC", [1, 2, 2, 1]), (3, 3, 2)),
+    "ctc_loss": (
+        [normal(3)],
+        normal(5, 1, 3),
+        lambda x, w: raw.CTCLoss(
+            inputs=x * w, labels_indices=[[0, 0]], labels_values=[1], sequence_length=[5], ctc_merge_repeated=True
+        ).loss,
+    ),
+    "erfinv": unary(lambda x: tf.math.erfinv(tf.tanh(x)), scale=0.3),
+    "ndtri": unary(lambda x: tf.math.ndtri(tf.sigmoid(x)), scale=0.3),
+    "digamma": unary(tf.math.digamma, positive=True),
+    "polygamma": unary(lambda x: tf.math.polygamma(2.0, x + 0.5), positive=True),
+    "xlogy": binary(tf.math.xlogy, positive=True),
+    "xlog1py": binary(tf.math.xlog1py, positive=True),
+    "xdivy": binary(tf.math.xdivy, positive=True),
+    "mul_no_nan": binary(tf.math.multiply_no_nan, positive=True),
+    "truncate_div": matrix(lambda a: a * raw.TruncateDiv(x=a, y=0.1 * tf.ones_like(a))),
+    "placeholder_with_default": matrix(lambda a: raw.PlaceholderWithDefault(input=a, shape=[None, 5]) * a),
+    "print": matrix(lambda a: raw.Print(input=a, data=[tf.shape(a)], message="a", first_n=0) * a),
+    "fake_quant": matrix(lambda a: tf.quantization.fake_quant_with_min_max_args(a, -1.0, 1.0, 4)),
+    "fake_quant_variables": (
+        [normal(4, 5), np.float32(-1), np.float32(1)],
+        normal(3, 4),
+        lambda x, w, low, high: tf.quantization.fake_quant_with_min_max_vars(x @ w, low, high),
+    ),
+    "fake_quant_channels": (
+        [normal(4, 5), np.full(5, -1, np.float32), np.full(5, 1, np.float32)],
+        normal(3, 4),
+        lambda x, w, low, high: tf.quantization.fake_quant_with_min_max_vars_per_channel(x @ w, low, high, 6),
+    ),
+    "quantize_dequantize": matrix(lambda a: tf.quantization.quantize_and_dequantize_v2(a, -1.0, 1.0, range_given=True)),
+    "penalty_of_tanh": ([normal(4, 5)], normal(3, 4), lambda x, w: penalty(tf.tanh, x, w)),
+    "penalty_of_sigmoid": ([normal(4, 5)], normal(3, 4), lambda x, w: penalty(tf.sigmoid, x, w)),
+    "penalty_of_relu": ([normal(4, 5)], normal(3, 4), lambda x, w: penalty(tf.nn.relu, x, w)),
+    "cholesky": positive_definite(tf.linalg.cholesky),
+    "inverse": positive_definite(lambda a: tf.linalg.inv(a + tf.sin(a))),
+    "inverse_adjoint": positive_definite(lambda a: raw.MatrixInverse(input=tf.linalg.set_diag(tf.sin(a), a[:, 0]), adjoint=True)),
+    "determinant": positive_definite(tf.linalg.det),
+    "log_determinant": positive_definite(lambda a: tf.linalg.slogdet(a)[1]),
+    "solve": positive_definite(lambda a: tf.linalg.solve(a, tf.sin(a))),
+    "solve_adjoint": positive_definite(lambda a: tf.linalg.solve(a, tf.sin(a), adjoint=True)),
+    "triangular_solve": positive_definite(lambda a: tf.linalg.triangular_solve(a, tf.sin(a[:1]))),
+    "triangular_solve_adjoint": positive_definite(
+        lambda a: tf.linalg.triangular_solve(a, tf.sin(a), lower=False, adjoint=True)
+    ),
+    "diag_part": positive_definite(lambda a: tf.linalg.diag_part(a, k=(-1, 1), align="LEFT_RIGHT")),
+    "set_diag": positive_definite(lambda a: tf.linalg.set_diag(tf.sin(a), a[:, :2, 0], k=1)),
+    "sparse_matmul": (
+        [normal(4, 5), normal(3)],
+        normal(3, 4),
+        lambda x, w, v: tf.sparse.sparse_dense_matmul(tf.SparseTensor([[0, 1], [1, 0], [2, 2]], x[:, 0] * v, [3, 4]), w),
+    ),
+    "sparse_matmul_adjoint": (
+        [normal(5, 3), normal(3)],
+        normal(3, 4),
+        lambda x, w, v: tf.sparse.sparse_dense_matmul(
+            tf.SparseTensor([[0, 1], [1, 0], [2, 2]], x[:, 0] * v, [3, 4]), w, adjoint_a=True, adjoint_b=True
+        ),
+    ),
+    "sparse_to_dense": (
+        [normal(3), normal()],
+        normal(3, 4),
+        lambda x, w, v: tf.sparse.to_dense(tf.SparseTensor([[0, 1], [1, 0], [2, 2]], x[:, 0] * w, [3, 4]), v),
+    ),
     # Not trusted.
-    "dynamic_partition": matrix(lambda a: tf.dynamic_partition(a, [0, 1, 0], 2)[0]) + ("refused",),
-    "digamma": unary(tf.math.digamma, positive=True) + ("refused",),
-    "cholesky": matrix(lambda a: tf.linalg.cholesky(tf.matmul(a, a, transpose_b=True) + tf.eye(3))) + ("refused",),
+    "bessel": unary(tf.math.bessel_i0, positive=True) + ("refused",),
     "loop_of_random_numbers": matrix(
         lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a * tf.random.uniform([])), [0, a])[1]
     )
     + ("refused",),
     "branch_without_gradient": matrix(
-        lambda a: tf.cond(tf.shape(a)[0] > 2, lambda: tf.math.digamma(a), lambda: a)
+        lambda a: tf.cond(tf.shape(a)[0] > 2, lambda: tf.math.bessel_i0(a), lambda: a)
     )
     + ("refused",),
     "loop_that_assigns": ([normal(4, 5), normal()], normal(3, 4), assigning_loop, "refused"),

@@ -70,12 +70,19 @@ record Objective(
     boolean needsClasses = loss.isCategorical();
     if (shape.isUnknown() || shape.isScalar() || (needsClasses && shape.get(-1) < 0)) {
       throw new IllegalArgumentException(
-          "output '%s' has the shape %s; %s takes one %s"
+          "output '%s' has %s; %s takes one %s"
               .formatted(
                   name,
-                  shape,
+                  shape.isUnknown() ? "an unknown number of dimensions" : "the shape " + shape,
                   loss,
                   needsClasses ? "whose last dimension is known" : "with a batch dimension"));
+    }
+    for (int i = 1; i < shape.numDimensions(); i++) {
+      if (shape.get(i) == 0) {
+        throw new IllegalArgumentException(
+            "output '%s' has the shape %s: there is nothing to take a loss of"
+                .formatted(name, shape));
+      }
     }
     // In half precision the loss would lose its digits, and the sum over a batch could overflow.
     return dtype == DataType.DT_DOUBLE

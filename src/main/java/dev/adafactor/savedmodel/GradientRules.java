@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.tensorflow.GraphOperation;
 import org.tensorflow.Output;
 import org.tensorflow.proto.AttrValue;
 import org.tensorflow.proto.NodeDef;
@@ -133,6 +134,25 @@ final class GradientRules {
     RULES.put(
         "Conv3DBackpropInputV2", s -> transposedConvolution(s, "Conv3D", "Conv3DBackpropFilterV2"));
 
+    RULES.put(
+        "Dilation2D",
+        s -> {
+          Map<String, AttrValue> attributes = s.like("strides", "rates", "padding");
+          return list(
+              s.op("Dilation2DBackpropInput", attributes, s.x(0), s.x(1), s.d()),
+              s.op("Dilation2DBackpropFilter", attributes, s.x(0), s.x(1), s.d()));
+        });
+    RULES.put(
+        "MaxPoolWithArgmax",
+        s ->
+            list(
+                s.op(
+                    "MaxPoolGradWithArgmax",
+                    s.like("ksize", "strides", "padding", "include_batch_in_index"),
+                    s.x(0),
+                    s.d(),
+                    s.y(1))));
+
     // Element by element
     RULES.put(
         "Erfc",
@@ -180,11 +200,96 @@ final class GradientRules {
     // Those of C++ take the input, for whose sake nothing can be fused with the operation.
     RULES.put("Relu", s -> list(s.op("ReluGrad", s.d(), s.y(0))));
     RULES.put("Relu6", s -> list(s.op("Relu6Grad", s.d(), s.y(0))));
+    RULES.put("PlaceholderWithDefault", s -> list(s.d(), null));
+    RULES.put("Print", s -> list(s.d()));
+    RULES.put("Digamma", s -> list(s.op("Mul", s.d(), s.op("Polygamma", s.real(1), s.x(0)))));
+    RULES.put(
+        "Polygamma",
+        s ->
+            list(
+                null,
+                s.sumTo(
+                    s.op("Mul", s.d(), s.op("Polygamma", s.op("AddV2", s.x(0), s.real(1)), s.x(1))),
+                    1)));
+    RULES.put(
+        "Xlogy",
+        s ->
+            list(
+                s.sumTo(s.op("Mul", s.d(), s.op("Xlogy", unlessZero(s), s.x(1))), 0),
+                s.sumTo(s.op("Mul", s.d(), s.op("Xdivy", s.x(0), s.x(1))), 1)));
+    RULES.put(
+        "Xlog1py",
+        s ->
+            list(
+                s.sumTo(s.op("Mul", s.d(), s.op("Xlog1py", unlessZero(s), s.x(1))), 0),
+                s.sumTo(
+                    s.op("Mul", s.d(), s.op("Xdivy", s.x(0), s.op("AddV2", s.x(1), s.real(1)))),
+                    1)));
+    RULES.put(
+        "Xdivy",
+        s ->
+            list(
+                s.sumTo(s.op("Mul", s.d(), s.op("Xdivy", unlessZero(s), s.x(1))), 0),
+                s.sumTo(
+                    s.op("Mul", s.d(), s.op("Xdivy", s.op("Neg", s.x(0)), s.op("Square", s.x(1)))),
+                    1)));
+    RULES.put(
+        "MulNoNan",
+        s ->
+            list(
+                s.sumTo(s.op("MulNoNan", s.d(), s.x(1)), 0),
+                s.sumTo(s.op("MulNoNan", s.x(0), s.d()), 1)));
+
+    // Quantized training
+    RULES.put(
+        "FakeQuantWithMinMaxArgs",
+        s ->
+            list(
+                s.op(
+                    "FakeQuantWithMinMaxArgsGradient",
+                    s.like("min", "max", "num_bits", "narrow_range"),
+                    s.d(),
+                    s.x(0))));
+    for (String op : List.of("FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel")) {
+      RULES.put(
+          op,
+          s ->
+              all(
+                  s,
+                  op + "Gradient",
+                  s.like("num_bits", "narrow_range"),
+                  s.d(),
+                  s.x(0),
+                  s.x(1),
+                  s.x(2)));
+    }
+    RULES.put(
+        "QuantizeAndDequantizeV4",
+        s -> all(s, "QuantizeAndDequantizeV4Grad", s.like("axis"), s.d(), s.x(0), s.x(1), s.x(2)));
+
+    // Gradients within the model, as of a gradient penalty
+    RULES.put(
+        "TanhGrad",
+        s ->
+            list(
+                s.op("Mul", s.op("Mul", s.d(), s.real(-2)), s.op("Mul", s.x(1), s.x(0))),
+                s.op("TanhGrad", s.x(0), s.d())));
+    RULES.put(
+        "SigmoidGrad",
+        s -> {
+          Output<?> scaled = s.op("Mul", s.d(), s.x(1));
+          Output<?> twice = s.op("Mul", s.op("Mul", s.real(2), scaled), s.x(0));
+          return list(s.op("Sub", scaled, twice), s.op("SigmoidGrad", s.x(0), s.d()));
+        });
+    RULES.put("ReluGrad", s -> list(s.op("ReluGrad", s.d(), s.x(1)), s.op("ZerosLike", s.x(1))));
+
+    RULES.putAll(MatrixGradients.RULES);
 
     // Losses
     RULES.put(
         "SparseSoftmaxCrossEntropyWithLogits",
         s -> list(s.op("Mul", s.op("ExpandDims", s.d(), s.integer(-1)), s.y(1)), null));
+    RULES.put("CTCLoss", s -> list(s.op("Mul", s.op("ExpandDims", s.d(), s.integer(-1)), s.y(1))));
 
     // Reductions
     RULES.put("Cumprod", GradientRules::cumulativeProduct);
@@ -196,6 +301,22 @@ final class GradientRules {
           return list(s.op("RealDiv", s.x(0), s.op("RealDiv", norm, gradient)), null);
         });
     RULES.put("TopKV2", GradientRules::topK);
+    RULES.put(
+        "SegmentMean",
+        s -> {
+          Output<?> counts = s.op("SegmentSum", s.op("OnesLike", s.x(0)), s.x(1));
+          Output<?> scaled = s.op("RealDiv", s.d(), counts);
+          return list(s.op("GatherV2", scaled, s.x(1), s.integer(0)), null);
+        });
+    for (String op : List.of("SparseSegmentSum", "SparseSegmentMean", "SparseSegmentSqrtN")) {
+      Rule rule =
+          s -> {
+            Output<?> rows = s.op("Slice", s.shape(s.x(0)), s.integers(0), s.integers(1));
+            return list(s.op(op + "Grad", s.d(), s.x(1), s.x(2), s.op("Squeeze", rows)));
+          };
+      RULES.put(op, rule);
+      RULES.put(op + "WithNumSegments", rule);
+    }
 
     // Scatter
     RULES.put("TensorScatterAdd", s -> list(s.d(), null, s.op("GatherNd", s.d(), s.x(1))));
@@ -208,6 +329,9 @@ final class GradientRules {
                 s.op("TensorScatterUpdate", s.d(), s.x(1), s.op("ZerosLike", s.x(2))),
                 null,
                 s.op("GatherNd", s.d(), s.x(1))));
+
+    // The native one fails where a part is not used.
+    RULES.put("DynamicPartition", GradientRules::partition);
 
     // Lists of tensors, the loops' arrays
     RULES.put(
@@ -252,6 +376,19 @@ final class GradientRules {
                     "TensorListGetItem", s.like("element_dtype"), s.d(), s.x(1), s.shape(s.x(2)))));
   }
 
+  /** All outputs of an operation, each the gradient of the input in its place. */
+  private static List<Output<?>> all(
+      Step s, String type, Map<String, AttrValue> attributes, Output<?>... inputs) {
+    GraphOperation op = s.graph().operation(type, attributes, inputs);
+    return List.of(op.outputList(0, op.numOutputs()));
+  }
+
+  /** 1 where the first input is not 0, else 0. */
+  private static Output<?> unlessZero(Step s) {
+    Output<?> isNot = s.op("NotEqual", s.x(0), s.op("ZerosLike", s.x(0)));
+    return s.op("Cast", Map.of("DstT", s.node().getAttrOrThrow("T")), isNot);
+  }
+
   private static List<Output<?>> convolution(Step s, String inputGradient, String filterGradient) {
     Map<String, AttrValue> attributes = s.like(CONVOLUTION);
     return list(
@@ -274,6 +411,35 @@ final class GradientRules {
     reversed.put("reverse", truth(!reverse.getB()));
     Output<?> sums = s.op("Cumsum", reversed, s.op("Mul", s.y(0), s.d()), s.x(1));
     return list(s.op("DivNoNan", sums, s.x(0)), null);
+  }
+
+  private static List<Output<?>> partition(Step s) {
+    Output<?> places = s.op("Range", s.integer(0), s.op("Size", s.x(1)), s.integer(1));
+    GraphOperation parts =
+        s.graph()
+            .operation(
+                "DynamicPartition",
+                s.like("num_partitions"),
+                s.op("Reshape", places, s.shape(s.x(1))),
+                s.x(1));
+    Output<?> gradients = concatenated(s, s.dy());
+    Output<?> indices = concatenated(s, List.of(parts.outputList(0, parts.numOutputs())));
+    Output<?> rows =
+        s.op("ScatterNd", s.op("ExpandDims", indices, s.integer(1)), gradients, s.shape(gradients));
+    return list(s.op("Reshape", rows, s.shape(s.x(0))), null);
+  }
+
+  private static Output<?> concatenated(Step s, List<Output<?>> parts) {
+    return parts.size() == 1
+        ? parts.get(0)
+        : s.graph()
+            .call(
+                "ConcatV2",
+                Map.of("N", number(parts.size())),
+                List.of(),
+                parts,
+                List.of(s.integer(0)))
+            .get(0);
   }
 
   /** Each gradient goes to the place that its value came from. */

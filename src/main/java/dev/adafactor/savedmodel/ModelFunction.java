@@ -9,14 +9,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.tensorflow.Output;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.op.Op;
 import org.tensorflow.proto.NodeDef;
 
 /** What a model computes, without function calls, so that it can be differentiated. */
 public final class ModelFunction {
+  /** What native code says of an operation without a gradient. */
+  private static final Pattern MISSING = Pattern.compile("No gradient defined for op: (\\w+)");
+
   private final String name;
   private final FlatCopy copy;
   private final Map<String, Output<?>> outputs;
@@ -131,8 +137,18 @@ public final class ModelFunction {
             .toArray(Output<?>[]::new);
     try {
       copy.graph().addGradients(outputs.get(outputName), sources);
-    } catch (TensorFlowException e) {
-      throw cannot(outputName, trusted + ": " + SavedModelFolder.oneLine(e));
+    } catch (TensorFlowException | TFInvalidArgumentException e) {
+      String said = SavedModelFolder.oneLine(e);
+      Matcher missing = MISSING.matcher(said);
+      String type = missing.find() ? missing.group(1) : "";
+      throw cannot(
+          outputName,
+          unusableGradients(outputName, trained).stream()
+              .filter(operation -> operation.type().equals(type))
+              .map(o -> new UnusableGradient(o.type(), o.name(), TrustedGradients.MISSING))
+              .map(UnusableGradient::toString)
+              .findFirst()
+              .orElse(trusted + ": " + said));
     }
   }
 

@@ -42,6 +42,8 @@ import org.tensorflow.proto.TensorInfo;
  * <p>Not thread-safe while the graph is being extended.
  */
 public final class TrainableModel implements AutoCloseable {
+  private static final Set<String> VARIABLES = Set.of("VarHandleOp", "Variable", "VariableV2");
+
   private final SavedModelFolder folder;
   private final FolderContent content;
   private final String signatureName;
@@ -347,7 +349,7 @@ public final class TrainableModel implements AutoCloseable {
   private List<ModelVariable> findVariables() {
     Map<String, NodeDef> handles = new LinkedHashMap<>();
     for (NodeDef node : copy.flat().graphDef().getNodeList()) {
-      if (node.getOp().equals("VarHandleOp") || node.getOp().startsWith("Variable")) {
+      if (VARIABLES.contains(node.getOp())) {
         handles.put(node.getName(), node);
       }
     }

@@ -19,6 +19,9 @@ final class TrustedGradients {
   /** Attribute of a node that was found to have no gradient, with what stands in the way. */
   static final String REFUSED = "_without_gradient";
 
+  /** What is wrong with an operation that native code cannot differentiate. */
+  static final String MISSING = "has no gradient in TensorFlow's C API";
+
   private static final Set<String> TRUSTED =
       Set.of(
           // Variables, and what passes values on
@@ -28,11 +31,13 @@ final class TrustedGradients {
           // Layers
           "MatMul",
           "BatchMatMulV2",
+          "BatchMatMulV3",
           "Einsum",
           "BiasAdd",
           "Conv2D",
           "DepthwiseConv2dNative",
           "MaxPool",
+          "MaxPoolV2",
           "MaxPool3D",
           "AvgPool3D",
           "AvgPool",
@@ -57,6 +62,7 @@ final class TrustedGradients {
           "Cosh",
           "DivNoNan",
           "Erf",
+          "Erfinv",
           "Exp",
           "Expm1",
           "Log",
@@ -64,6 +70,7 @@ final class TrustedGradients {
           "Maximum",
           "Minimum",
           "Mul",
+          "Ndtri",
           "Neg",
           "Pow",
           "RealDiv",
@@ -127,8 +134,13 @@ final class TrustedGradients {
           "Tile",
           "Transpose",
           "DynamicStitch",
+          "ScaleAndTranslate",
           "ScatterNd",
+          "ScatterNdNonAliasingAdd",
           "SegmentSum",
+          "UnsortedSegmentMax",
+          "UnsortedSegmentMin",
+          "UnsortedSegmentSum",
           "Unpack");
 
   /** No gradient flows through these, in Python as in C++. */
@@ -143,6 +155,7 @@ final class TrustedGradients {
           "LogicalNot",
           "LogicalOr",
           "NotEqual",
+          "OneHot",
           "Rank",
           "Shape",
           "Size",
@@ -151,7 +164,8 @@ final class TrustedGradients {
 
   /** Python passes no gradient through these, C++ may pass a wrong one. */
   private static final Set<String> FLAT =
-      Set.of("Ceil", "Floor", "FloorDiv", "OnesLike", "Range", "Rint", "Round", "Sign");
+      Set.of(
+          "Ceil", "Floor", "FloorDiv", "OnesLike", "Range", "Rint", "Round", "Sign", "TruncateDiv");
 
   /** What native code must not be asked for: it would fail at the first step, or crash. */
   private static final Set<String> NEVER =
@@ -219,11 +233,11 @@ final class TrustedGradients {
       return Optional.of("has no gradient because of " + text(node, REFUSED));
     }
     if (NEVER.contains(node.getOp())) {
-      return Optional.of("has no gradient in TensorFlow's C API");
+      return Optional.of(MISSING);
     }
     return switch (node.getOp()) {
       case "Conv2D", "DepthwiseConv2dNative" -> convolution(node);
-      case "MaxPool", "AvgPool", "BiasAdd", "MaxPool3D", "AvgPool3D" ->
+      case "MaxPool", "MaxPoolV2", "AvgPool", "BiasAdd", "MaxPool3D", "AvgPool3D" ->
           text(node, "padding").equals("EXPLICIT") ? explicitPadding() : layout(node);
       case "Cast" ->
           Stream.of("SrcT", "DstT").allMatch(type -> isReal(node, type))
