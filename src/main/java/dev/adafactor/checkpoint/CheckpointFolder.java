@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,7 +16,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.function.Consumer;
+import java.util.function.BiConsumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -38,8 +39,14 @@ public final class CheckpointFolder {
   /** Python's names have other beginnings, if its user wants it. */
   private static final Pattern NUMBERED = Pattern.compile("(.+)-(\\d{1,18})\\.index");
 
+  private static final Pattern NAMED_LATEST =
+      Pattern.compile("(?m)^model_checkpoint_path: \"([^\"/]+)\"");
+
   private final Path folder;
   private final int kept;
+
+  /** Damaged ones that are newer than the one that was put back. */
+  private final List<Path> passedOver = new ArrayList<>();
 
   /**
    * A folder, which need not exist yet.
@@ -60,21 +67,22 @@ public final class CheckpointFolder {
   }
 
   /**
-   * Writes a checkpoint, and removes the oldest if there are too many.
+   * Writes a checkpoint, and removes the oldest if there are too many, and those that {@link
+   * #restoreNewest} has found damaged.
    *
-   * @param step how many steps were done, part of the name
+   * @param step how many steps were done, part of the name; Python's own count goes on from it
    * @return the prefix of its files
    * @throws IOException if writing fails; the checkpoints before it are left as they were
    */
   public Path save(TrainingState state, long step, String note) throws IOException {
-    Files.createDirectories(folder);
     Path draft = folder.resolve(DRAFT + UUID.randomUUID());
-    Path name = Path.of(NAME + step);
+    Path written = folder.resolve(NAME + step);
     try {
+      Files.createDirectories(folder);
+      sweep();
       Files.createDirectory(draft);
-      List<Path> before = checkpoints();
-      state.save(draft.resolve(name), note, before.size() + 1L);
-      List<Path> files = list(draft, "*");
+      state.save(draft.resolve(written.getFileName()), note, step);
+      List<Path> files = list(draft);
       // The index comes last: without it the values do not count.
       files.sort(Comparator.comparing(file -> file.toString().endsWith(INDEX)));
       for (Path file : files) {
@@ -86,40 +94,58 @@ public final class CheckpointFolder {
             StandardCopyOption.REPLACE_EXISTING);
       }
       force(folder);
-      List<Path> all = checkpoints();
-      List<Path> old = all.subList(0, Math.max(0, all.size() - kept));
-      nameLatest(draft.resolve(LATEST), all.subList(old.size(), all.size()));
+      passedOver.remove(written);
+      List<Path> others = new ArrayList<>(own());
+      others.remove(written);
+      others.removeAll(passedOver);
+      List<Path> old = others.subList(0, Math.max(0, others.size() - (kept - 1)));
+      List<Path> left = new ArrayList<>(others.subList(old.size(), others.size()));
+      left.add(written);
+      nameLatest(draft.resolve(LATEST), left);
       for (Path checkpoint : old) {
         remove(checkpoint);
       }
-      return folder.resolve(name);
+      for (Path checkpoint : passedOver) {
+        remove(checkpoint);
+      }
+      passedOver.clear();
+      return written;
     } catch (IOException e) {
       throw new IOException(
-          "cannot write the checkpoint '%s': %s".formatted(folder.resolve(name), reason(e)), e);
+          "cannot write the checkpoint '%s': %s".formatted(written, reason(e)), e);
     } finally {
       removeAll(draft);
     }
   }
 
+  /** Removes what processes left that were killed while they wrote. */
+  private void sweep() throws IOException {
+    for (Path leftOver : list(folder)) {
+      if (leftOver.getFileName().toString().startsWith(DRAFT)) {
+        removeAll(leftOver);
+      }
+    }
+  }
+
   /**
-   * Puts back the newest checkpoint that is whole; those that are damaged are named in the log.
+   * Puts back the newest checkpoint that is whole: that which the file {@code checkpoint} names, or
+   * the one with the greatest number. Those that are damaged are named in the log.
    *
-   * @param accept see {@link TrainingState#restore}
+   * @param accept gets a checkpoint and its note; see {@link TrainingState#restore}
    * @return the prefix of its files; empty if there is none
    * @throws IOException if there are checkpoints, and all are damaged
    * @throws IllegalArgumentException if the newest is that of another model or optimizer
    */
-  public Optional<Path> restoreNewest(TrainingState state, Consumer<Optional<String>> accept)
-      throws IOException {
-    for (Path leftOver : list(folder, DRAFT + "*")) {
-      removeAll(leftOver);
-    }
-    List<Path> newestFirst = checkpoints();
-    Collections.reverse(newestFirst);
+  public Optional<Path> restoreNewest(
+      TrainingState state, BiConsumer<Path, Optional<String>> accept) throws IOException {
+    sweep();
+    List<Path> newestFirst = newestFirst();
+    List<Path> damaged = new ArrayList<>();
     IOException damage = null;
     for (Path checkpoint : newestFirst) {
       try {
-        state.restore(checkpoint, accept);
+        state.restore(checkpoint, note -> accept.accept(checkpoint, note));
+        damaged.stream().filter(CheckpointFolder::isOwn).forEach(passedOver::add);
         return Optional.of(checkpoint);
       } catch (IOException e) {
         LOG.log(
@@ -127,6 +153,7 @@ public final class CheckpointFolder {
             "The checkpoint ''{0}'' is passed over: {1}",
             checkpoint,
             e.getMessage());
+        damaged.add(checkpoint);
         damage = damage == null ? e : damage;
       }
     }
@@ -139,10 +166,33 @@ public final class CheckpointFolder {
     return Optional.empty();
   }
 
+  private List<Path> newestFirst() throws IOException {
+    List<Path> found = checkpoints();
+    Collections.reverse(found);
+    Path latest = folder.resolve(LATEST);
+    if (Files.isRegularFile(latest)) {
+      Matcher named = NAMED_LATEST.matcher(Files.readString(latest, StandardCharsets.ISO_8859_1));
+      Path newest = named.find() ? folder.resolve(named.group(1)) : latest;
+      if (found.remove(newest)) {
+        found.add(0, newest);
+      }
+    }
+    return found;
+  }
+
+  /** Those that may be removed. */
+  private List<Path> own() throws IOException {
+    return checkpoints().stream().filter(CheckpointFolder::isOwn).toList();
+  }
+
+  private static boolean isOwn(Path checkpoint) {
+    return checkpoint.getFileName().toString().matches(NAME + "\\d+");
+  }
+
   /** The prefixes of all checkpoints, the oldest first. */
   private List<Path> checkpoints() throws IOException {
     List<Path> found = new ArrayList<>();
-    for (Path index : list(folder, "*" + INDEX)) {
+    for (Path index : list(folder)) {
       if (NUMBERED.matcher(index.getFileName().toString()).matches()) {
         String name = index.getFileName().toString();
         found.add(index.resolveSibling(name.substring(0, name.length() - INDEX.length())));
@@ -176,22 +226,24 @@ public final class CheckpointFolder {
   private void remove(Path checkpoint) throws IOException {
     String name = checkpoint.getFileName().toString();
     Files.deleteIfExists(folder.resolve(name + INDEX));
-    for (Path file : list(folder, name + ".data-*")) {
-      Files.deleteIfExists(file);
+    for (Path file : list(folder)) {
+      if (file.getFileName().toString().startsWith(name + ".data-")) {
+        Files.deleteIfExists(file);
+      }
     }
   }
 
   private static void removeAll(Path draft) throws IOException {
-    for (Path file : list(draft, "*")) {
+    for (Path file : list(draft)) {
       Files.deleteIfExists(file);
     }
     Files.deleteIfExists(draft);
   }
 
-  private static List<Path> list(Path folder, String glob) throws IOException {
+  private static List<Path> list(Path folder) throws IOException {
     List<Path> files = new ArrayList<>();
     if (Files.isDirectory(folder)) {
-      try (DirectoryStream<Path> found = Files.newDirectoryStream(folder, glob)) {
+      try (DirectoryStream<Path> found = Files.newDirectoryStream(folder)) {
         found.forEach(files::add);
       }
     }

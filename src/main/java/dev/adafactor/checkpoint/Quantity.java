@@ -28,7 +28,7 @@ sealed interface Quantity {
     ITERATIONS,
     LEARNING_RATE,
 
-    /** How many checkpoints were written. */
+    /** How many checkpoints Python has written, part of the name of its next one. */
     SAVES
   }
 }

@@ -166,7 +166,7 @@ public final class TrainingState {
    * Writes the state: {@code PREFIX.index} and {@code PREFIX.data-00000-of-00001}.
    *
    * @param text the caller's note
-   * @param number which of the checkpoints of a run it is, from 1
+   * @param number what Python counts its checkpoints from, to give the next one its name
    * @throws IOException if the files cannot be written
    */
   void save(Path files, String text, long number) throws IOException {

@@ -291,7 +291,9 @@ final class FineTuneCommand implements Callable<Integer> {
       case STOPPED_EARLY ->
           print(
               "Stopped early, after epoch %d of %d"
-                  .formatted(result.epochs().size(), result.plan().epochs()));
+                  .formatted(
+                      result.epochs().get(result.epochs().size() - 1).number(),
+                      result.plan().epochs()));
       case INTERRUPTED ->
           print("Interrupted after step " + result.steps().get(result.steps().size() - 1).number());
     }

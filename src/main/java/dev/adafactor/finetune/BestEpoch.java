@@ -70,7 +70,12 @@ final class BestEpoch {
       bestEpoch = epochs;
       return Verdict.BEST;
     }
-    return waiting >= rule.patience() ? Verdict.STOP : Verdict.GO_ON;
+    return isOver() ? Verdict.STOP : Verdict.GO_ON;
+  }
+
+  /** Whether there should be no more epochs. */
+  boolean isOver() {
+    return epochs > 1 && waiting >= rule.patience();
   }
 
   /** The number of the best epoch, from 1; empty before the end of the first. */

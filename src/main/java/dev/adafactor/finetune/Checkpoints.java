@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.LongSupplier;
 
 /** The checkpoints of a job: when they are written, and what is noted with them. */
@@ -47,6 +48,7 @@ final class Checkpoints {
   private final Wish wish;
   private final TrainingState state;
   private final Map<String, String> job;
+  private final CheckpointFolder folder;
   private long saved = -1;
 
   /**
@@ -59,6 +61,7 @@ final class Checkpoints {
     this.wish = wish;
     this.state = state;
     this.job = job;
+    this.folder = wish.checkpoints();
   }
 
   /**
@@ -66,25 +69,36 @@ final class Checkpoints {
    *
    * @param iterations tells the optimizer's steps: all that a checkpoint of Python's says about how
    *     far its job was
+   * @param stepsPerEpoch how many of them make an epoch
    * @throws IllegalArgumentException if it is of another job
    */
-  Optional<Resumed> resume(LongSupplier iterations) throws IOException {
+  Optional<Resumed> resume(LongSupplier iterations, int stepsPerEpoch) throws IOException {
     if (!wish.resume()) {
       return Optional.empty();
     }
-    Progress[] noted = new Progress[1];
+    AtomicReference<Progress> noted = new AtomicReference<>();
     Optional<Path> restored =
-        wish.checkpoints()
-            .restoreNewest(
-                state,
-                note -> noted[0] = note.map(text -> Progress.fromJson(text, job)).orElse(null));
+        folder.restoreNewest(
+            state,
+            (checkpoint, note) -> noted.set(note.map(text -> read(checkpoint, text)).orElse(null)));
     return restored.map(
         checkpoint -> {
           Progress progress =
-              noted[0] != null ? noted[0] : Progress.none().withSteps(iterations.getAsLong());
+              noted.get() != null
+                  ? noted.get()
+                  : Progress.ofSteps(iterations.getAsLong(), stepsPerEpoch);
           saved = progress.steps();
           return new Resumed(checkpoint, progress);
         });
+  }
+
+  private Progress read(Path checkpoint, String note) {
+    try {
+      return Progress.fromJson(note, job);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "the checkpoint '%s' %s".formatted(checkpoint, e.getMessage()), e);
+    }
   }
 
   /** Whether a checkpoint is due after a step. */
@@ -96,7 +110,7 @@ final class Checkpoints {
   void save(Progress progress) {
     if (progress.steps() != saved) {
       try {
-        wish.checkpoints().save(state, progress.steps(), progress.toJson(job));
+        folder.save(state, progress.steps(), progress.toJson(job));
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }

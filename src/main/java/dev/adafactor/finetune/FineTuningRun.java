@@ -11,8 +11,10 @@ import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import org.tensorflow.Output;
 
 /** A training job being done. */
@@ -90,7 +92,7 @@ final class FineTuningRun {
                   new Checkpoints(
                       wish,
                       state(model, adafactor, variables.trained(), keeper),
-                      course(training, order, adafactor)));
+                      course(model, training, order, adafactor)));
       TrainingLoop loop =
           new TrainingLoop(
               graph,
@@ -105,7 +107,7 @@ final class FineTuningRun {
       context.requireWanted();
       context.tell(listener -> listener.planned(plan));
       if (checkpoints.isPresent()) {
-        resume(checkpoints.get(), loop, graph);
+        resume(checkpoints.get(), loop, graph, order.batches());
       }
       context.stopwatch().lap(Part.BUILD);
 
@@ -148,8 +150,18 @@ final class FineTuningRun {
   }
 
   /** What the course of the job depends on, beside the model and the data, by name. */
-  private Map<String, String> course(Examples training, BatchOrder order, Adafactor adafactor) {
+  private Map<String, String> course(
+      TrainableModel model, Examples training, BatchOrder order, Adafactor adafactor) {
     Map<String, String> course = new LinkedHashMap<>();
+    course.put("signature", job.signature);
+    course.put("mode", model.mode().name().toLowerCase(Locale.ROOT));
+    course.put("loss", job.loss.map(Loss::toString).orElse("of its own"));
+    course.put("output-name", job.output.orElse("the only one"));
+    course.put("output of", job.outputKind.name().toLowerCase(Locale.ROOT));
+    course.put("class-weight", new TreeMap<>(job.classWeights).toString());
+    course.put("sample-weights", job.data.sampleWeights().isPresent() ? "some" : "none");
+    course.put("freeze", job.freeze.toString());
+    course.put("validation-split", job.validationSplit.toString());
     course.put("batch-size", Integer.toString(job.batchSize));
     course.put("micro-batch-size", Integer.toString(partSize));
     course.put("shuffle", Boolean.toString(job.shuffled));
@@ -162,10 +174,11 @@ final class FineTuningRun {
     return course;
   }
 
-  private void resume(Checkpoints checkpoints, TrainingLoop loop, TrainingGraph graph)
+  private void resume(
+      Checkpoints checkpoints, TrainingLoop loop, TrainingGraph graph, int stepsPerEpoch)
       throws IOException {
     checkpoints
-        .resume(graph::iterations)
+        .resume(graph::iterations, stepsPerEpoch)
         .ifPresent(
             resumed -> {
               loop.resume(resumed.progress());

@@ -25,7 +25,7 @@ final class OptimizerSettings {
           .forEachRemaining(
               name -> {
                 if (!WITHOUT_EFFECT.contains(name)) {
-                  settings.put(name, config.get(name).toString());
+                  settings.put(name, text(config.get(name)));
                 }
               });
     } catch (IllegalStateException e) {
@@ -34,5 +34,12 @@ final class OptimizerSettings {
       throw new IllegalStateException("the configuration is no JSON", e);
     }
     return settings;
+  }
+
+  /** Numbers went through float32, as tf_keras's do; their shortest form is what a user gave. */
+  private static String text(JsonNode value) {
+    return value.isFloatingPointNumber()
+        ? Float.toString((float) value.doubleValue())
+        : value.toString();
   }
 }

@@ -16,23 +16,28 @@ import java.util.OptionalDouble;
  * How far a job is, beside the values of its variables: what a checkpoint notes, as JSON.
  *
  * @param steps how many are done
- * @param epochs those that are done
+ * @param finished how many epochs are done
+ * @param epochs what is known of them; nothing, where Python did them
  * @param epoch the sums over the steps of the epoch that is not
  * @param best the best epoch so far, with early stopping
  */
 record Progress(
-    long steps, List<Epoch> epochs, Evaluation.Accumulator epoch, Optional<BestEpoch.State> best) {
+    long steps,
+    int finished,
+    List<Epoch> epochs,
+    Evaluation.Accumulator epoch,
+    Optional<BestEpoch.State> best) {
 
   private static final JsonMapper JSON = new JsonMapper();
 
-  /** The very beginning. */
-  static Progress none() {
-    return new Progress(0, List.of(), new Evaluation.Accumulator(), Optional.empty());
-  }
-
-  /** The beginning of the rest of a job whose steps alone are known. */
-  Progress withSteps(long done) {
-    return new Progress(done, epochs, epoch, best);
+  /** All that is known of a job of Python's. */
+  static Progress ofSteps(long steps, int stepsPerEpoch) {
+    return new Progress(
+        steps,
+        Math.toIntExact(steps / stepsPerEpoch),
+        List.of(),
+        new Evaluation.Accumulator(),
+        Optional.empty());
   }
 
   /**
@@ -42,7 +47,7 @@ record Progress(
    */
   String toJson(Map<String, String> job) {
     ObjectNode note = JSON.createObjectNode();
-    note.put("steps", steps);
+    note.put("steps", steps).put("finished", finished);
     job.forEach(note.putObject("job")::put);
     ArrayNode done = note.putArray("epochs");
     for (Epoch each : epochs) {
@@ -82,14 +87,15 @@ record Progress(
     try {
       note = JSON.readTree(text);
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException("the checkpoint's note is no JSON", e);
+      throw new IllegalArgumentException("has a note that is no JSON", e);
     }
     job.forEach(
         (name, value) -> {
           String before = note.path("job").path(name).asText("nothing");
           if (!before.equals(value)) {
             throw new IllegalArgumentException(
-                "the checkpoint is of a job with %s = %s; this one has %s"
+                ("is of a job with %s %s, this one has %s; give the same, or another folder of"
+                        + " checkpoints")
                     .formatted(name, before, value));
           }
         });
@@ -106,6 +112,7 @@ record Progress(
     JsonNode best = note.path("best");
     return new Progress(
         note.path("steps").asLong(),
+        note.path("finished").asInt(),
         List.copyOf(epochs),
         Evaluation.Accumulator.of(evaluation(note.path("epoch"))),
         best.isMissingNode()

@@ -44,6 +44,9 @@ final class TrainingLoop {
   /** Steps that are done, those before the job was resumed among them. */
   private long done;
 
+  /** Epochs that are done, likewise. */
+  private int finished;
+
   /** Over the steps of the epoch that is not done. */
   private Evaluation.Accumulator mean = new Evaluation.Accumulator();
 
@@ -72,6 +75,7 @@ final class TrainingLoop {
   /** Goes on where a job was. */
   void resume(Progress progress) {
     done = progress.steps();
+    finished = progress.finished();
     epochs.addAll(progress.epochs());
     mean = progress.epoch();
     keeper.ifPresent(kept -> progress.best().ifPresent(kept.best()::resume));
@@ -79,7 +83,7 @@ final class TrainingLoop {
 
   /** What a checkpoint notes. */
   private Progress progress() {
-    return new Progress(done, epochs(), mean, keeper.map(kept -> kept.best().state()));
+    return new Progress(done, finished, epochs(), mean, keeper.map(kept -> kept.best().state()));
   }
 
   private void save() {
@@ -131,8 +135,11 @@ final class TrainingLoop {
   }
 
   private Ending train() {
-    while (epochs.size() < course.epochs()) {
-      if (!epoch(epochs.size() + 1)) {
+    if (keeper.map(kept -> kept.best().isOver()).orElse(false)) {
+      return Ending.STOPPED_EARLY; // The job was resumed after its end.
+    }
+    while (finished < course.epochs()) {
+      if (!epoch(finished + 1)) {
         save();
         return Ending.INTERRUPTED;
       }
@@ -150,9 +157,10 @@ final class TrainingLoop {
   }
 
   private Verdict endEpoch() {
-    Epoch epoch = new Epoch(epochs.size() + 1, mean.mean(), evaluate());
+    Epoch epoch = new Epoch(finished + 1, mean.mean(), evaluate());
     mean = new Evaluation.Accumulator();
     epochs.add(epoch);
+    finished = epoch.number();
     context.tell(listener -> listener.epochEnded(epoch));
     Verdict verdict =
         keeper

@@ -51,7 +51,7 @@ class CheckpointFolderTest {
   void keepsTheNewest() throws IOException {
     assertTrue(checkpoints.isEmpty());
     assertEquals(Optional.empty(), restore("none"));
-    for (long step : new long[] {2, 10, 9}) {
+    for (long step : new long[] {2, 9, 10}) {
       checkpoints.save(job.state(), step, "at " + step);
     }
     assertEquals(
@@ -73,7 +73,8 @@ class CheckpointFolderTest {
   }
 
   private Optional<Path> restore(String note) throws IOException {
-    return checkpoints.restoreNewest(job.state(), found -> assertEquals(Optional.of(note), found));
+    return checkpoints.restoreNewest(
+        job.state(), (checkpoint, found) -> assertEquals(Optional.of(note), found));
   }
 
   @Test
@@ -89,6 +90,29 @@ class CheckpointFolderTest {
     Files.delete(folder.resolve("ckpt-1.data-00000-of-00001"));
     String message = assertThrows(IOException.class, () -> restore("one")).getMessage();
     assertTrue(message.contains("none of the 2 checkpoints"), message);
+  }
+
+  @Test
+  void keepsWhatItWritesAndDropsWhatWasDamaged() throws IOException {
+    CheckpointFolder one = new CheckpointFolder(folder, 1);
+    checkpoints.save(job.state(), 40, "forty");
+    checkpoints.save(job.state(), 50, "fifty");
+    Path data = folder.resolve("ckpt-50.data-00000-of-00001");
+    Files.write(data, Arrays.copyOf(Files.readAllBytes(data), 1000));
+    Files.writeString(folder.resolve("best-1000.index"), "somebody else's");
+    try (LogCapture log = new LogCapture(CheckpointFolder.class)) {
+      assertEquals(
+          Optional.of(folder.resolve("ckpt-40")),
+          one.restoreNewest(job.state(), (path, note) -> assertEquals(Optional.of("forty"), note)));
+      assertEquals(2, log.messages().size());
+    }
+    one.save(job.state(), 45, "forty-five");
+    assertEquals(
+        List.of("best-1000.index", "checkpoint", "ckpt-45.data-00000-of-00001", "ckpt-45.index"),
+        files());
+    assertTrue(
+        Files.readString(folder.resolve("checkpoint"))
+            .startsWith("model_checkpoint_path: \"ckpt-45\""));
   }
 
   @Test

@@ -21,6 +21,7 @@ class ProgressTest {
     Progress progress =
         new Progress(
             7,
+            1,
             List.of(
                 new Epoch(
                     1,
@@ -30,6 +31,7 @@ class ProgressTest {
             Optional.of(new BestEpoch.State(Double.NEGATIVE_INFINITY, 1, 2, 1)));
     Progress read = Progress.fromJson(progress.toJson(JOB), JOB);
     assertEquals(progress.steps(), read.steps());
+    assertEquals(progress.finished(), read.finished());
     assertEquals(progress.epochs(), read.epochs());
     assertEquals(progress.best(), read.best());
     assertEquals(begun.sums(), read.epoch().sums());
@@ -37,22 +39,23 @@ class ProgressTest {
   }
 
   @Test
-  void startsFromNothing() {
-    Progress read = Progress.fromJson(Progress.none().withSteps(5).toJson(JOB), JOB);
-    assertEquals(5, read.steps());
+  void startsWhereTheStepsOfPythonEnd() {
+    Progress read = Progress.fromJson(Progress.ofSteps(50, 9).toJson(JOB), JOB);
+    assertEquals(50, read.steps());
+    assertEquals(5, read.finished());
     assertEquals(List.of(), read.epochs());
     assertEquals(Optional.empty(), read.best());
   }
 
   @Test
   void belongsToOneJob() {
-    String text = Progress.none().toJson(JOB);
+    String text = Progress.ofSteps(0, 1).toJson(JOB);
     String message =
         assertThrows(
                 IllegalArgumentException.class,
                 () -> Progress.fromJson(text, Map.of("seed", "4", "batch-size", "32")))
             .getMessage();
-    assertTrue(message.contains("seed = 3; this one has 4"), message);
+    assertTrue(message.contains("seed 3, this one has 4"), message);
     assertThrows(IllegalArgumentException.class, () -> Progress.fromJson("{", JOB));
     assertThrows(IllegalArgumentException.class, () -> Progress.fromJson("{}", JOB));
   }

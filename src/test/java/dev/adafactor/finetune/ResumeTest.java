@@ -8,10 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.Adafactor;
 import dev.adafactor.finetune.FineTuningResult.Ending;
+import dev.adafactor.savedmodel.Mode;
 import dev.adafactor.schedules.CosineDecay;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.UnaryOperator;
@@ -87,6 +89,41 @@ class ResumeTest {
   }
 
   @Test
+  void doesNotTrainOnAfterItStoppedEarly() throws IOException {
+    Path checkpoints = folder.resolve("checkpoints");
+    List<FineTuningResult> results = new ArrayList<>();
+    for (String export : List.of("first", "second")) {
+      results.add(
+          job()
+              .epochs(9)
+              .validationSplit(0.1)
+              .earlyStopping(new EarlyStopping(1, EarlyStopping.Monitor.LOSS, 9))
+              .checkpoint(checkpoints)
+              .resume()
+              .export(folder.resolve(export))
+              .build()
+              .run());
+    }
+    assertEquals(Ending.STOPPED_EARLY, results.get(0).ending());
+    assertEquals(Ending.STOPPED_EARLY, results.get(1).ending());
+    assertEquals(List.of(), results.get(1).steps());
+    assertEquals(results.get(0).epochs(), results.get(1).epochs());
+    assertArrayEquals(variables(folder.resolve("first")), variables(folder.resolve("second")));
+  }
+
+  @Test
+  void refusesToGoOnInAnotherWay() throws IOException {
+    Path checkpoints = folder.resolve("checkpoints");
+    job().epochs(1).checkpoint(checkpoints).build().run();
+    assertMessage(
+        "mode training, this one has inference",
+        job().mode(Mode.INFERENCE).checkpoint(checkpoints).resume().build());
+    assertMessage(
+        "class-weight {}, this one has {3=2.0}",
+        job().classWeight(3, 2).checkpoint(checkpoints).resume().build());
+  }
+
+  @Test
   void trainsLonger() throws IOException {
     Path once = folder.resolve("once");
     job().epochs(2).export(once).build().run();
@@ -102,11 +139,11 @@ class ResumeTest {
     Path checkpoints = folder.resolve("checkpoints");
     job().epochs(1).checkpoint(checkpoints).keepCheckpoints(1).build().run();
     assertMessage(
-        "batch-size = 64; this one has 32",
+        "ckpt-22' is of a job with batch-size 64, this one has 32",
         job().batchSize(32).checkpoint(checkpoints).resume().build());
     assertMessage("resume from them (--resume)", job().checkpoint(checkpoints).build());
     assertMessage(
-        "the checkpoint is of a job with use_ema = false; this one has true",
+        "is of a job with use_ema false, this one has true",
         job()
             .optimizer(graph -> Adafactor.builder(graph).useEma(true).build())
             .checkpoint(checkpoints)
