@@ -75,9 +75,9 @@ class ModelFunctionTest {
 
   @Test
   void operationsThatWereNotCheckedAreRefusedByName() {
-    try (Model model = new Model("Erfinv")) {
+    try (Model model = new Model("Inv")) {
       assertEquals(
-          "Output 'y' of signature 'serve' cannot be trained: Erfinv 'layer/op' has no gradient"
+          "Output 'y' of signature 'serve' cannot be trained: Inv 'layer/op' has no gradient"
               + " that was checked; --allow-unchecked-gradients trusts TensorFlow's own gradient, if"
               + " there is one",
           model.refusal(UncheckedGradients.REFUSE));
@@ -86,7 +86,7 @@ class ModelFunctionTest {
 
   @Test
   void operationsThatWereNotCheckedAreDifferentiatedWhereThatIsAllowed() {
-    try (Model model = new Model("Erfinv")) {
+    try (Model model = new Model("Inv")) {
       model.require(UncheckedGradients.ALLOW);
       Output<?> y = model.function.outputs().get("y");
       Output<?> gradient =
@@ -94,8 +94,8 @@ class ModelFunctionTest {
       Ops tf = Ops.create(model.graph);
       try (Session session = new Session(model.graph)) {
         session.run(tf.assignVariableOp(model.handle(), tf.constant(0.3f)));
-        double slope = Math.sqrt(Math.PI) / 2 * Math.exp(Math.pow(fetch(session, y), 2));
-        assertEquals(slope, fetch(session, gradient), 1e-6 * slope);
+        double slope = -Math.pow(fetch(session, y), 2);
+        assertEquals(slope, fetch(session, gradient), 1e-6 * Math.abs(slope));
       }
     }
   }
@@ -109,10 +109,10 @@ class ModelFunctionTest {
   @Test
   void operationsWithoutGradientAreRefusedByNameEitherWay() {
     for (UncheckedGradients unchecked : UncheckedGradients.values()) {
-      try (Model model = new Model("Digamma")) {
+      try (Model model = new Model("BesselI0")) {
         String refusal = model.refusal(unchecked);
         assertTrue(refusal.contains("signature 'serve'"), refusal);
-        assertTrue(refusal.contains("Digamma 'layer/op'"), refusal);
+        assertTrue(refusal.contains("BesselI0 'layer/op'"), refusal);
       }
     }
   }
