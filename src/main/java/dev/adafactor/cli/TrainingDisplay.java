@@ -20,6 +20,8 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
   private long before;
 
   private double learningRate;
+
+  /** Of how far the check of the data is. */
   private long lastReport = System.nanoTime();
 
   TrainingDisplay(PrintWriter out) {

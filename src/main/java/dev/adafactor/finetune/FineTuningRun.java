@@ -110,8 +110,8 @@ final class FineTuningRun {
       context.stopwatch().lap(Part.BUILD);
 
       Optional<Evaluation> before = loop.evaluate();
-      before.ifPresent(result -> context.tell(listener -> listener.evaluatedBefore(result)));
       context.requireWanted();
+      before.ifPresent(result -> context.tell(listener -> listener.evaluatedBefore(result)));
       Ending ending = loop.run();
       Optional<Evaluation> after =
           ending == Ending.INTERRUPTED ? Optional.empty() : loop.evaluate();
