@@ -3,7 +3,7 @@
 
     export_models.py FOLDER [--only NAME ...] [--sample SEED]
 
-With --sample those that take long are left out, but for two that are drawn by the seed. FOLDER/NAME.json is the job, all paths in it
+With --sample some are drawn by the seed, but one of those that take long. FOLDER/NAME.json is the job, all paths in it
 relative to FOLDER:
 
     model, signature      the SavedModel's folder; the signature's name
@@ -41,6 +41,9 @@ schedules = tf_keras.optimizers.schedules
 rng = np.random.default_rng(1)
 JOBS = {}
 LONG = set()
+
+# How many of the others are in a sample.
+SHORT = 10
 
 
 def job(modes=("inference",), long=False, **description):
@@ -523,8 +526,9 @@ def main():
     tf.get_logger().setLevel("ERROR")
     names = arguments.only
     if arguments.sample is not None:
-        drawn = random.Random(arguments.sample).sample(sorted(LONG), 2)
-        names = [name for name in names if name not in LONG or name in drawn]
+        draw = random.Random(arguments.sample)
+        drawn = draw.sample(sorted(LONG), 1) + draw.sample(sorted(set(names) - LONG), SHORT)
+        names = [name for name in names if name in drawn]
     for name in names:
         write(arguments.folder, name)
 

@@ -88,10 +88,12 @@ final class FineTuneCommand implements Callable<Integer> {
         result = job.run(interruption.stop(), listeners.all());
       } catch (CancellationException e) {
         print(e.getMessage());
-        return Interruption.EXIT_CODE;
+        return interruption.exitCode();
       }
       conclude(result);
-      return interruption.stop().isStopped() ? Interruption.EXIT_CODE : ExitCode.OK;
+      return result.ending() == FineTuningResult.Ending.INTERRUPTED
+          ? interruption.exitCode()
+          : ExitCode.OK;
     }
   }
 
@@ -295,7 +297,11 @@ final class FineTuneCommand implements Callable<Integer> {
                       result.epochs().get(result.epochs().size() - 1).number(),
                       result.plan().epochs()));
       case INTERRUPTED ->
-          print("Interrupted after step " + result.steps().get(result.steps().size() - 1).number());
+          print(
+              result.steps().isEmpty()
+                  ? "Interrupted before the next step"
+                  : "Interrupted after step "
+                      + result.steps().get(result.steps().size() - 1).number());
     }
     result
         .bestEpoch()
@@ -324,8 +330,12 @@ final class FineTuneCommand implements Callable<Integer> {
     output.export.ifPresent(folder -> print("SavedModel: " + folder));
     output.checkpoint.ifPresent(folder -> print("Checkpoints: " + folder));
     if (output.chartFile().isPresent()) {
-      LossChart.write(result.steps(), result.epochs(), output.chartFile().get());
-      print("Chart: " + output.chartFile().get().path());
+      if (result.steps().isEmpty()) {
+        print("Chart: none, as nothing was left to do");
+      } else {
+        LossChart.write(result.steps(), result.epochs(), output.chartFile().get());
+        print("Chart: " + output.chartFile().get().path());
+      }
     }
     output.logDir.ifPresent(
         folder ->

@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
 
 /**
  * A file for an input of a model: {@code FILE} for the only input, {@code INPUT=FILE} for one of
@@ -28,7 +29,12 @@ record InputFile(Optional<String> input, Path file) {
   static final class Converter implements ITypeConverter<InputFile> {
     @Override
     public InputFile convert(String value) {
-      return parse(value);
+      InputFile parsed = parse(value);
+      if (parsed.file().toString().isEmpty()) {
+        throw new TypeConversionException(
+            value.isEmpty() ? "'' is no path" : "no file after '%s'".formatted(value));
+      }
+      return parsed;
     }
   }
 }

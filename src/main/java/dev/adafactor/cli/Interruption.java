@@ -5,29 +5,45 @@ import java.io.PrintWriter;
 import org.jline.utils.Signals;
 
 /**
- * Ctrl-C while a job runs: the first one asks the job to stop, the second one ends the process at
- * once. Where signals cannot be had, Ctrl-C does what it always does.
+ * Ctrl-C or SIGTERM while a job runs: the first signal asks the job to stop, the second one, of
+ * either kind, ends the process at once. Where signals cannot be had, they do what they always do.
  */
 final class Interruption implements AutoCloseable {
-  /** What shells report of a program that Ctrl-C ended. */
-  static final int EXIT_CODE = 130;
 
-  private static final String SIGNAL = "INT";
+  /** The signals, and what shells report of a program that they ended. */
+  private enum Kind {
+    INT(130),
+    TERM(143);
+
+    private final int exitCode;
+
+    Kind(int exitCode) {
+      this.exitCode = exitCode;
+    }
+  }
 
   private final StopRequest stop = new StopRequest();
   private final PrintWriter err;
-  private final Object before;
+  private final Object beforeInt;
+  private final Object beforeTerm;
+  private Kind first = Kind.INT;
 
   /** From now on. */
   Interruption(PrintWriter err) {
     this.err = err;
-    this.before = Signals.register(SIGNAL, this::interrupted);
+    this.beforeInt = register(Kind.INT);
+    this.beforeTerm = register(Kind.TERM);
   }
 
-  private synchronized void interrupted() {
+  private Object register(Kind kind) {
+    return Signals.register(kind.name(), () -> interrupted(kind));
+  }
+
+  private synchronized void interrupted(Kind kind) {
     if (stop.isStopped()) {
-      Runtime.getRuntime().halt(EXIT_CODE);
+      Runtime.getRuntime().halt(kind.exitCode);
     }
+    first = kind;
     stop.stop();
     err.println("Interrupted: ending after this step. Once more to leave at once.");
     err.flush();
@@ -37,8 +53,14 @@ final class Interruption implements AutoCloseable {
     return stop;
   }
 
+  /** Of a job that was interrupted. */
+  synchronized int exitCode() {
+    return first.exitCode;
+  }
+
   @Override
   public void close() {
-    Signals.unregister(SIGNAL, before);
+    Signals.unregister(Kind.INT.name(), beforeInt);
+    Signals.unregister(Kind.TERM.name(), beforeTerm);
   }
 }

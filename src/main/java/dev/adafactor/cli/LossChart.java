@@ -7,8 +7,10 @@ import dev.adafactor.finetune.TrainingListener.Step;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.BitmapEncoder.BitmapFormat;
 import org.knowm.xchart.XYChart;
@@ -31,6 +33,7 @@ final class LossChart {
   /**
    * Writes a PNG picture of 1000 x 500 pixels.
    *
+   * @param steps one or more; the picture shows nothing from before the first
    * @param epochs with the results on the validation data, if there are any
    */
   static void write(List<Step> steps, List<Epoch> epochs, OutputPath file) throws IOException {
@@ -66,16 +69,19 @@ final class LossChart {
   }
 
   private static void addValidation(XYChart chart, List<Step> steps, List<Epoch> epochs) {
-    List<Evaluation> evaluations =
-        epochs.stream().map(Epoch::validation).flatMap(Optional::stream).toList();
-    if (evaluations.isEmpty()) {
+    Map<Integer, Long> lastSteps =
+        steps.stream().collect(Collectors.toMap(Step::epoch, Step::number, Math::max));
+    List<Epoch> shown =
+        epochs.stream()
+            .filter(epoch -> epoch.validation().isPresent())
+            .filter(epoch -> lastSteps.containsKey(epoch.number()))
+            .toList();
+    if (shown.isEmpty()) {
       return;
     }
-    double[] ends =
-        epochs.stream()
-            .mapToDouble(
-                epoch -> steps.stream().filter(step -> step.epoch() <= epoch.number()).count())
-            .toArray();
+    double[] ends = shown.stream().mapToDouble(epoch -> lastSteps.get(epoch.number())).toArray();
+    List<Evaluation> evaluations =
+        shown.stream().map(Epoch::validation).flatMap(Optional::stream).toList();
     chart
         .addSeries(
             "validation loss", ends, evaluations.stream().mapToDouble(Evaluation::loss).toArray())

@@ -3,6 +3,7 @@ package dev.adafactor.cli;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.Locale;
 import org.bytedeco.javacpp.Loader;
 import org.tensorflow.exceptions.TFInvalidArgumentException;
@@ -21,7 +22,7 @@ import picocli.CommandLine.Spec;
 
 /**
  * The program. Exit codes: 0 done; 1 the job ran and its result is bad; 2 the input is bad, said in
- * one line; 130 the job was interrupted.
+ * one line; 130 the job was interrupted, 143 by SIGTERM.
  */
 @Command(
     name = "adafactor",
@@ -33,7 +34,8 @@ import picocli.CommandLine.Spec;
       "",
       "Without a command: fine-tunes the bundled model, as 'fine-tune' does without options.",
       "'COMMAND --help' explains a command and has an example.",
-      "Exit codes: 0 done; 1 the result is bad; 2 the input is bad; 130 interrupted."
+      "Exit codes: 0 done; 1 the result is bad; 2 the input is bad; 130 interrupted,",
+      "143 by SIGTERM."
     })
 public final class Main implements Runnable {
   @Spec private CommandSpec spec;
@@ -66,6 +68,7 @@ public final class Main implements Runnable {
     return commandLine
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setUsageHelpAutoWidth(true)
+        .registerConverter(Path.class, new PathConverter())
         .setExecutionStrategy(Main::execute)
         .setParameterExceptionHandler(
             (e, arguments) -> main.report(e.getCommandLine(), e, ExitCode.USAGE))

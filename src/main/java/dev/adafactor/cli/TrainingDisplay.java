@@ -9,7 +9,7 @@ import java.util.Locale;
 
 /** Tells the user how training goes: what is done, and a line for each epoch. */
 class TrainingDisplay implements TrainingListener, AutoCloseable {
-  private static final long NANOS_BETWEEN_REPORTS = 5_000_000_000L;
+  private static final long NANOS_BETWEEN_REPORTS = 10_000_000_000L;
 
   private final PrintWriter out;
   private Plan plan;
@@ -20,7 +20,9 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
   private long before;
 
   private double learningRate;
-  private long lastReport = System.nanoTime();
+
+  /** Of how far the check of the data is, or its beginning. */
+  private long lastReport;
 
   TrainingDisplay(PrintWriter out) {
     this.out = out;
@@ -29,9 +31,12 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
   @Override
   public void checking(String what, long row, long rows) {
     long now = System.nanoTime();
-    if (now - lastReport > NANOS_BETWEEN_REPORTS) {
+    long percent = 100 * row / rows;
+    if (row == 0) {
       lastReport = now;
-      print("Checking %s: %d%%".formatted(what, 100 * row / rows));
+    } else if (percent > 0 && now - lastReport > NANOS_BETWEEN_REPORTS) {
+      lastReport = now;
+      print("Checking %s: %d%%".formatted(what, percent));
     }
   }
 
@@ -42,9 +47,12 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
     print(
         "Mode: %s (%s)".formatted(plan.mode().name().toLowerCase(Locale.ROOT), plan.modeReason()));
     print(
-        "Training %d variables%s on %,d examples: %d x %,d steps"
+        "Training %d variables%s%s on %,d examples: %d x %,d steps"
             .formatted(
                 plan.trainableVariables(),
+                plan.unusedVariables() == 0
+                    ? ""
+                    : ", %d without a part in the loss,".formatted(plan.unusedVariables()),
                 plan.frozenVariables() == 0 ? "" : ", %d frozen,".formatted(plan.frozenVariables()),
                 plan.examples(),
                 plan.epochs(),

@@ -45,6 +45,9 @@ final class BatchReader implements AutoCloseable {
     try {
       return current.join();
     } catch (CompletionException e) {
+      if (e.getCause() instanceof Error error) {
+        throw error;
+      }
       throw e.getCause() instanceof RuntimeException cause ? cause : e;
     }
   }

@@ -59,7 +59,7 @@ final class Column {
   }
 
   /** As Python writes a shape, with {@code batch} for an unknown first dimension. */
-  private static String describe(Shape shape) {
+  static String describe(Shape shape) {
     StringBuilder text = new StringBuilder("(");
     for (int axis = 0; axis < shape.numDimensions(); axis++) {
       long size = shape.get(axis);

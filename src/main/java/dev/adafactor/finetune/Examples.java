@@ -167,8 +167,16 @@ final class Examples {
 
     private Batch(int[] picked) {
       this.picked = picked;
-      for (Feed feed : feeds) {
-        tensors.add(feed.column().batch(picked));
+      boolean complete = false;
+      try {
+        for (Feed feed : feeds) {
+          tensors.add(feed.column().batch(picked));
+        }
+        complete = true;
+      } finally {
+        if (!complete) {
+          close();
+        }
       }
     }
 

@@ -55,11 +55,12 @@ final class FineTuningRun {
       context.stopwatch().lap(Part.LOAD);
 
       Adafactor adafactor = job.optimizer.apply(model.graph());
+      StepFunction step = task.step().apply(adafactor);
       TrainingGraph graph =
           new TrainingGraph(
               model.session(),
               adafactor,
-              task.step().apply(adafactor),
+              step,
               model.variables(),
               (job.batchSize - 1) / partSize + 1,
               new TrainingGraph.Randomness(model.randomness(), job.seed));
@@ -103,7 +104,7 @@ final class FineTuningRun {
               checkpoints,
               adafactor.numerics(),
               context);
-      Plan plan = plan(model, training, order, variables, adafactor);
+      Plan plan = plan(model, training, order, variables, step, adafactor);
       context.requireWanted();
       context.tell(listener -> listener.planned(plan));
       if (checkpoints.isPresent()) {
@@ -112,8 +113,8 @@ final class FineTuningRun {
       context.stopwatch().lap(Part.BUILD);
 
       Optional<Evaluation> before = loop.evaluate();
-      before.ifPresent(result -> context.tell(listener -> listener.evaluatedBefore(result)));
       context.requireWanted();
+      before.ifPresent(result -> context.tell(listener -> listener.evaluatedBefore(result)));
       Ending ending = loop.run();
       Optional<Evaluation> after =
           ending == Ending.INTERRUPTED ? Optional.empty() : loop.evaluate();
@@ -250,6 +251,7 @@ final class FineTuningRun {
       Examples training,
       BatchOrder order,
       TrainedVariables variables,
+      StepFunction step,
       Adafactor adafactor) {
     List<ModelVariable> trained = variables.trained();
     List<Output<?>> handles = trained.stream().<Output<?>>map(ModelVariable::handle).toList();
@@ -259,7 +261,8 @@ final class FineTuningRun {
         training.rows(),
         job.epochs,
         order.batches(),
-        trained.size(),
+        step.used(),
+        trained.size() - step.used(),
         variables.frozen().size(),
         StateSize.of(
             trained.stream()

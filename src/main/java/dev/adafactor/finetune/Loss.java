@@ -2,9 +2,11 @@ package dev.adafactor.finetune;
 
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.function.DoublePredicate;
 import java.util.stream.Collectors;
 import org.tensorflow.Operand;
+import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.core.Sum;
 import org.tensorflow.proto.DataType;
@@ -162,6 +164,33 @@ public enum Loss {
   /** Whether labels name classes, so that the share of right answers says something. */
   boolean isClassification() {
     return this != MEAN_SQUARED_ERROR;
+  }
+
+  /**
+   * Which loss it would be, where labels have the shape that another one takes: one-hot in place of
+   * classes, or classes in place of one-hot.
+   *
+   * @param output shape of the output, the batch dimension first
+   * @param labels shape of the labels
+   */
+  Optional<String> betterFor(Shape output, Shape labels) {
+    int rank = output.numDimensions();
+    long classes = output.get(-1);
+    if (!isClassification() || rank < 2 || classes < 2) {
+      return Optional.empty();
+    }
+    boolean isSparse = this == SPARSE_CATEGORICAL_CROSSENTROPY;
+    if (isSparse && labels.numDimensions() == rank && labels.get(-1) == classes) {
+      return Optional.of("one-hot labels are for the loss " + CATEGORICAL_CROSSENTROPY);
+    }
+    boolean areClasses =
+        labels.numDimensions() == rank - 1
+            || (labels.numDimensions() == rank && labels.get(-1) == 1);
+    return !isSparse && areClasses
+        ? Optional.of(
+            "an output of %d numbers takes classes with the loss %s"
+                .formatted(classes, SPARSE_CATEGORICAL_CROSSENTROPY))
+        : Optional.empty();
   }
 
   /** The type that labels are fed in. */

@@ -50,6 +50,11 @@ record StepFunction(
     return new StepFunction(Measures.of(tf, provided), gradients, Optional.of(changed));
   }
 
+  /** How many variables have a gradient. */
+  int used() {
+    return (int) gradients.stream().filter(pair -> isPresent(pair.getGradient())).count();
+  }
+
   @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.
   static GradAndVar<? extends TType> pair(Output<?> gradient, Output<?> variable) {
     return new GradAndVar(gradient, variable);

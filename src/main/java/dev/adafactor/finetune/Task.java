@@ -43,6 +43,7 @@ record Task(Targets targets, Function<Adafactor, StepFunction> step) {
     model.requireGradients(output, trained, job.uncheckedGradients);
     Weighting weighting = new Weighting(data.sampleWeights().map(Rows::shape), job.classWeights);
     Objective objective = objective(tf, job, model.training(), output, weighting);
+    requireLabels(job, model.training(), output, data);
     return new Task(
         targets(job, model, output, objective),
         adafactor ->
@@ -63,6 +64,7 @@ record Task(Targets targets, Function<Adafactor, StepFunction> step) {
     String output = outputName(job, model.inference().outputs());
     Weighting weighting = new Weighting(data.sampleWeights().map(Rows::shape), Map.of());
     Objective objective = objective(tf, job, model.inference(), output, weighting);
+    requireLabels(job, model.inference(), output, data);
     return new Validation(targets(job, model, output, objective), Measures.of(tf, objective));
   }
 
@@ -76,6 +78,24 @@ record Task(Targets targets, Function<Adafactor, StepFunction> step) {
         function.outputs().get(output),
         weighting,
         function.losses());
+  }
+
+  private static void requireLabels(
+      FineTuning job, ModelFunction function, String output, Dataset data) {
+    Rows labels = data.labels();
+    loss(job)
+        .betterFor(function.outputs().get(output).shape(), labels.shape())
+        .ifPresent(
+            better -> {
+              throw new IllegalArgumentException(
+                  "%slabels: %s has the shape %s, not one for the loss %s: %s"
+                      .formatted(
+                          data.role(),
+                          labels.path(),
+                          Column.describe(labels.shape()),
+                          loss(job),
+                          better));
+            });
   }
 
   private static Loss loss(FineTuning job) {

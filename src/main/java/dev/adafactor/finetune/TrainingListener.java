@@ -17,6 +17,7 @@ public interface TrainingListener {
    * @param epochs how many times each is seen
    * @param stepsPerEpoch batches of an epoch
    * @param trainableVariables how many variables are trained
+   * @param unusedVariables how many would be, but have no part in the loss: they stay as they are
    * @param frozenVariables how many could be, and are not
    * @param stateSize what the optimizer keeps in memory for them
    */
@@ -27,6 +28,7 @@ public interface TrainingListener {
       int epochs,
       int stepsPerEpoch,
       int trainableVariables,
+      int unusedVariables,
       int frozenVariables,
       StateSize stateSize) {}
 
@@ -54,7 +56,8 @@ public interface TrainingListener {
    * @param number of the epoch, from 1
    * @param training the means over its steps, each taken before that step's update
    * @param validation the model on the validation data at the epoch's end, with the variables as
-   *     they are then; none without such data
+   *     they are then; none without such data. A training signature of the model's own measures it
+   *     as it computes its loss, dropout included.
    */
   record Epoch(int number, Evaluation training, Optional<Evaluation> validation) {}
 

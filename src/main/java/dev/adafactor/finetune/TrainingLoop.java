@@ -50,6 +50,9 @@ final class TrainingLoop {
   /** Over the steps of the epoch that is not done. */
   private Evaluation.Accumulator mean = new Evaluation.Accumulator();
 
+  /** After the last step of the epoch that is not done. */
+  private Optional<Evaluation> validated = Optional.empty();
+
   /** The rows of the last step, or of a part of it. */
   private int[] last = {};
 
@@ -157,7 +160,7 @@ final class TrainingLoop {
   }
 
   private Verdict endEpoch() {
-    Epoch epoch = new Epoch(finished + 1, mean.mean(), evaluate());
+    Epoch epoch = new Epoch(finished + 1, mean.mean(), validated);
     mean = new Evaluation.Accumulator();
     epochs.add(epoch);
     finished = epoch.number();
@@ -172,8 +175,16 @@ final class TrainingLoop {
     return verdict;
   }
 
-  /** Does what is left of an epoch; false if it was interrupted. */
+  /** Does what is left of an epoch, and its validation; false if it was interrupted. */
   private boolean epoch(int number) {
+    if (!steps(number)) {
+      return false;
+    }
+    validated = evaluate();
+    return validated.isPresent() || validation.isEmpty();
+  }
+
+  private boolean steps(int number) {
     List<int[]> all = course.order().epoch(number - 1);
     long before = (number - 1L) * all.size();
     List<int[]> batches = all.subList((int) (done - before), all.size());
@@ -224,29 +235,32 @@ final class TrainingLoop {
     return step;
   }
 
-  /** The model on the validation data, if there are any. */
+  /** The model on the validation data, if there are any and nobody asks the job to stop. */
   Optional<Evaluation> evaluate() {
     context.stopwatch().lap(Stopwatch.Part.TRAIN);
     validation.flatMap(Validation::untouched).ifPresent(KeptVariables::keep);
-    Optional<Evaluation> evaluation = validation.map(this::evaluate);
+    Optional<Evaluation> evaluation = validation.flatMap(this::evaluate);
     validation.flatMap(Validation::untouched).ifPresent(KeptVariables::restore);
     context.stopwatch().lap(Stopwatch.Part.EVALUATE);
     return evaluation;
   }
 
-  private Evaluation evaluate(Validation data) {
+  private Optional<Evaluation> evaluate(Validation data) {
     Evaluation.Accumulator mean = new Evaluation.Accumulator();
     BatchOrder order = BatchOrder.inFileOrder(data.examples().rows(), course.partSize());
     List<int[]> batches = order.epoch(0);
     try (BatchReader reader = new BatchReader(data.examples(), batches.iterator())) {
       for (int i = 0; i < batches.size(); i++) {
+        if (context.stop().isStopped()) {
+          return Optional.empty();
+        }
         try (Examples.Batch batch = reader.next()) {
           Measures.Values values = graph.evaluate(data.measures(), batch);
           mean.add(batch.size(), values.loss(), values.accuracy());
         }
       }
     }
-    return mean.mean();
+    return Optional.of(mean.mean());
   }
 
   List<Step> steps() {

@@ -12,7 +12,6 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -26,6 +25,7 @@ import org.tensorflow.ndarray.Shape;
 @EnabledOnOs(OS.LINUX)
 class InterruptionTest {
   private static final int INTERRUPTED = 130;
+  private static final int TERMINATED = 143;
 
   @TempDir Path folder;
   private Process process;
@@ -40,7 +40,7 @@ class InterruptionTest {
         new ProcessBuilder(
             // Who starts the tests in the background has them ignore the signal.
             "env",
-            "--default-signal=INT",
+            "--default-signal=INT,TERM",
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
             "-Xmx128m",
             "-cp",
@@ -73,13 +73,21 @@ class InterruptionTest {
   }
 
   private void interrupt() throws Exception {
-    List<String> command = new ArrayList<>(List.of("kill", "-INT", "" + process.pid()));
+    signal("INT");
+  }
+
+  private void signal(String name) throws Exception {
+    List<String> command = List.of("kill", "-" + name, "" + process.pid());
     assertEquals(0, new ProcessBuilder(command).start().waitFor());
   }
 
   private void assertInterrupted() throws Exception {
+    assertEndsWith(INTERRUPTED);
+  }
+
+  private void assertEndsWith(int exitCode) throws Exception {
     assertTrue(process.waitFor(3, TimeUnit.MINUTES));
-    assertEquals(INTERRUPTED, process.exitValue(), read("errors"));
+    assertEquals(exitCode, process.exitValue(), read("errors"));
   }
 
   private Path sparse(String name, String descr, Shape shape, int elementSize) throws IOException {
@@ -102,6 +110,27 @@ class InterruptionTest {
     JsonNode report = new JsonMapper().readTree(read("run.json"));
     assertEquals("interrupted", report.get("ending").textValue());
     assertTrue(report.get("losses").size() >= 2 * 43);
+  }
+
+  /** Validation takes nearly all of the time: the signal comes while it goes on. */
+  @Test
+  void aTerminationEndsTheValidationAndGivesResults() throws Exception {
+    Path images = sparse("x.npy", "|u1", Shape.of(600_000, 8, 8, 1), 1);
+    Path labels = sparse("y.npy", "<i8", Shape.of(600_000), Long.BYTES);
+    start(
+        Digits.TRAIN_IMAGES,
+        Digits.TRAIN_LABELS,
+        "--epochs=1",
+        "--validation-features=" + images,
+        "--validation-labels=" + labels);
+    await("out", "Before: ");
+    Thread.sleep(500);
+    signal("TERM");
+    assertEndsWith(TERMINATED);
+    assertTrue(read("out").contains("Interrupted after step "), read("out"));
+    assertTrue(Files.exists(folder.resolve("model/saved_model.pb")));
+    JsonNode report = new JsonMapper().readTree(read("run.json"));
+    assertEquals(0, report.at("/metrics/epochs").size());
   }
 
   @Test

@@ -192,6 +192,22 @@ class MainTest {
   }
 
   @Test
+  void aJobThatWasDoneHasNothingToDraw() {
+    Path chart = folder.resolve("chart.png");
+    String[] options = {
+      "--checkpoint=" + folder.resolve("checkpoints"), "--chart=" + chart, "--resume"
+    };
+    assertEquals(0, runJob(options), err::toString);
+    assertTrue(Files.exists(chart));
+    out.getBuffer().setLength(0);
+    String[] again = options.clone();
+    again[1] = "--chart=" + folder.resolve("again.png");
+    assertEquals(0, runJob(again), err::toString);
+    assertTrue(out.toString().contains("nothing was left to do"), out.toString());
+    assertFalse(Files.exists(folder.resolve("again.png")));
+  }
+
+  @Test
   void aFolderOfFilesIsAFile() throws IOException {
     Path images = Files.createDirectory(folder.resolve("images"));
     Path labels = Files.createDirectory(folder.resolve("labels"));
@@ -218,6 +234,10 @@ class MainTest {
         Arguments.of("--batch-size=-1", "--batch-size"),
         Arguments.of("--loss=hinge", "'hinge'"),
         Arguments.of("--labels=absent.npy", "absent.npy"),
+        Arguments.of("--labels=", "'--labels': '' is no path"),
+        Arguments.of("--features=image=", "no file after 'image='"),
+        Arguments.of("--features=", "'' is no path"),
+        Arguments.of("--loss=categorical-crossentropy", "sparse-categorical-crossentropy"),
         Arguments.of("--features=picture=" + Digits.TEST_IMAGES, "'picture'"),
         Arguments.of("--model=absent", "absent"),
         Arguments.of("--signature=absent", "'absent'"),

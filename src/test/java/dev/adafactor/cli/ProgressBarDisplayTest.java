@@ -31,7 +31,8 @@ class ProgressBarDisplayTest {
     Evaluation evaluation = new Evaluation(0.25, OptionalDouble.of(0.9), 10);
     try (ProgressBarDisplay display =
         new ProgressBarDisplay(out, new ConsoleProgressBarConsumer(stream, COLUMNS))) {
-      display.planned(new Plan(Mode.INFERENCE, "test", 64, 1, 2, 8, 0, new StateSize(1, 1, 1, 1)));
+      display.planned(
+          new Plan(Mode.INFERENCE, "test", 64, 1, 2, 8, 0, 0, new StateSize(1, 1, 1, 1)));
       for (int step = 1; step <= 2; step++) {
         display.stepped(new Step(step, 1, 32, 0.125, OptionalDouble.of(0.75), 0.03));
       }

@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.tensorflow.ndarray.Shape;
 
 class LossTest {
   @Test
@@ -36,5 +38,23 @@ class LossTest {
     assertFalse(Loss.BINARY_CROSSENTROPY.acceptedLabels(1).test(Double.NaN));
     assertTrue(Loss.MEAN_SQUARED_ERROR.acceptedLabels(1).test(-1e30));
     assertFalse(Loss.MEAN_SQUARED_ERROR.acceptedLabels(1).test(Double.POSITIVE_INFINITY));
+  }
+
+  @Test
+  void labelsOfAnotherLossAreKnownByTheirShape() {
+    Shape output = Shape.of(-1, 10);
+    Shape classes = Shape.of(5);
+    Shape oneHot = Shape.of(5, 10);
+    Loss sparse = Loss.SPARSE_CATEGORICAL_CROSSENTROPY;
+    assertTrue(sparse.betterFor(output, classes).isEmpty());
+    assertTrue(
+        sparse.betterFor(output, oneHot).orElseThrow().endsWith(" categorical-crossentropy"));
+    for (Loss loss : List.of(Loss.CATEGORICAL_CROSSENTROPY, Loss.BINARY_CROSSENTROPY)) {
+      assertTrue(loss.betterFor(output, oneHot).isEmpty());
+      assertTrue(loss.betterFor(output, classes).orElseThrow().contains("loss sparse-"));
+      assertTrue(loss.betterFor(output, Shape.of(5, 1)).isPresent());
+      assertTrue(loss.betterFor(Shape.of(-1, 1), classes).isEmpty());
+    }
+    assertTrue(Loss.MEAN_SQUARED_ERROR.betterFor(output, classes).isEmpty());
   }
 }
