@@ -130,7 +130,7 @@ final class ModelReport {
   }
 
   private static String can(Signature signature, Result output) {
-    if (signature.problem().isPresent()) {
+    if (signature.problem().isPresent() || signature.providesGradients()) {
       return "";
     }
     if (output.trainable()) {

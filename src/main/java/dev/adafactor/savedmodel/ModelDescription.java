@@ -83,7 +83,7 @@ public record ModelDescription(
     /** Keras's {@code model.export}: signatures for predictions alone. */
     KERAS_EXPORT,
 
-    /** {@code tf.saved_model.save} of another object. */
+    /** {@code tf.saved_model.save}, of a Keras model or another object. */
     SAVED_MODEL_SAVE,
 
     /** TensorFlow 1, or a program that leaves Python's objects out. */
@@ -107,7 +107,7 @@ public record ModelDescription(
    *     last one that does not only pass on or rearrange; empty if that is unknown
    * @param unusableGradients what stands between it and the trainable variables
    * @param trainable whether it depends on trainable variables and can be differentiated with
-   *     respect to them
+   *     respect to them; false for a signature with gradients of its own, which are not looked into
    */
   public record Result(
       Tensor tensor,
@@ -130,7 +130,7 @@ public record ModelDescription(
    *     a problem
    * @param modeReason why those
    * @param operations how many operations it consists of, in training and in inference; a branch or
-   *     a loop counts as one
+   *     a loop counts as one, as does any function if the signature computes its own gradients
    * @param randomOperations how many operations of each type draw random numbers
    * @param problem why it cannot be looked into, and not be trained
    */
@@ -152,7 +152,8 @@ public record ModelDescription(
 
     /** Whether it returns a loss and its gradients, and so brings its own way of being trained. */
     public boolean providesGradients() {
-      return outputs.stream().anyMatch(output -> output.tensor().name().equals("loss"))
+      return problem.isEmpty()
+          && outputs.stream().anyMatch(output -> output.tensor().name().equals("loss"))
           && outputs.stream().anyMatch(output -> output.tensor().name().startsWith("gradient/"));
     }
   }
