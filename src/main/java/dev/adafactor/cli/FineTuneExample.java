@@ -37,11 +37,10 @@ record FineTuneExample(String remark, List<List<String>> options) {
 
   private static FineTuneExample withOwnGradients(ModelDescription model, Signature signature) {
     List<Tensor> features =
-        signature.inputs().stream()
-            .filter(input -> !OTHERS.contains(input.name()))
-            .toList();
+        signature.inputs().stream().filter(input -> !OTHERS.contains(input.name())).toList();
     List<List<String>> options = begin(model, signature, features);
-    if (signature.inputs().stream().anyMatch(input -> input.name().equals(ProvidedGradients.SAMPLE_WEIGHTS))) {
+    if (signature.inputs().stream()
+        .anyMatch(input -> input.name().equals(ProvidedGradients.SAMPLE_WEIGHTS))) {
       options.add(List.of("--sample-weights", "sample_weights.npy"));
     }
     options.add(List.of("--export", "fine-tuned"));

@@ -14,6 +14,7 @@ import org.tensorflow.proto.DataType;
  *
  * @param folder where it is
  * @param exporter what wrote it
+ * @param maskingLayers the Keras layers that mask positions of sequences, as far as it tells
  * @param tensorFlowVersion version of the TensorFlow that wrote it; empty if it does not say
  * @param signatures what can be called, ordered by name
  * @param variables those that the signatures use, in the model's own order
@@ -26,6 +27,7 @@ import org.tensorflow.proto.DataType;
 public record ModelDescription(
     Path folder,
     Exporter exporter,
+    List<String> maskingLayers,
     String tensorFlowVersion,
     List<Signature> signatures,
     List<Variable> variables,
@@ -37,6 +39,7 @@ public record ModelDescription(
 
   /** Copies the lists. */
   public ModelDescription {
+    maskingLayers = List.copyOf(maskingLayers);
     signatures = List.copyOf(signatures);
     variables = List.copyOf(variables);
     tables = List.copyOf(tables);

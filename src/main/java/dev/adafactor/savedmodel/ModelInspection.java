@@ -48,9 +48,6 @@ final class ModelInspection {
           "Cast",
           "EnsureShape");
 
-  /** What model.save writes beside a SavedModel, and tf.saved_model.save of a model does not. */
-  private static final String KERAS_METADATA = "keras_metadata.pb";
-
   private final SavedModelFolder folder;
   private final MetaGraphDef model;
   private final Map<String, SavedVariable> variables;
@@ -94,6 +91,7 @@ final class ModelInspection {
     return new ModelDescription(
         folder.path(),
         exporter(),
+        KerasMasks.in(folder.path()),
         model.getMetaInfoDef().getTensorflowVersion(),
         signatures,
         ofSignatures,
@@ -110,7 +108,7 @@ final class ModelInspection {
     }
     SavedObject root = model.getObjectGraphDef().getNodes(0);
     if (root.getUserObject().getIdentifier().startsWith("_tf_keras_")
-        && Files.exists(folder.path().resolve(KERAS_METADATA))) {
+        && Files.exists(folder.path().resolve(KerasMasks.METADATA))) {
       return Exporter.KERAS_SAVE;
     }
     // The list that Keras's ExportArchive, and nothing else, keeps under this name.
