@@ -24,15 +24,18 @@ final class ModelJson {
   private ModelJson() {}
 
   /**
-   * Writes an object with {@code exporter}, {@code tensorflow}, {@code signatures}, {@code
-   * variables}, {@code twin_variables}, {@code other_variables}, {@code tables}, {@code assets} and
-   * {@code files}. A shape is a list of sizes, -1 where one is unknown, or null.
+   * Writes an object with {@code exporter}, {@code masking_layers}, {@code tensorflow}, {@code
+   * signatures}, {@code variables}, {@code twin_variables}, {@code other_variables}, {@code
+   * tables}, {@code assets} and {@code files}. A shape is a list of sizes, -1 where one is unknown,
+   * or null.
    */
   static void write(ModelDescription model, List<Signature> signatures, OutputPath target)
       throws IOException {
     ObjectNode json = JSON.createObjectNode();
     json.put("model", model.folder().toString());
     json.put("exporter", ConstantConverter.label(model.exporter()));
+    ArrayNode masking = json.putArray("masking_layers");
+    model.maskingLayers().forEach(masking::add);
     json.put("tensorflow", model.tensorFlowVersion());
     ArrayNode described = json.putArray("signatures");
     signatures.forEach(signature -> put(described.addObject(), signature));

@@ -48,6 +48,7 @@ final class ModelReport {
   String text() {
     origin();
     list(signatures, this::signature, "signatures");
+    masks();
     variables();
     contents();
     signatures.stream()
@@ -125,12 +126,28 @@ final class ModelReport {
     }
   }
 
+  private void masks() {
+    if (!model.maskingLayers().isEmpty()
+        && signatures.stream()
+            .flatMap(signature -> signature.outputs().stream())
+            .anyMatch(output -> output.trainable() && hasTime(output.tensor().shape()))) {
+      line(
+          "Masks: by %s; Keras leaves masked positions out of loss and metrics, here they count"
+              .formatted(model.maskingLayers()));
+      line("  unless --sample-weights gives them 0 (Keras divides by the number of unmasked ones)");
+    }
+  }
+
+  private static boolean hasTime(Shape shape) {
+    return shape.numDimensions() >= 3;
+  }
+
   private static List<String> row(String role, Tensor tensor, String remark) {
     return List.of(role, tensor.name(), type(tensor.dtype(), tensor.shape()), remark);
   }
 
   private static String can(Signature signature, Result output) {
-    if (signature.problem().isPresent()) {
+    if (signature.problem().isPresent() || signature.providesGradients()) {
       return "";
     }
     if (output.trainable()) {

@@ -7,6 +7,8 @@ import dev.adafactor.savedmodel.ModelFunction;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
 import dev.adafactor.savedmodel.TrainableModel;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +24,8 @@ import org.tensorflow.op.Ops;
  * @param step adds what a step computes
  */
 record Task(Targets targets, Function<Adafactor, StepFunction> step) {
+
+  private static final Logger LOGGER = System.getLogger(Task.class.getName());
 
   /** What is measured of the validation data, and where they are fed. */
   record Validation(Targets targets, Measures measures) {}
@@ -41,6 +45,9 @@ record Task(Targets targets, Function<Adafactor, StepFunction> step) {
     }
     String output = outputName(job, model.training().outputs());
     model.requireGradients(output, trained, job.uncheckedGradients);
+    if (data.sampleWeights().isEmpty()) {
+      warnOfMasks(model, output);
+    }
     Weighting weighting = new Weighting(data.sampleWeights().map(Rows::shape), job.classWeights);
     Objective objective = objective(tf, job, model.training(), output, weighting);
     requireLabels(job, model.training(), output, data);
@@ -48,6 +55,19 @@ record Task(Targets targets, Function<Adafactor, StepFunction> step) {
         targets(job, model, output, objective),
         adafactor ->
             StepFunction.of(tf, objective, adafactor, trained, model.training().updates()));
+  }
+
+  private static void warnOfMasks(TrainableModel model, String output) {
+    boolean hasTime = model.training().outputs().get(output).shape().numDimensions() >= 3;
+    if (hasTime && !model.maskingLayers().isEmpty()) {
+      LOGGER.log(
+          Level.WARNING,
+          "Masked positions (by {0}) count in the loss of output ''{1}'', unlike in Keras; sample"
+              + " weights (--sample-weights) of 0 leave them out (Keras divides by the number of"
+              + " unmasked ones)",
+          model.maskingLayers(),
+          output);
+    }
   }
 
   /**

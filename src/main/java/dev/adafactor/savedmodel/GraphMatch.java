@@ -1,6 +1,7 @@
 package dev.adafactor.savedmodel;
 
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -9,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import org.tensorflow.ndarray.Shape;
 import org.tensorflow.proto.AttrValue;
 import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.NameAttrList;
@@ -29,36 +31,6 @@ final class GraphMatch {
 
   /** Attributes that hint at what shapes will be. */
   private static final Set<String> HINTS = Set.of("output_shapes", "parallel_iterations");
-
-  /** What shapes are computed with. */
-  private static final Set<String> OF_SHAPES =
-      Set.of(
-          "Add",
-          "AddV2",
-          "Cast",
-          "ConcatV2",
-          "Const",
-          "ExpandDims",
-          "FloorDiv",
-          "FloorMod",
-          "GatherV2",
-          "Identity",
-          "Maximum",
-          "Minimum",
-          "Mul",
-          "Neg",
-          "Pack",
-          "Prod",
-          "Range",
-          "Rank",
-          "Reshape",
-          "Shape",
-          "Size",
-          "Slice",
-          "Squeeze",
-          "StridedSlice",
-          "Sub",
-          "Unpack");
 
   private final GraphDef model;
   private final Map<String, OpDef> operations;
@@ -107,6 +79,7 @@ final class GraphMatch {
   Comparison match(String first, String second, Map<String, String> bound) {
     Map<String, String> found = new HashMap<>(bound);
     Set<Pair> met = new HashSet<>();
+    List<Pair> unlike = new ArrayList<>();
     Deque<Pair> open = new ArrayDeque<>();
     open.add(new Pair(first, second));
     while (!open.isEmpty()) {
@@ -134,40 +107,32 @@ final class GraphMatch {
       List<String> inputsA = Tensors.inputs(a);
       List<String> inputsB = Tensors.inputs(b);
       if (isOfItsOwn(a) || inputsA.size() != inputsB.size() || !isSameOperation(a, b)) {
-        if (followFromShapes(pair.first, pair.second)) {
-          continue;
-        }
-        return Comparison.different(pair.first);
+        unlike.add(pair);
+        continue;
       }
       for (int i = 0; i < inputsA.size(); i++) {
         open.add(new Pair(inputsA.get(i), inputsB.get(i)));
       }
     }
-    return new Comparison(found, Optional.empty());
+    // One trace may know a size that the other has to ask an input for; which input that is, is
+    // known only now.
+    StaticNumbers numbers = new StaticNumbers(nodes, placeholder -> shape(placeholder, found));
+    return unlike.stream()
+        .filter(pair -> !numbers.areSame(pair.first, pair.second))
+        .findFirst()
+        .map(pair -> Comparison.different(pair.first))
+        .orElseGet(() -> new Comparison(found, Optional.empty()));
   }
 
   /**
-   * Whether both are whole numbers that follow from the shapes of tensors. One trace may know a
-   * shape that the other has to ask for; there is nothing else that they could differ in.
+   * What is known of a placeholder's shape: its own, or that of the placeholder of the first that
+   * it is.
    */
-  private boolean followFromShapes(String first, String second) {
-    Set<String> operations = new HashSet<>();
-    Set<String> met = new HashSet<>();
-    Deque<String> open = new ArrayDeque<>(List.of(Tensors.node(first), Tensors.node(second)));
-    while (!open.isEmpty()) {
-      String name = open.remove();
-      if (met.add(name)) {
-        NodeDef node = nodes.get(name);
-        if (node == null || !OF_SHAPES.contains(node.getOp())) {
-          return false;
-        }
-        operations.add(node.getOp());
-        if (!node.getOp().equals("Shape")) {
-          Tensors.inputs(node).forEach(input -> open.add(Tensors.node(input)));
-        }
-      }
-    }
-    return operations.contains("Shape");
+  private Shape shape(NodeDef placeholder, Map<String, String> found) {
+    NodeDef declared = nodes.get(found.getOrDefault(placeholder.getName(), placeholder.getName()));
+    return declared != null && declared.containsAttr("shape")
+        ? Shapes.of(declared.getAttrOrThrow("shape").getShape())
+        : Shape.unknown();
   }
 
   private static AttrValue type(NodeDef placeholder) {

@@ -14,6 +14,7 @@ import org.tensorflow.proto.DataType;
  *
  * @param folder where it is
  * @param exporter what wrote it
+ * @param maskingLayers the Keras layers that mask positions of sequences, as far as it tells
  * @param tensorFlowVersion version of the TensorFlow that wrote it; empty if it does not say
  * @param signatures what can be called, ordered by name
  * @param variables those that the signatures use, in the model's own order
@@ -26,6 +27,7 @@ import org.tensorflow.proto.DataType;
 public record ModelDescription(
     Path folder,
     Exporter exporter,
+    List<String> maskingLayers,
     String tensorFlowVersion,
     List<Signature> signatures,
     List<Variable> variables,
@@ -37,6 +39,7 @@ public record ModelDescription(
 
   /** Copies the lists. */
   public ModelDescription {
+    maskingLayers = List.copyOf(maskingLayers);
     signatures = List.copyOf(signatures);
     variables = List.copyOf(variables);
     tables = List.copyOf(tables);
@@ -83,7 +86,7 @@ public record ModelDescription(
     /** Keras's {@code model.export}: signatures for predictions alone. */
     KERAS_EXPORT,
 
-    /** {@code tf.saved_model.save} of another object. */
+    /** {@code tf.saved_model.save}, of a Keras model or another object. */
     SAVED_MODEL_SAVE,
 
     /** TensorFlow 1, or a program that leaves Python's objects out. */
@@ -107,7 +110,7 @@ public record ModelDescription(
    *     last one that does not only pass on or rearrange; empty if that is unknown
    * @param unusableGradients what stands between it and the trainable variables
    * @param trainable whether it depends on trainable variables and can be differentiated with
-   *     respect to them
+   *     respect to them; false for a signature with gradients of its own, which are not looked into
    */
   public record Result(
       Tensor tensor,
@@ -130,7 +133,7 @@ public record ModelDescription(
    *     a problem
    * @param modeReason why those
    * @param operations how many operations it consists of, in training and in inference; a branch or
-   *     a loop counts as one
+   *     a loop counts as one, as does any function if the signature computes its own gradients
    * @param randomOperations how many operations of each type draw random numbers
    * @param problem why it cannot be looked into, and not be trained
    */
@@ -152,7 +155,8 @@ public record ModelDescription(
 
     /** Whether it returns a loss and its gradients, and so brings its own way of being trained. */
     public boolean providesGradients() {
-      return outputs.stream().anyMatch(output -> output.tensor().name().equals("loss"))
+      return problem.isEmpty()
+          && outputs.stream().anyMatch(output -> output.tensor().name().equals("loss"))
           && outputs.stream().anyMatch(output -> output.tensor().name().startsWith("gradient/"));
     }
   }

@@ -91,6 +91,7 @@ final class ModelInspection {
     return new ModelDescription(
         folder.path(),
         exporter(),
+        KerasMasks.in(folder.path()),
         model.getMetaInfoDef().getTensorflowVersion(),
         signatures,
         ofSignatures,
@@ -106,7 +107,8 @@ final class ModelInspection {
       return Exporter.WITHOUT_OBJECTS;
     }
     SavedObject root = model.getObjectGraphDef().getNodes(0);
-    if (root.getUserObject().getIdentifier().startsWith("_tf_keras_")) {
+    if (root.getUserObject().getIdentifier().startsWith("_tf_keras_")
+        && Files.exists(folder.path().resolve(KerasMasks.METADATA))) {
       return Exporter.KERAS_SAVE;
     }
     // The list that Keras's ExportArchive, and nothing else, keeps under this name.
@@ -121,6 +123,9 @@ final class ModelInspection {
     List<ModelDescription.Tensor> outputs = tensors(signature.getOutputsMap());
     try {
       TrainableModel.requireDense(signature);
+      if (TrainingSignature.of(name, signature).isPresent()) {
+        return withOwnGradients(name, signature, inputs, outputs);
+      }
       FunctionChoice choice = FunctionChoice.of(model, name, operations, Optional.empty());
       Set<String> names = new LinkedHashSet<>(choice.inference().tensors());
       names.addAll(choice.training().tensors());
@@ -146,20 +151,43 @@ final class ModelInspection {
           randomOperations(flat.graphDef()),
           Optional.empty());
     } catch (IllegalArgumentException | TensorFlowException e) {
-      List<Result> results =
-          outputs.stream()
-              .map(output -> new Result(output, Optional.empty(), List.of(), false))
-              .toList();
       return new Signature(
           name,
           inputs,
-          results,
+          unexplained(outputs),
           Optional.empty(),
           "",
           0,
           Map.of(),
           Optional.of(SavedModelFolder.oneLine(e)));
     }
+  }
+
+  private Signature withOwnGradients(
+      String name,
+      SignatureDef signature,
+      List<ModelDescription.Tensor> inputs,
+      List<ModelDescription.Tensor> outputs) {
+    FunctionChoice choice = FunctionChoice.asItIs(model, name, Optional.empty());
+    Set<String> tensors = new LinkedHashSet<>(choice.training().tensors());
+    signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
+    GraphDef graph = FlatGraph.asItIs(choice.graph(), tensors).graphDef();
+    handles(graph);
+    return new Signature(
+        name,
+        inputs,
+        unexplained(outputs),
+        Optional.of(choice.mode()),
+        choice.reason(),
+        graph.getNodeCount(),
+        randomOperations(graph),
+        Optional.empty());
+  }
+
+  private static List<Result> unexplained(List<ModelDescription.Tensor> outputs) {
+    return outputs.stream()
+        .map(output -> new Result(output, Optional.empty(), List.of(), false))
+        .toList();
   }
 
   private List<String> handles(GraphDef flat) {

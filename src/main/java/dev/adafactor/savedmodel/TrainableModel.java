@@ -46,6 +46,7 @@ public final class TrainableModel implements AutoCloseable {
 
   private final SavedModelFolder folder;
   private final FolderContent content;
+  private final List<String> maskingLayers;
   private final String signatureName;
   private final SavedModelBundle bundle;
   private final FunctionChoice choice;
@@ -65,6 +66,7 @@ public final class TrainableModel implements AutoCloseable {
       FlatCopy copy,
       Optional<TrainingSignature> trainingSignature) {
     this.folder = folder;
+    this.maskingLayers = List.copyOf(KerasMasks.in(folder.path()));
     this.content = content;
     this.signatureName = signatureName;
     this.bundle = bundle;
@@ -235,6 +237,14 @@ public final class TrainableModel implements AutoCloseable {
    */
   public Optional<ProvidedGradients> providedGradients() {
     return providedGradients;
+  }
+
+  /**
+   * The names of the Keras layers that mask positions of sequences, as far as the model tells.
+   * Keras leaves masked positions out of loss and metrics.
+   */
+  public List<String> maskingLayers() {
+    return maskingLayers;
   }
 
   /** The variables that the functions use, in the model's own order. */

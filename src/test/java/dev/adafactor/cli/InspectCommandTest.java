@@ -57,6 +57,19 @@ class InspectCommandTest {
   }
 
   @Test
+  void aKerasModelThatSavedModelSaveWroteHasNoMetadata() throws IOException {
+    Path model = Files.createDirectories(folder.resolve("model/variables")).getParent();
+    for (String file :
+        new String[] {
+          "saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"
+        }) {
+      Files.copy(Digits.MODEL.resolve(file), model.resolve(file));
+    }
+    assertEquals(0, run("inspect", model.toString()), err::toString);
+    assertTrue(out.toString().contains("written by tf.saved_model.save"), out::toString);
+  }
+
+  @Test
   void theCommandThatItSuggestsIsOne() throws IOException {
     run("inspect", Digits.MODEL.toString());
     String command =

@@ -40,6 +40,10 @@ class TrainingSignatureLiveTest {
   void twentyStepsAreThoseOfPython() throws Exception {
     Python.run("training_signature.py", folder);
     JsonNode expected = new ObjectMapper().readTree(folder.resolve("expected.json").toFile());
+    ModelDescription.Signature described =
+        ModelDescription.of(folder.resolve("model")).signature("train");
+    assertEquals(Optional.of(Mode.TRAINING), described.mode());
+    assertEquals(Optional.empty(), described.problem());
     try (TrainableModel model =
         TrainableModel.load(folder.resolve("model"), "train", Optional.empty())) {
       assertEquals(Mode.TRAINING, model.mode());
