@@ -419,10 +419,6 @@ CASES = {
     ),
     # Not trusted.
     "bessel": unary(tf.math.bessel_i0, positive=True) + ("refused",),
-    "loop_of_random_numbers": matrix(
-        lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a * tf.random.uniform([])), [0, a])[1]
-    )
-    + ("refused",),
     "branch_without_gradient": matrix(
         lambda a: tf.cond(tf.shape(a)[0] > 2, lambda: tf.math.bessel_i0(a), lambda: a)
     )
