@@ -50,9 +50,6 @@ final class TrainingLoop {
   /** Over the steps of the epoch that is not done. */
   private Evaluation.Accumulator mean = new Evaluation.Accumulator();
 
-  /** After the last step of the epoch that is not done. */
-  private Optional<Evaluation> validated = Optional.empty();
-
   /** The rows of the last step, or of a part of it. */
   private int[] last = {};
 
@@ -141,25 +138,31 @@ final class TrainingLoop {
     if (keeper.map(kept -> kept.best().isOver()).orElse(false)) {
       return Ending.STOPPED_EARLY; // The job was resumed after its end.
     }
+    Ending ending = goThroughEpochs();
+    save();
+    return ending;
+  }
+
+  private Ending goThroughEpochs() {
     while (finished < course.epochs()) {
-      if (!epoch(finished + 1)) {
-        save();
+      if (!steps(finished + 1)) {
         return Ending.INTERRUPTED;
       }
-      Verdict verdict = endEpoch();
+      Optional<Evaluation> validated = evaluate();
+      if (validation.isPresent() && validated.isEmpty()) {
+        return Ending.INTERRUPTED;
+      }
+      if (endEpoch(validated) == Verdict.STOP) {
+        return Ending.STOPPED_EARLY;
+      }
       if (checkpoints.isPresent() && checkpoints.get().isDue(done, true)) {
         save();
       }
-      if (verdict == Verdict.STOP) {
-        save();
-        return Ending.STOPPED_EARLY;
-      }
     }
-    save();
     return Ending.COMPLETED;
   }
 
-  private Verdict endEpoch() {
+  private Verdict endEpoch(Optional<Evaluation> validated) {
     Epoch epoch = new Epoch(finished + 1, mean.mean(), validated);
     mean = new Evaluation.Accumulator();
     epochs.add(epoch);
@@ -175,15 +178,7 @@ final class TrainingLoop {
     return verdict;
   }
 
-  /** Does what is left of an epoch, and its validation; false if it was interrupted. */
-  private boolean epoch(int number) {
-    if (!steps(number)) {
-      return false;
-    }
-    validated = evaluate();
-    return validated.isPresent() || validation.isEmpty();
-  }
-
+  /** Does what is left of an epoch; false if it was interrupted. */
   private boolean steps(int number) {
     List<int[]> all = course.order().epoch(number - 1);
     long before = (number - 1L) * all.size();
