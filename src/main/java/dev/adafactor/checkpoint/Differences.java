@@ -3,6 +3,7 @@ package dev.adafactor.checkpoint;
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.adafactor.files.TensorBundle;
 import dev.adafactor.files.TensorBundle.Kind;
+import dev.adafactor.files.VariableKey;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,7 +17,6 @@ import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
 /** Compares a checkpoint with the state that it is to be put into. */
 final class Differences {
   private static final int SHOWN = 3;
-  private static final String SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE";
 
   /** What a model that Keras has loaded drags along: its former optimizer and metrics. */
   private static final List<String> OF_LOADED_MODELS =
@@ -113,6 +113,6 @@ final class Differences {
   }
 
   private static String name(String key) {
-    return key.endsWith(SUFFIX) ? key.substring(0, key.length() - SUFFIX.length()) : key;
+    return VariableKey.path(key).orElse(key);
   }
 }

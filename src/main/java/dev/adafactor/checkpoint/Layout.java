@@ -4,6 +4,7 @@ import dev.adafactor.checkpoint.Quantity.Counter;
 import dev.adafactor.checkpoint.Quantity.OfModel;
 import dev.adafactor.checkpoint.Quantity.OfOptimizer;
 import dev.adafactor.checkpoint.Quantity.Part;
+import dev.adafactor.files.VariableKey;
 import dev.adafactor.savedmodel.VariableTree;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -82,7 +83,7 @@ record Layout(TrackableObjectGraph objects, Map<String, Quantity> tensors) {
                         nodes.get(node),
                         names.get(object),
                         path.stream()
-                            .map(ObjectGraph::escape)
+                            .map(VariableKey::step)
                             .collect(Collectors.joining("/", "model/", "")));
                 tensors.put(key, new OfModel(object));
               });

@@ -1,6 +1,7 @@
 package dev.adafactor.checkpoint;
 
 import com.google.protobuf.BoolValue;
+import dev.adafactor.files.VariableKey;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.ObjectReference;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.SerializedTensor;
@@ -9,8 +10,6 @@ import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.
 final class ObjectGraph {
   /** The tensor that holds the tree. */
   static final String KEY = "_CHECKPOINTABLE_OBJECT_GRAPH";
-
-  private static final String VALUE = "VARIABLE_VALUE";
 
   private final TrackableObjectGraph.Builder graph = TrackableObjectGraph.newBuilder();
 
@@ -41,20 +40,18 @@ final class ObjectGraph {
    * @return the key of its tensor
    */
   String setValue(int object, String name, String path) {
-    String key = path + "/.ATTRIBUTES/" + VALUE;
+    String key = VariableKey.of(path);
     graph
         .getNodesBuilder(object)
         .addAttributes(
-            SerializedTensor.newBuilder().setName(VALUE).setFullName(name).setCheckpointKey(key));
+            SerializedTensor.newBuilder()
+                .setName(VariableKey.ATTRIBUTE)
+                .setFullName(name)
+                .setCheckpointKey(key));
     return key;
   }
 
   TrackableObjectGraph build() {
     return graph.build();
-  }
-
-  /** An attribute's name as a part of a key. */
-  static String escape(String name) {
-    return name.replace(".", "..").replace("/", ".S");
   }
 }

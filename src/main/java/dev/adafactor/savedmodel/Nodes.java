@@ -1,6 +1,8 @@
 package dev.adafactor.savedmodel;
 
 import com.google.protobuf.ByteString;
+import java.util.List;
+import java.util.Optional;
 import org.tensorflow.proto.AttrValue;
 import org.tensorflow.proto.DataType;
 import org.tensorflow.proto.NodeDef;
@@ -45,6 +47,17 @@ final class Nodes {
         .addInput(tensor)
         .putAttr("T", GradientGraph.type(type))
         .build();
+  }
+
+  /** The texts of a constant; none if there is no such node. */
+  static List<String> strings(Optional<NodeDef> constant) {
+    return constant
+        .map(node -> node.getAttrOrDefault("value", AttrValue.getDefaultInstance()))
+        .map(value -> value.getTensor().getStringValList())
+        .orElse(List.of())
+        .stream()
+        .map(ByteString::toStringUtf8)
+        .toList();
   }
 
   static AttrValue text(String text) {

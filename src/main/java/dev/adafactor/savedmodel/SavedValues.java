@@ -174,15 +174,8 @@ final class SavedValues {
 
   private static List<String> strings(NodeDef restore, int input, Map<String, NodeDef> body) {
     List<String> inputs = Tensors.inputs(restore);
-    NodeDef constant = input < inputs.size() ? body.get(Tensors.node(inputs.get(input))) : null;
-    return constant == null
-        ? List.of()
-        : constant
-            .getAttrOrDefault("value", AttrValue.getDefaultInstance())
-            .getTensor()
-            .getStringValList()
-            .stream()
-            .map(value -> value.toStringUtf8())
-            .toList();
+    return input < inputs.size()
+        ? Nodes.strings(Optional.ofNullable(body.get(Tensors.node(inputs.get(input)))))
+        : List.of();
   }
 }

@@ -1,6 +1,7 @@
 package dev.adafactor.savedmodel;
 
-import com.google.protobuf.ByteString;
+import dev.adafactor.files.VariableKey;
+import dev.adafactor.graph.RawVariable;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -9,12 +10,8 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Collectors;
-import org.tensorflow.Operation;
-import org.tensorflow.OperationBuilder;
 import org.tensorflow.Session;
 import org.tensorflow.op.Ops;
-import org.tensorflow.proto.AttrValue;
-import org.tensorflow.proto.DataType;
 import org.tensorflow.proto.FunctionDef;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
@@ -37,8 +34,6 @@ final class VariableTwins {
    * @param loaded that which Python calls them with
    */
   record Pair(String served, String loaded) {}
-
-  private static final String KEY_END = "/.ATTRIBUTES/VARIABLE_VALUE";
 
   /** The inputs of a {@code SaveV2} before this one are the file, the keys and the slices. */
   private static final int FIRST_SAVED = 3;
@@ -78,24 +73,17 @@ final class VariableTwins {
     Session.Runner runner = session.runner();
     Ops tf = Ops.create(session.graph()).withSubScope("twins");
     for (Pair pair : pairs) {
-      Operation served = session.graph().operationOrThrow(pair.served());
-      Operation loaded = session.graph().operationOrThrow(pair.loaded());
-      DataType type = nodes.get(pair.served()).getAttrOrThrow("dtype").getType();
-      Operation value =
-          builder(tf, "ReadVariableOp").addInput(served.output(0)).setAttr("dtype", type).build();
-      runner.addTarget(
-          builder(tf, "AssignVariableOp")
-              .addInput(loaded.output(0))
-              .addInput(value.output(0))
-              .setAttr("dtype", type)
-              .build());
+      RawVariable served = variable(session, pair.served());
+      RawVariable loaded = variable(session, pair.loaded());
+      runner.addTarget(loaded.assign(tf, served.read(tf)));
     }
     runner.run().close();
   }
 
-  /** Not by a typed method: a variable may hold what has no type in Java. */
-  private static OperationBuilder builder(Ops tf, String type) {
-    return tf.scope().env().opBuilder(type, tf.scope().makeOpName(type), tf.scope());
+  private RawVariable variable(Session session, String handle) {
+    return new RawVariable(
+        session.graph().operationOrThrow(handle).output(0),
+        nodes.get(handle).getAttrOrThrow("dtype").getType());
   }
 
   private Set<Pair> findPairs(MetaGraphDef metaGraph) {
@@ -144,27 +132,18 @@ final class VariableTwins {
       if (!save.getOp().equals("SaveV2") || inputs.size() < FIRST_SAVED) {
         continue;
       }
-      List<String> keys = keys(steps.get(Tensors.node(inputs.get(1))));
+      List<String> keys =
+          Nodes.strings(Optional.ofNullable(steps.get(Tensors.node(inputs.get(1)))));
       for (int i = 0; i < Math.min(keys.size(), inputs.size() - FIRST_SAVED); i++) {
         int argument = arguments.indexOf(origin(inputs.get(FIRST_SAVED + i), steps));
         if (argument >= 0 && argument < passed.size()) {
-          variable(keys.get(i)).ifPresent(id -> handles.put(id, passed.get(argument)));
+          VariableKey.path(keys.get(i))
+              .flatMap(this::variable)
+              .ifPresent(id -> handles.put(id, passed.get(argument)));
         }
       }
     }
     return handles;
-  }
-
-  private static List<String> keys(NodeDef constant) {
-    return constant == null
-        ? List.of()
-        : constant
-            .getAttrOrDefault("value", AttrValue.getDefaultInstance())
-            .getTensor()
-            .getStringValList()
-            .stream()
-            .map(ByteString::toStringUtf8)
-            .toList();
   }
 
   /** The argument that a saved value was read from. */
@@ -177,30 +156,23 @@ final class VariableTwins {
     return name;
   }
 
-  /** The variable of a key, which is the path to it through the object graph. */
-  private Optional<Integer> variable(String key) {
-    if (!key.endsWith(KEY_END)) {
-      return Optional.empty();
-    }
+  /** The variable at the end of a path through the tree of objects. */
+  private Optional<Integer> variable(String path) {
     int id = 0;
-    for (String step : key.substring(0, key.length() - KEY_END.length()).split("/", -1)) {
+    for (String step : path.split("/", -1)) {
+      if (id < 0 || id >= objects.getNodesCount()) {
+        return Optional.empty();
+      }
       OptionalInt child =
-          id < 0 || id >= objects.getNodesCount()
-              ? OptionalInt.empty()
-              : objects.getNodes(id).getChildrenList().stream()
-                  .filter(reference -> escaped(reference.getLocalName()).equals(step))
-                  .mapToInt(ObjectReference::getNodeId)
-                  .findFirst();
+          objects.getNodes(id).getChildrenList().stream()
+              .filter(reference -> VariableKey.step(reference.getLocalName()).equals(step))
+              .mapToInt(ObjectReference::getNodeId)
+              .findFirst();
       if (child.isEmpty()) {
         return Optional.empty();
       }
       id = child.getAsInt();
     }
     return Optional.of(id);
-  }
-
-  /** A name as a step of a key. */
-  private static String escaped(String localName) {
-    return localName.replace(".", "..").replace("/", ".S");
   }
 }
