@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.adafactor.JavaProcess;
 import dev.adafactor.cli.Main;
 import dev.adafactor.finetune.Loss;
 import dev.adafactor.python.Python;
@@ -13,7 +14,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
@@ -92,10 +92,9 @@ class BertSizeLiveTest {
 
   /** Runs {@code fine-tune} in a JVM of its own and returns the most memory that it ever held. */
   private long peakOfProgram(Path exported, Path json) throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
-    command.addAll(List.of("fine-tune", "--model", folder.resolve("model").toString()));
+    ProcessBuilder builder =
+        JavaProcess.builder(Main.class, "fine-tune", "--model", folder.resolve("model"));
+    List<String> command = builder.command();
     for (String input : Files.readAllLines(folder.resolve("inputs.txt"))) {
       command.addAll(List.of("--features", input + "=" + folder.resolve(input + ".npy")));
     }
@@ -105,8 +104,7 @@ class BertSizeLiveTest {
     command.addAll(List.of("--learning-rate", "1e-3", "--epsilon-1", "1e-16"));
     command.addAll(List.of("--export", exported.toString(), "--json", json.toString()));
     Path log = folder.resolve("log.txt");
-    Process process =
-        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
+    Process process = builder.redirectErrorStream(true).redirectOutput(log.toFile()).start();
     long peak = 0;
     while (!process.waitFor(200, TimeUnit.MILLISECONDS)) {
       peak = Math.max(peak, PeakMemory.of(process.toHandle()));

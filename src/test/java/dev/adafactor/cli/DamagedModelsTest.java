@@ -3,12 +3,12 @@ package dev.adafactor.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.adafactor.JavaProcess;
 import dev.adafactor.finetune.Digits;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
@@ -40,25 +40,12 @@ class DamagedModelsTest {
 
   private void assertSurvived(List<String> arguments, long first, int count, int seconds)
       throws IOException, InterruptedException {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                DamagedModels.class.getName(),
-                Digits.MODEL.toString(),
-                folder.toString(),
-                Long.toString(first),
-                Integer.toString(count)));
-    command.addAll(arguments);
+    ProcessBuilder builder =
+        JavaProcess.builder(DamagedModels.class, Digits.MODEL, folder, first, count);
+    builder.command().addAll(arguments);
     Path log = folder.resolve("log");
     Path errors = folder.resolve("errors");
-    Process process =
-        new ProcessBuilder(command)
-            .redirectOutput(log.toFile())
-            .redirectError(errors.toFile())
-            .start();
+    Process process = builder.redirectOutput(log.toFile()).redirectError(errors.toFile()).start();
     boolean ended = process.waitFor(seconds, TimeUnit.SECONDS);
     process.destroyForcibly();
     List<String> lines = Files.readString(log, StandardCharsets.UTF_8).lines().toList();

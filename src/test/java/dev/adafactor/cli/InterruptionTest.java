@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.adafactor.JavaProcess;
 import dev.adafactor.finetune.Digits;
 import dev.adafactor.finetune.NpyFiles;
 import java.io.IOException;
@@ -37,15 +38,9 @@ class InterruptionTest {
 
   private void start(Path features, Path labels, String... options) throws IOException {
     ProcessBuilder builder =
-        new ProcessBuilder(
-            // Who starts the tests in the background has them ignore the signal.
-            "env",
-            "--default-signal=INT,TERM",
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-Xmx128m",
-            "-cp",
-            System.getProperty("java.class.path"),
-            Main.class.getName(),
+        JavaProcess.builder(
+            List.of("-Xmx128m"),
+            Main.class,
             "fine-tune",
             "--model=" + Digits.MODEL,
             "--loss=sparse-categorical-crossentropy",
@@ -55,6 +50,8 @@ class InterruptionTest {
             "--json=" + folder.resolve("run.json"),
             "--chart=" + folder.resolve("chart.png"));
     builder.command().addAll(List.of(options));
+    // Who starts the tests in the background has them ignore the signal.
+    builder.command().addAll(0, List.of("env", "--default-signal=INT,TERM"));
     builder.redirectOutput(folder.resolve("out").toFile());
     process = builder.redirectError(folder.resolve("errors").toFile()).start();
   }

@@ -4,13 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.adafactor.JavaProcess;
 import dev.adafactor.finetune.Digits;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Random;
@@ -33,24 +33,20 @@ class KillLiveTest {
   @TempDir Path folder;
 
   private Process start(String export, String... options) throws IOException {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                Main.class.getName(),
-                "fine-tune",
-                "--model=" + Digits.MODEL,
-                "--loss=sparse-categorical-crossentropy",
-                "--features=" + Digits.TRAIN_IMAGES,
-                "--labels=" + Digits.TRAIN_LABELS,
-                "--learning-rate=0.03",
-                "--use-ema",
-                "--epochs=" + (FULL ? 400 : 60),
-                "--export=" + folder.resolve(export)));
-    command.addAll(List.of(options));
-    return new ProcessBuilder(command)
+    ProcessBuilder builder =
+        JavaProcess.builder(
+            Main.class,
+            "fine-tune",
+            "--model=" + Digits.MODEL,
+            "--loss=sparse-categorical-crossentropy",
+            "--features=" + Digits.TRAIN_IMAGES,
+            "--labels=" + Digits.TRAIN_LABELS,
+            "--learning-rate=0.03",
+            "--use-ema",
+            "--epochs=" + (FULL ? 400 : 60),
+            "--export=" + folder.resolve(export));
+    builder.command().addAll(List.of(options));
+    return builder
         .redirectErrorStream(true)
         .redirectOutput(folder.resolve("output").toFile())
         .start();

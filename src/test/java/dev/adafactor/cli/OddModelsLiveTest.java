@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.adafactor.JavaProcess;
 import dev.adafactor.cli.OddModels.Fate;
 import dev.adafactor.python.Python;
 import java.io.IOException;
@@ -85,23 +86,19 @@ class OddModelsLiveTest {
   }
 
   private void process(Path results, List<String> names) throws Exception {
-    List<String> command =
-        new ArrayList<>(
-            List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
-    command.addAll(
-        List.of(
-            "-Xmx1g",
-            "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
-            "-Dorg.bytedeco.javacpp.maxbytes=0",
-            "-XX:-CreateCoredumpOnCrash",
-            "-XX:ErrorFile=" + folder.resolve("crash.log"),
-            "-cp",
-            System.getProperty("java.class.path"),
-            OddModels.class.getName(),
-            folder.toString(),
-            results.toString()));
-    command.addAll(names);
-    new ProcessBuilder(command)
+    ProcessBuilder builder =
+        JavaProcess.builder(
+            List.of(
+                "-Xmx1g",
+                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
+                "-Dorg.bytedeco.javacpp.maxbytes=0",
+                "-XX:-CreateCoredumpOnCrash",
+                "-XX:ErrorFile=" + folder.resolve("crash.log")),
+            OddModels.class,
+            folder,
+            results);
+    builder.command().addAll(names);
+    builder
         .redirectErrorStream(true)
         .redirectOutput(folder.resolve("process.log").toFile())
         .start()

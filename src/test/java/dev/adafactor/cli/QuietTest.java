@@ -3,6 +3,7 @@ package dev.adafactor.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.adafactor.JavaProcess;
 import dev.adafactor.finetune.Digits;
 import dev.adafactor.python.Python;
 import java.io.File;
@@ -37,11 +38,9 @@ class QuietTest {
 
   private int run(String classPath, String... options) throws IOException, InterruptedException {
     ProcessBuilder builder =
-        new ProcessBuilder(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-cp",
-            classPath,
-            Main.class.getName(),
+        JavaProcess.builder(
+            List.of("-cp", classPath),
+            Main.class,
             "fine-tune",
             "--loss=sparse-categorical-crossentropy");
     builder.command().addAll(List.of(options));

@@ -2,6 +2,7 @@ package dev.adafactor.finetune;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.adafactor.JavaProcess;
 import dev.adafactor.cli.Main;
 import dev.adafactor.python.Python;
 import java.io.IOException;
@@ -93,16 +94,9 @@ class ModelsLiveTest {
   }
 
   private static void runProgram(List<String> options) throws IOException, InterruptedException {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                Main.class.getName(),
-                "fine-tune"));
-    command.addAll(options);
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    ProcessBuilder builder = JavaProcess.builder(Main.class, "fine-tune");
+    builder.command().addAll(options);
+    Process process = builder.redirectErrorStream(true).start();
     process.getOutputStream().close();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(0, process.waitFor(), said);
