@@ -139,6 +139,19 @@ def cnn():
     return saved(model), {"x": x}, y
 
 
+# What a normalization shifts by, the next one takes out again.
+@job(
+    modes=["training"],
+    long=True,
+    optimizer={"learning_rate": 0.003},
+    undetermined="(project/BatchNorm/beta|(expand|Conv_1)/BatchNorm/moving_mean)$",
+)
+def mobilenet():
+    """One that tf_keras brings: depthwise convolutions, squeeze and excitation, hard swish."""
+    model = tf_keras.applications.MobileNetV3Small((64, 64, 3), weights=None, classes=3, dropout_rate=0.0)
+    return saved(model), {model.input_names[0]: 50 * normal(64, 64, 3) + 100}, classes(3)
+
+
 @job(from_logits=True, optimizer={"learning_rate": 0.02, "clipnorm": 0.1, "beta_2_decay": -0.5})
 def convolutions():
     """Depthwise, separable, dilated, grouped, transposed and strided ones."""
