@@ -133,6 +133,9 @@ def through_calls(x, w, v):
     return outer(x, w) * outer(x, w + 1.0) + v
 
 
+# Two projective transforms of images.
+WARPS = [[1.1, 0.2, -0.3, -0.1, 0.9, 0.4, 0.01, 0.02], [0.8, -0.2, 0.7, 0.3, 1.2, -0.6, 0.0, 0.0]]
+
 CASES = {
     "calls": ([normal(4, 5), normal(5)], normal(3, 4), through_calls),
     "dense": ([normal(4, 5), normal(5)], normal(3, 4), lambda x, w, b: tf.nn.relu(tf.nn.bias_add(x @ w, b))),
@@ -360,6 +363,14 @@ CASES = {
         lambda x, w: raw.CTCLoss(
             inputs=x * w, labels_indices=[[0, 0]], labels_values=[1], sequence_length=[5], ctc_merge_repeated=True
         ).loss,
+    ),
+    "projective_transform": image(
+        lambda x: raw.ImageProjectiveTransformV3(
+            images=x, transforms=WARPS, output_shape=[8, 7], interpolation="BILINEAR", fill_mode="REFLECT", fill_value=0.5
+        )
+    ),
+    "projective_transform_v2": image(
+        lambda x: raw.ImageProjectiveTransformV2(images=x, transforms=WARPS[:1], output_shape=[7, 6], interpolation="NEAREST")
     ),
     "erfinv": unary(lambda x: tf.math.erfinv(tf.tanh(x)), scale=0.3),
     "ndtri": unary(lambda x: tf.math.ndtri(tf.sigmoid(x)), scale=0.3),
