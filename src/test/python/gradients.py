@@ -448,6 +448,37 @@ CASES = {
             tf.shape(a)[0] > 2, lambda: tf.cond(tf.shape(a)[1] > 7, lambda: a, lambda: tf.exp(a)), lambda: -a
         )
     ),
+    "branches": matrix(
+        lambda a: tf.switch_case(tf.shape(a)[0] - 2, [lambda: a * a, lambda: tf.sin(a), lambda: a, lambda: -a])
+    ),
+    "branches_default": matrix(
+        lambda a: tf.switch_case(tf.shape(a)[0], {0: lambda: (a, tf.exp(a)), 1: lambda: (a, a)}, lambda: (a, a * a))[1]
+    ),
+    "branches_of_resources": (
+        [normal(4, 5), normal(4, 5), normal(5)],
+        normal(3, 4),
+        lambda x, w, v, b: tf.switch_case(
+            tf.shape(x)[0] - 2, [lambda: x @ v, lambda: tf.tanh(x @ w) * b, lambda: x @ v + x @ w]
+        )
+        + b
+        + v[1],
+    ),
+    "branches_in_loop": matrix(
+        lambda a: tf.while_loop(
+            lambda i, b: i < 5,
+            lambda i, b: (
+                i + 1,
+                tf.switch_case(
+                    i, [lambda: b * a, lambda: tf.sin(b), lambda: tf.cond(i < 9, lambda: b + a, lambda: b), lambda: b * b]
+                ),
+            ),
+            [0, a],
+        )[1]
+    ),
+    "branches_without_gradient": matrix(
+        lambda a: tf.switch_case(tf.shape(a)[0], [lambda: a, lambda: tf.math.bessel_i0(a), lambda: -a])
+    )
+    + ("refused",),
     "loop": matrix(lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a), [0, a])[1]),
     "loop_of_no_iteration": matrix(
         lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a), [3, tf.sin(a)])[1]

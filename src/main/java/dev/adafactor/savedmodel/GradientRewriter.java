@@ -32,7 +32,7 @@ import org.tensorflow.proto.OpDef;
  * StopGradient}. What has no gradient here stays as it is, and is refused later.
  */
 final class GradientRewriter {
-  private static final Set<String> BRANCHES = Set.of("If", "StatelessIf");
+  private static final Set<String> BRANCHES = Set.of("If", "StatelessIf", "Case", "StatelessCase");
   private static final Set<String> LOOPS = Set.of("While", "StatelessWhile");
 
   private final Library library;
