@@ -101,6 +101,27 @@ def scaled_gradient(x, v):
     return y, lambda dy: (3.0 * dy * tf.tanh(v) * y, tf.reduce_sum(dy * x, 0))
 
 
+def weighted(x, w, v):
+    """A custom gradient that captures variables, of which it returns gradients."""
+
+    @tf.custom_gradient
+    def layer(x):
+        y = tf.tanh(x @ w) * v
+
+        def gradient(dy, variables):
+            of = {w.ref(): 2.0 * tf.transpose(x) @ (dy * v), v.ref(): tf.reduce_sum(dy * y, 0)}
+            return dy @ tf.transpose(w) + v[0], [of[variable.ref()] for variable in variables]
+
+        return y, gradient
+
+    return layer
+
+
+def recomputed(x, w, v):
+    layer = tf.recompute_grad(lambda x: tf.tanh(x @ w + v))
+    return layer(layer(x))
+
+
 def array_loop(a):
     rows = tf.TensorArray(tf.float32, 3).unstack(a)
     kept = tf.TensorArray(tf.float32, 4)
@@ -316,6 +337,18 @@ CASES = {
     "select_v1": matrix(lambda a: raw.Select(condition=a > 0.0, x=a, y=2.0 * a)),
     "custom_gradient": matrix(doubled_gradient),
     "custom_gradient_with_variable": ([normal(4, 5), normal(5)], normal(3, 4), lambda x, w, v: scaled_gradient(tf.tanh(x @ w), v)),
+    "custom_gradient_of_resources": (
+        [normal(4, 4), normal(4)],
+        normal(3, 4),
+        lambda x, w, v: tf.sin(weighted(x, w, v)(tf.cos(x * v))) + weighted(x, w, v)(x),
+    ),
+    "custom_gradient_of_resources_called": (
+        [normal(4, 4), normal(4)],
+        normal(3, 4),
+        lambda x, w, v: tf.function(lambda x: weighted(x, w, v)(x))(tf.function(lambda x: weighted(x, w, v)(x))(x * v)),
+    ),
+    # Python itself cannot do this in a branch or a loop.
+    "custom_gradient_recomputed_resources": ([normal(4, 4), normal(4)], normal(3, 4), recomputed),
     "tan": unary(tf.tan),
     "asin": unary(tf.asin, scale=0.2),
     "acos": unary(tf.acos, scale=0.2),

@@ -226,11 +226,11 @@ final class TrustedGradients {
     if (node.containsAttr(FunctionGradients.FUNCTION)) {
       return Optional.empty();
     }
-    if (node.containsAttr(FunctionGradients.PYTHON)) {
-      return Optional.of("has a gradient of its own (tf.custom_gradient)");
-    }
     if (node.containsAttr(REFUSED)) {
       return Optional.of("has no gradient because of " + text(node, REFUSED));
+    }
+    if (node.containsAttr(FunctionGradients.PYTHON)) {
+      return Optional.of("has a gradient of its own (tf.custom_gradient)");
     }
     if (NEVER.contains(node.getOp())) {
       return Optional.of(MISSING);
