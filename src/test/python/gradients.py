@@ -389,6 +389,69 @@ CASES = {
     "max_pool_v2": image(lambda x: raw.MaxPoolV2(input=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID")),
     "max_pool_argmax": image(lambda x: tf.nn.max_pool_with_argmax(x, 2, 2, "VALID")[0]),
     "resize_antialias": image(lambda x: tf.image.resize(x, [4, 3], "bilinear", antialias=True)),
+    # Channels first, as oneDNN's kernels know it on a CPU
+    "first_conv": conv(lambda x, w: tf.nn.conv2d(x, w, 1, "SAME", "NCHW"), image=(2, 2, 7, 8)),
+    "first_conv_strides": conv(lambda x, w: tf.nn.conv2d(x, w, [1, 1, 2, 1], "VALID", "NCHW"), image=(2, 2, 7, 8)),
+    "first_conv_of_conv": (
+        [normal(3, 3, 2, 3), normal(2, 2, 3, 4)],
+        normal(2, 2, 7, 8),
+        lambda x, w, v: tf.nn.conv2d(tf.nn.conv2d(x, w, 1, "SAME", "NCHW"), v, 1, "SAME", "NCHW", dilations=2),
+    ),
+    "first_conv_explicit": conv(
+        lambda x, w: tf.nn.conv2d(x, w, 1, [[0, 0], [0, 0], [1, 2], [0, 1]], "NCHW"), image=(2, 2, 7, 8)
+    )
+    + ("refused",),
+    "first_conv_transposed": (
+        [normal(3, 3, 4, 2), normal(2, 1, 1)],
+        normal(2, 2, 4, 5),
+        lambda x, w, v: tf.nn.conv2d_transpose(x * v, w, [2, 4, 8, 10], [1, 1, 2, 2], "SAME", "NCHW"),
+    ),
+    "first_depthwise": (
+        [normal(3, 3, 2, 2), normal(2, 1, 1)],
+        normal(2, 2, 7, 8),
+        lambda x, w, v: raw.DepthwiseConv2dNative(
+            input=x * v, filter=w, strides=[1, 1, 1, 1], padding="SAME", data_format="NCHW"
+        ),
+    ),
+    "first_bias": ([normal(2, 1, 1), normal(2)], normal(2, 2, 6, 8), lambda x, w, b: tf.sin(raw.BiasAdd(value=x * w, bias=b, data_format="NCHW"))),
+    "first_avg_pool": ([normal(2, 1, 1)], normal(2, 2, 6, 8), lambda x, w: tf.nn.avg_pool2d(x * w, 3, 2, "SAME", "NCHW")),
+    "first_max_pool": (
+        [normal(2, 1, 1)],
+        normal(2, 2, 6, 8),
+        lambda x, w: tf.nn.max_pool2d(x * w, 3, 2, "SAME", "NCHW"),
+        "refused",
+    ),
+    "first_batch_norm": (
+        [normal(2), normal(2), normal(2, 1, 1)],
+        normal(2, 2, 6, 8),
+        lambda x, gamma, beta, w: raw.FusedBatchNormV3(
+            x=x * w, scale=gamma, offset=beta, mean=tf.ones(2), variance=2 * tf.ones(2), is_training=False, data_format="NCHW"
+        ).y,
+    ),
+    "first_batch_norm_training": (
+        [normal(2), normal(2), normal(2, 6, 8)],
+        normal(2, 2, 6, 8),
+        lambda x, gamma, beta, w: raw.FusedBatchNormV3(
+            x=x + w, scale=gamma, offset=beta, mean=[], variance=[], data_format="NCHW"
+        ).y,
+    ),
+    "first_conv3d": (
+        [normal(2, 2, 2, 2, 3), normal(2, 2, 2, 3, 2)],
+        normal(2, 2, 4, 5, 6),
+        lambda x, w, v: tf.nn.conv3d(tf.nn.conv3d(x, w, [1, 1, 1, 2, 1], "SAME", "NCDHW"), v, [1] * 5, "VALID", "NCDHW"),
+    ),
+    "first_conv3d_transposed": (
+        [normal(2, 2, 2, 3, 2), normal(2, 1, 1, 1)],
+        normal(2, 2, 3, 3, 3),
+        lambda x, w, v: tf.nn.conv3d_transpose(x * v, w, [2, 3, 6, 6, 6], 2, "SAME", "NCDHW"),
+    ),
+    "first_avg_pool3d": ([normal(2, 1, 1, 1)], normal(2, 2, 4, 4, 6), lambda x, w: tf.nn.avg_pool3d(x * w, 2, 2, "VALID", "NCDHW")),
+    "first_max_pool3d": (
+        [normal(2, 1, 1, 1)],
+        normal(2, 2, 4, 4, 6),
+        lambda x, w: tf.nn.max_pool3d(x * w, 2, 2, "VALID", "NCDHW"),
+        "refused",
+    ),
     "dilation2d": conv(lambda x, w: tf.nn.dilation2d(tf.sin(x), w, [1, 1, 1, 1], "SAME", "NHWC", [1, 2, 2, 1]), (3, 3, 2)),
     "ctc_loss": (
         [normal(3)],
@@ -603,7 +666,7 @@ def export(folder, name, model, serve, variables, x, refused, tolerance=1e-6):
         y = serve(x)["y"]
         cotangent = normal(*y.shape)
         loss = tf.reduce_sum(y * cotangent)
-    gradients = [
+    gradients = [] if refused else [
         {"variable": v.name.split(":")[0], **numbers(tf.convert_to_tensor(g).numpy())}
         for v, g in zip(variables, tape.gradient(loss, variables))
         if g is not None

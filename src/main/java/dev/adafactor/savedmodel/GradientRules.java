@@ -100,16 +100,15 @@ final class GradientRules {
   }
 
   /**
-   * The gradient of an operation, or null if it has none here: with channels first there was
-   * nothing to compare it with on a CPU.
+   * The gradient of an operation, or null if it has none here: with channels first, TensorFlow has
+   * none for explicit padding on a CPU.
    */
   static Rule of(NodeDef node) {
-    String format =
-        node.getAttrOrDefault("data_format", AttrValue.getDefaultInstance()).getS().toStringUtf8();
-    boolean channelsFirst = format.startsWith("NC");
     boolean isNative =
         CONVOLUTIONS.contains(node.getOp()) && TrustedGradients.objection(node).isEmpty();
-    return channelsFirst || isNative ? null : RULES.get(node.getOp());
+    boolean isMissing =
+        TrustedGradients.hasChannelsFirst(node) && TrustedGradients.hasExplicitPadding(node);
+    return isNative || isMissing ? null : RULES.get(node.getOp());
   }
 
   /** The types of the operations that have a gradient here. */

@@ -237,8 +237,8 @@ final class TrustedGradients {
     }
     return switch (node.getOp()) {
       case "Conv2D", "DepthwiseConv2dNative" -> convolution(node);
-      case "MaxPool", "MaxPoolV2", "AvgPool", "BiasAdd", "MaxPool3D", "AvgPool3D" ->
-          text(node, "padding").equals("EXPLICIT") ? explicitPadding() : layout(node);
+      case "AvgPool", "AvgPool3D" -> padding(node);
+      case "MaxPool", "MaxPoolV2", "MaxPool3D" -> padding(node).or(() -> layout(node));
       case "Cast" ->
           Stream.of("SrcT", "DstT").allMatch(type -> isReal(node, type))
               ? Optional.empty()
@@ -252,18 +252,27 @@ final class TrustedGradients {
     if (dilations.stream().anyMatch(dilation -> dilation != 1)) {
       return Optional.of("has dilations " + dilations + ", whose native gradient is wrong");
     }
-    return text(node, "padding").equals("EXPLICIT") ? explicitPadding() : layout(node);
+    return padding(node);
   }
 
-  private static Optional<String> explicitPadding() {
-    return Optional.of("has explicit padding, which native gradients do not support");
+  private static Optional<String> padding(NodeDef node) {
+    return hasExplicitPadding(node)
+        ? Optional.of("has explicit padding, which native gradients do not support")
+        : Optional.empty();
   }
 
   private static Optional<String> layout(NodeDef node) {
-    String format = text(node, "data_format");
-    return format.isEmpty() || format.equals("NHWC") || format.equals("NDHWC")
-        ? Optional.empty()
-        : Optional.of("has the data format " + format + ", whose gradient was not checked");
+    return hasChannelsFirst(node)
+        ? Optional.of("has channels first, for which TensorFlow has no gradient on a CPU")
+        : Optional.empty();
+  }
+
+  static boolean hasExplicitPadding(NodeDef node) {
+    return text(node, "padding").equals("EXPLICIT");
+  }
+
+  static boolean hasChannelsFirst(NodeDef node) {
+    return text(node, "data_format").startsWith("NC");
   }
 
   private static boolean isReal(NodeDef node, String type) {
