@@ -280,7 +280,7 @@ def result(model, x, cotangents, training):
         "outputs": {name: numbers(y.numpy()) for name, y in zip(names(model), outputs)},
         "losses": float(losses),
         "gradients": [
-            {"variable": i, **numbers(tf.cast(g, tf.float64).numpy())} for i, g in enumerate(gradients) if g is not None
+            {"variable": i, **numbers(tf.cast(tf.convert_to_tensor(g), tf.float64).numpy())} for i, g in enumerate(gradients) if g is not None
         ],
     }
 

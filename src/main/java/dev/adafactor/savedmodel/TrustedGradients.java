@@ -221,13 +221,18 @@ final class TrustedGradients {
     return fault.isPresent() || isTrusted ? fault : Optional.of("has no gradient that was checked");
   }
 
+  /** What was found to stand in the way of a node's gradient, if anything was. */
+  static Optional<String> refusal(NodeDef node) {
+    return node.containsAttr(REFUSED) ? Optional.of(text(node, REFUSED)) : Optional.empty();
+  }
+
   /** What is known to be wrong with the native gradient of a node. */
   private static Optional<String> fault(NodeDef node) {
     if (node.containsAttr(FunctionGradients.FUNCTION)) {
       return Optional.empty();
     }
-    if (node.containsAttr(REFUSED)) {
-      return Optional.of("has no gradient because of " + text(node, REFUSED));
+    if (refusal(node).isPresent()) {
+      return refusal(node).map("has no gradient because of "::concat);
     }
     if (node.containsAttr(FunctionGradients.PYTHON)) {
       return Optional.of("has a gradient of its own (tf.custom_gradient)");
