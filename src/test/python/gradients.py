@@ -101,6 +101,27 @@ def scaled_gradient(x, v):
     return y, lambda dy: (3.0 * dy * tf.tanh(v) * y, tf.reduce_sum(dy * x, 0))
 
 
+def weighted(x, w, v):
+    """A custom gradient that captures variables, of which it returns gradients."""
+
+    @tf.custom_gradient
+    def layer(x):
+        y = tf.tanh(x @ w) * v
+
+        def gradient(dy, variables):
+            of = {w.ref(): 2.0 * tf.transpose(x) @ (dy * v), v.ref(): tf.reduce_sum(dy * y, 0)}
+            return dy @ tf.transpose(w) + v[0], [of[variable.ref()] for variable in variables]
+
+        return y, gradient
+
+    return layer
+
+
+def recomputed(x, w, v):
+    layer = tf.recompute_grad(lambda x: tf.tanh(x @ w + v))
+    return layer(layer(x))
+
+
 def array_loop(a):
     rows = tf.TensorArray(tf.float32, 3).unstack(a)
     kept = tf.TensorArray(tf.float32, 4)
@@ -132,6 +153,9 @@ def through_calls(x, w, v):
 
     return outer(x, w) * outer(x, w + 1.0) + v
 
+
+# Two projective transforms of images.
+WARPS = [[1.1, 0.2, -0.3, -0.1, 0.9, 0.4, 0.01, 0.02], [0.8, -0.2, 0.7, 0.3, 1.2, -0.6, 0.0, 0.0]]
 
 CASES = {
     "calls": ([normal(4, 5), normal(5)], normal(3, 4), through_calls),
@@ -313,6 +337,18 @@ CASES = {
     "select_v1": matrix(lambda a: raw.Select(condition=a > 0.0, x=a, y=2.0 * a)),
     "custom_gradient": matrix(doubled_gradient),
     "custom_gradient_with_variable": ([normal(4, 5), normal(5)], normal(3, 4), lambda x, w, v: scaled_gradient(tf.tanh(x @ w), v)),
+    "custom_gradient_of_resources": (
+        [normal(4, 4), normal(4)],
+        normal(3, 4),
+        lambda x, w, v: tf.sin(weighted(x, w, v)(tf.cos(x * v))) + weighted(x, w, v)(x),
+    ),
+    "custom_gradient_of_resources_called": (
+        [normal(4, 4), normal(4)],
+        normal(3, 4),
+        lambda x, w, v: tf.function(lambda x: weighted(x, w, v)(x))(tf.function(lambda x: weighted(x, w, v)(x))(x * v)),
+    ),
+    # Python itself cannot do this in a branch or a loop.
+    "custom_gradient_recomputed_resources": ([normal(4, 4), normal(4)], normal(3, 4), recomputed),
     "tan": unary(tf.tan),
     "asin": unary(tf.asin, scale=0.2),
     "acos": unary(tf.acos, scale=0.2),
@@ -353,6 +389,69 @@ CASES = {
     "max_pool_v2": image(lambda x: raw.MaxPoolV2(input=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID")),
     "max_pool_argmax": image(lambda x: tf.nn.max_pool_with_argmax(x, 2, 2, "VALID")[0]),
     "resize_antialias": image(lambda x: tf.image.resize(x, [4, 3], "bilinear", antialias=True)),
+    # Channels first, as oneDNN's kernels know it on a CPU
+    "first_conv": conv(lambda x, w: tf.nn.conv2d(x, w, 1, "SAME", "NCHW"), image=(2, 2, 7, 8)),
+    "first_conv_strides": conv(lambda x, w: tf.nn.conv2d(x, w, [1, 1, 2, 1], "VALID", "NCHW"), image=(2, 2, 7, 8)),
+    "first_conv_of_conv": (
+        [normal(3, 3, 2, 3), normal(2, 2, 3, 4)],
+        normal(2, 2, 7, 8),
+        lambda x, w, v: tf.nn.conv2d(tf.nn.conv2d(x, w, 1, "SAME", "NCHW"), v, 1, "SAME", "NCHW", dilations=2),
+    ),
+    "first_conv_explicit": conv(
+        lambda x, w: tf.nn.conv2d(x, w, 1, [[0, 0], [0, 0], [1, 2], [0, 1]], "NCHW"), image=(2, 2, 7, 8)
+    )
+    + ("refused",),
+    "first_conv_transposed": (
+        [normal(3, 3, 4, 2), normal(2, 1, 1)],
+        normal(2, 2, 4, 5),
+        lambda x, w, v: tf.nn.conv2d_transpose(x * v, w, [2, 4, 8, 10], [1, 1, 2, 2], "SAME", "NCHW"),
+    ),
+    "first_depthwise": (
+        [normal(3, 3, 2, 2), normal(2, 1, 1)],
+        normal(2, 2, 7, 8),
+        lambda x, w, v: raw.DepthwiseConv2dNative(
+            input=x * v, filter=w, strides=[1, 1, 1, 1], padding="SAME", data_format="NCHW"
+        ),
+    ),
+    "first_bias": ([normal(2, 1, 1), normal(2)], normal(2, 2, 6, 8), lambda x, w, b: tf.sin(raw.BiasAdd(value=x * w, bias=b, data_format="NCHW"))),
+    "first_avg_pool": ([normal(2, 1, 1)], normal(2, 2, 6, 8), lambda x, w: tf.nn.avg_pool2d(x * w, 3, 2, "SAME", "NCHW")),
+    "first_max_pool": (
+        [normal(2, 1, 1)],
+        normal(2, 2, 6, 8),
+        lambda x, w: tf.nn.max_pool2d(x * w, 3, 2, "SAME", "NCHW"),
+        "refused",
+    ),
+    "first_batch_norm": (
+        [normal(2), normal(2), normal(2, 1, 1)],
+        normal(2, 2, 6, 8),
+        lambda x, gamma, beta, w: raw.FusedBatchNormV3(
+            x=x * w, scale=gamma, offset=beta, mean=tf.ones(2), variance=2 * tf.ones(2), is_training=False, data_format="NCHW"
+        ).y,
+    ),
+    "first_batch_norm_training": (
+        [normal(2), normal(2), normal(2, 6, 8)],
+        normal(2, 2, 6, 8),
+        lambda x, gamma, beta, w: raw.FusedBatchNormV3(
+            x=x + w, scale=gamma, offset=beta, mean=[], variance=[], data_format="NCHW"
+        ).y,
+    ),
+    "first_conv3d": (
+        [normal(2, 2, 2, 2, 3), normal(2, 2, 2, 3, 2)],
+        normal(2, 2, 4, 5, 6),
+        lambda x, w, v: tf.nn.conv3d(tf.nn.conv3d(x, w, [1, 1, 1, 2, 1], "SAME", "NCDHW"), v, [1] * 5, "VALID", "NCDHW"),
+    ),
+    "first_conv3d_transposed": (
+        [normal(2, 2, 2, 3, 2), normal(2, 1, 1, 1)],
+        normal(2, 2, 3, 3, 3),
+        lambda x, w, v: tf.nn.conv3d_transpose(x * v, w, [2, 3, 6, 6, 6], 2, "SAME", "NCDHW"),
+    ),
+    "first_avg_pool3d": ([normal(2, 1, 1, 1)], normal(2, 2, 4, 4, 6), lambda x, w: tf.nn.avg_pool3d(x * w, 2, 2, "VALID", "NCDHW")),
+    "first_max_pool3d": (
+        [normal(2, 1, 1, 1)],
+        normal(2, 2, 4, 4, 6),
+        lambda x, w: tf.nn.max_pool3d(x * w, 2, 2, "VALID", "NCDHW"),
+        "refused",
+    ),
     "dilation2d": conv(lambda x, w: tf.nn.dilation2d(tf.sin(x), w, [1, 1, 1, 1], "SAME", "NHWC", [1, 2, 2, 1]), (3, 3, 2)),
     "ctc_loss": (
         [normal(3)],
@@ -360,6 +459,14 @@ CASES = {
         lambda x, w: raw.CTCLoss(
             inputs=x * w, labels_indices=[[0, 0]], labels_values=[1], sequence_length=[5], ctc_merge_repeated=True
         ).loss,
+    ),
+    "projective_transform": image(
+        lambda x: raw.ImageProjectiveTransformV3(
+            images=x, transforms=WARPS, output_shape=[8, 7], interpolation="BILINEAR", fill_mode="REFLECT", fill_value=0.5
+        )
+    ),
+    "projective_transform_v2": image(
+        lambda x: raw.ImageProjectiveTransformV2(images=x, transforms=WARPS[:1], output_shape=[7, 6], interpolation="NEAREST")
     ),
     "erfinv": unary(lambda x: tf.math.erfinv(tf.tanh(x)), scale=0.3),
     "ndtri": unary(lambda x: tf.math.ndtri(tf.sigmoid(x)), scale=0.3),
@@ -437,6 +544,37 @@ CASES = {
             tf.shape(a)[0] > 2, lambda: tf.cond(tf.shape(a)[1] > 7, lambda: a, lambda: tf.exp(a)), lambda: -a
         )
     ),
+    "branches": matrix(
+        lambda a: tf.switch_case(tf.shape(a)[0] - 2, [lambda: a * a, lambda: tf.sin(a), lambda: a, lambda: -a])
+    ),
+    "branches_default": matrix(
+        lambda a: tf.switch_case(tf.shape(a)[0], {0: lambda: (a, tf.exp(a)), 1: lambda: (a, a)}, lambda: (a, a * a))[1]
+    ),
+    "branches_of_resources": (
+        [normal(4, 5), normal(4, 5), normal(5)],
+        normal(3, 4),
+        lambda x, w, v, b: tf.switch_case(
+            tf.shape(x)[0] - 2, [lambda: x @ v, lambda: tf.tanh(x @ w) * b, lambda: x @ v + x @ w]
+        )
+        + b
+        + v[1],
+    ),
+    "branches_in_loop": matrix(
+        lambda a: tf.while_loop(
+            lambda i, b: i < 5,
+            lambda i, b: (
+                i + 1,
+                tf.switch_case(
+                    i, [lambda: b * a, lambda: tf.sin(b), lambda: tf.cond(i < 9, lambda: b + a, lambda: b), lambda: b * b]
+                ),
+            ),
+            [0, a],
+        )[1]
+    ),
+    "branches_without_gradient": matrix(
+        lambda a: tf.switch_case(tf.shape(a)[0], [lambda: a, lambda: tf.math.bessel_i0(a), lambda: -a])
+    )
+    + ("refused",),
     "loop": matrix(lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a), [0, a])[1]),
     "loop_of_no_iteration": matrix(
         lambda a: tf.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b * a), [3, tf.sin(a)])[1]
@@ -528,7 +666,7 @@ def export(folder, name, model, serve, variables, x, refused, tolerance=1e-6):
         y = serve(x)["y"]
         cotangent = normal(*y.shape)
         loss = tf.reduce_sum(y * cotangent)
-    gradients = [
+    gradients = [] if refused else [
         {"variable": v.name.split(":")[0], **numbers(tf.convert_to_tensor(g).numpy())}
         for v, g in zip(variables, tape.gradient(loss, variables))
         if g is not None

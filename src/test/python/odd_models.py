@@ -194,7 +194,7 @@ def upstream_none(x, y):
 
 
 class CustomWithVariables(tf.Module):
-    def __init__(self):
+    def __init__(self, use=lambda layer, x: layer(x)):
         super().__init__()
         self.w = tf.Variable(normal(4, 5), name="v0")
         self.variables_ = [self.w]
@@ -211,7 +211,7 @@ class CustomWithVariables(tf.Module):
 
         @tf.function(input_signature=[tf.TensorSpec([None, 4], name="x")])
         def serve(x):
-            return {"y": tf.sin(layer(tf.tanh(x)))}
+            return {"y": tf.sin(use(layer, tf.tanh(x)))}
 
         self.serve = serve
 
@@ -408,13 +408,19 @@ class SparseInput(tf.Module):
         super().__init__()
         self.w = tf.Variable(W, name="v0")
         self.variables_ = [self.w]
-        self.inputs = {}
+        # The signature takes the parts of the sparse tensor.
+        self.inputs = {
+            "x": np.array([[0, 1], [1, 0], [2, 2]]), "x_1": normal(3), "x_2": np.array([3, 4])
+        }  # fmt: skip
 
         @tf.function(input_signature=[tf.SparseTensorSpec([None, 4], tf.float32)])
         def serve(x):
             return {"y": tf.sparse.sparse_dense_matmul(x, self.w)}
 
         self.serve = serve
+
+    def run(self, *parts):
+        return self.serve(tf.SparseTensor(*parts))
 
 
 def numpy_function(a):
@@ -878,6 +884,12 @@ MODELS = {
     "custom_two_results_used": matrix(lambda a: two_results(a)[1] * two_results(a)[0]),
     "custom_without_upstream": matrix(lambda a: upstream_none(a, tf.sin(a))),
     "custom_with_variables": CustomWithVariables,
+    "custom_with_variables_in_branch": lambda: CustomWithVariables(
+        lambda layer, x: tf.cond(tf.shape(x)[0] > 1, lambda: layer(x), lambda: layer(-x))
+    ),
+    "custom_with_variables_in_loop": lambda: CustomWithVariables(
+        lambda layer, x: tf.while_loop(lambda i, y: i < 2, lambda i, y: (i + 1, y + layer(x)), [0, layer(x)])[1]
+    ),
     "custom_in_loop": matrix(
         lambda a: tf.while_loop(lambda i, b: i < 2, lambda i, b: (i + 1, outer_custom(b) * a), [0, a])[1]
     ),
@@ -936,10 +948,14 @@ def numbers(a):
     return {"dtype": a.dtype.name if a.dtype.kind not in "SUO" else "string", "shape": list(a.shape), "values": list(values)}
 
 
+def run(model, inputs):
+    return getattr(model, "run", model.serve)(*inputs.values())
+
+
 def forward(model, inputs):
     """y, or zeros where Python cannot run the model, or not without a gradient."""
     try:
-        return numbers(model.serve(*inputs.values())["y"].numpy())
+        return numbers(run(model, inputs)["y"].numpy())
     except Exception:
         return numbers(np.zeros([3, 5], np.float32))
 
@@ -954,7 +970,7 @@ def export(folder, name):
     about = {"inputs": {k: numbers(v) for k, v in model.inputs.items()}, "gradients": None}
     try:
         with tf.GradientTape() as tape:
-            y = model.serve(*inputs.values())["y"]
+            y = run(model, inputs)["y"]
             about["y"] = numbers(y.numpy())
             np.save(path + ".y.npy", y.numpy())
             if y.dtype.is_floating:

@@ -9,10 +9,15 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.tensorflow.Output;
+import org.tensorflow.proto.AttrValue;
 import org.tensorflow.proto.DataType;
+import org.tensorflow.proto.NameAttrList;
 import org.tensorflow.proto.NodeDef;
 
-/** The gradient of an {@code If}: an {@code If} of the derivatives of its branches. */
+/**
+ * The gradient of an {@code If} or a {@code Case}: an {@code If} or a {@code Case} of the
+ * derivatives of its branches.
+ */
 final class BranchGradients {
   private final GradientRewriter rewriter;
   private final Library library;
@@ -39,17 +44,14 @@ final class BranchGradients {
     List<DataType> types = new ArrayList<>(Library.attribute(node, "Tin").getList().getTypeList());
     List<DataType> resultTypes = Library.attribute(node, "Tout").getList().getTypeList();
     Map<String, DataType> lists = pass.listTypes.ofArguments(inputs, types);
-    List<FlatFunction> branches =
-        new ArrayList<>(
-            List.of(
-                rewriter.rewrite(Library.attribute(node, "then_branch").getFunc(), lists),
-                rewriter.rewrite(Library.attribute(node, "else_branch").getFunc(), lists)));
-
-    if (branches.stream()
-        .anyMatch(
-            f ->
-                f.arguments().size() != inputs.size()
-                    || f.results().size() != resultTypes.size())) {
+    List<FlatFunction> branches = new ArrayList<>();
+    functions(node).forEach(function -> branches.add(rewriter.rewrite(function, lists)));
+    if (branches.isEmpty()
+        || branches.stream()
+            .anyMatch(
+                f ->
+                    f.arguments().size() != inputs.size()
+                        || f.results().size() != resultTypes.size())) {
       throw Library.inconsistent(node, "does not fit its branches");
     }
 
@@ -85,7 +87,7 @@ final class BranchGradients {
     }
     List<String> arguments = List.copyOf(needed);
     DataType conditionType = library.inputTypes(node).get(0);
-    FlatFunction gradient = gradient(conditionType, derivatives, arguments, by.size());
+    FlatFunction gradient = gradient(node, derivatives, arguments, by.size());
 
     values.forEach((i, type) -> inputs.set(i, pass.read(node, inputs.get(i), type)));
     NodeDef.Builder forward =
@@ -95,8 +97,7 @@ final class BranchGradients {
             .addAllInput(inputs)
             .addAllInput(Tensors.controls(node))
             .putAttr("Tin", GradientGraph.types(types))
-            .putAttr("then_branch", GradientGraph.function(library.add(branches.get(0))))
-            .putAttr("else_branch", GradientGraph.function(library.add(branches.get(1))))
+            .putAllAttr(attributes(node, branches))
             .removeAttr("_read_only_resource_inputs");
     GradientRewriter.Wrapper wrapper = new GradientRewriter.Wrapper(forward.build(), resultTypes);
     for (int i : by) {
@@ -111,14 +112,36 @@ final class BranchGradients {
     pass.add(wrapper, library.add(gradient), gradient.arguments());
   }
 
+  private static boolean isCase(NodeDef node) {
+    return node.getOp().endsWith("Case");
+  }
+
+  private static List<NameAttrList> functions(NodeDef node) {
+    return isCase(node)
+        ? Library.attribute(node, "branches").getList().getFuncList()
+        : List.of(
+            Library.attribute(node, "then_branch").getFunc(),
+            Library.attribute(node, "else_branch").getFunc());
+  }
+
+  /** What gives an operation of a node's kind other branches, which are added to the library. */
+  private Map<String, AttrValue> attributes(NodeDef node, List<FlatFunction> branches) {
+    List<String> names = branches.stream().map(library::add).toList();
+    return isCase(node)
+        ? Map.of("branches", GradientGraph.functions(names))
+        : Map.of(
+            "then_branch", GradientGraph.function(names.get(0)),
+            "else_branch", GradientGraph.function(names.get(1)));
+  }
+
   private FlatFunction gradient(
-      DataType conditionType, List<FlatFunction> derivatives, List<String> arguments, int results) {
+      NodeDef node, List<FlatFunction> derivatives, List<String> arguments, int results) {
     List<FlatFunction> branches =
         derivatives.stream()
             .map(branch -> new FlatFunction(branch.graphDef(), arguments, branch.results()))
             .toList();
     try (GradientGraph graph = new GradientGraph()) {
-      Output<?> condition = graph.argument("condition", conditionType);
+      Output<?> condition = graph.argument("condition", library.inputTypes(node).get(0));
       List<Output<?>> given = new ArrayList<>();
       for (String argument : arguments) {
         given.add(graph.argument(argument, derivatives.get(0).type(argument)));
@@ -127,14 +150,13 @@ final class BranchGradients {
       for (int i = 0; i < results; i++) {
         types.add(library.type(derivatives.get(0), i));
       }
+      Map<String, AttrValue> attributes = new HashMap<>(attributes(node, branches));
+      attributes.put("Tout", GradientGraph.types(types));
+      attributes.put("_lower_using_switch_merge", GradientGraph.truth(true));
       return graph.function(
           graph.call(
-              "StatelessIf",
-              Map.of(
-                  "then_branch", GradientGraph.function(library.add(branches.get(0))),
-                  "else_branch", GradientGraph.function(library.add(branches.get(1))),
-                  "Tout", GradientGraph.types(types),
-                  "_lower_using_switch_merge", GradientGraph.truth(true)),
+              isCase(node) ? "StatelessCase" : "StatelessIf",
+              attributes,
               List.of(condition),
               given,
               List.of()));

@@ -94,7 +94,12 @@ final class FunctionDerivative {
     private static final long serialVersionUID = 1L;
 
     NoGradientException(NodeDef node) {
-      super(node.getOp() + " '" + node.getName() + "' in it");
+      super(
+          node.getOp()
+              + " '"
+              + node.getName()
+              + "' in it"
+              + TrustedGradients.refusal(node).map(" (because of %s)"::formatted).orElse(""));
     }
 
     NoGradientException(String reason) {

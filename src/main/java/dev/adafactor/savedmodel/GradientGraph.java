@@ -134,4 +134,10 @@ final class GradientGraph implements AutoCloseable {
   static AttrValue function(String name) {
     return AttrValue.newBuilder().setFunc(NameAttrList.newBuilder().setName(name)).build();
   }
+
+  static AttrValue functions(List<String> names) {
+    AttrValue.ListValue.Builder functions = AttrValue.ListValue.newBuilder();
+    names.forEach(name -> functions.addFuncBuilder().setName(name));
+    return AttrValue.newBuilder().setList(functions).build();
+  }
 }

@@ -9,7 +9,6 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import org.tensorflow.Output;
 import org.tensorflow.proto.AttrValue;
@@ -32,7 +31,7 @@ import org.tensorflow.proto.OpDef;
  * StopGradient}. What has no gradient here stays as it is, and is refused later.
  */
 final class GradientRewriter {
-  private static final Set<String> BRANCHES = Set.of("If", "StatelessIf");
+  private static final Set<String> BRANCHES = Set.of("If", "StatelessIf", "Case", "StatelessCase");
   private static final Set<String> LOOPS = Set.of("While", "StatelessWhile");
 
   private final Library library;
@@ -124,6 +123,7 @@ final class GradientRewriter {
     private final Set<String> path;
     private final Set<String> sources;
     private final Set<String> reachable;
+    private final Set<String> variables = new HashSet<>();
     private final Set<String> names = new HashSet<>();
     private final GraphDef.Builder rewritten = GraphDef.newBuilder();
 
@@ -137,7 +137,12 @@ final class GradientRewriter {
       this.sources = sources;
       this.reachable = reachable;
       this.listTypes = new ListTypes(flat, listTypes);
-      flat.getNodeList().forEach(node -> names.add(node.getName()));
+      for (NodeDef node : flat.getNodeList()) {
+        names.add(node.getName());
+        if (node.getOp().equals("VarHandleOp")) {
+          variables.add(node.getName());
+        }
+      }
       rewritten.setVersions(flat.getVersions());
     }
 
@@ -316,34 +321,49 @@ final class GradientRewriter {
     }
 
     private void identities(NodeDef node) {
-      if (node.containsAttr(FunctionGradients.PYTHON)) {
-        Optional<PythonGradients.Gradient> gradient = python.of(node, names);
-        if (gradient.isEmpty()) {
-          keep(node);
-          return;
-        }
-        List<DataType> types = library.outputTypes(node);
-        Wrapper wrapper =
-            new Wrapper(node.toBuilder().removeAttr(FunctionGradients.PYTHON).build(), types);
-        for (int i : gradient.get().inputs()) {
-          wrapper.want("x_" + i, node.getInput(i), types.get(i));
-        }
-        List<String> arguments = new ArrayList<>();
-        for (int i = 0; i < types.size(); i++) {
-          arguments.add("dy_" + i);
-        }
-        gradient
-            .get()
-            .captures()
-            .forEach(
-                (tensor, type) -> {
-                  wrapper.save(tensor, tensor, type);
-                  arguments.add(tensor);
-                });
-        add(wrapper, gradient.get().function(), arguments);
-      } else {
+      if (!node.containsAttr(FunctionGradients.PYTHON)) {
         keep(node);
+        return;
       }
+      try {
+        withPythonGradient(node);
+      } catch (NoGradientException e) {
+        refuse(node, e);
+      }
+    }
+
+    private void withPythonGradient(NodeDef node) throws NoGradientException {
+      PythonGradients.Gradient gradient = python.of(node, names, variables);
+      List<DataType> types = library.outputTypes(node);
+      Wrapper wrapper =
+          new Wrapper(node.toBuilder().removeAttr(FunctionGradients.PYTHON).build(), types);
+      for (int i : gradient.inputs()) {
+        wrapper.want("x_" + i, node.getInput(i), types.get(i));
+      }
+      List<String> arguments = new ArrayList<>();
+      for (int i = 0; i < types.size(); i++) {
+        arguments.add("dy_" + i);
+      }
+      FlatFunction function =
+          library.flat(NameAttrList.newBuilder().setName(gradient.function()).build());
+      for (String capture : gradient.captures()) {
+        String argument = function.arguments().get(arguments.size());
+        String tensor = capture;
+        if (function.type(argument) == DataType.DT_RESOURCE) {
+          DataType value =
+              VariableArguments.valueType(List.of(function), arguments.size())
+                  .orElseThrow(
+                      () ->
+                          new NoGradientException(
+                              "its custom gradient, which does more with variables than read them"));
+          function = VariableArguments.withValue(function, arguments.size(), value);
+          tensor = read(node, capture, value);
+        }
+        wrapper.save(argument, tensor, function.type(argument));
+        arguments.add(argument);
+      }
+      library.requirePure(function.pruned());
+      add(wrapper, library.add(function), arguments);
     }
 
     /**

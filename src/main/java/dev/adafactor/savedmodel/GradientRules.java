@@ -22,6 +22,7 @@ final class GradientRules {
   private static final String[] CONVOLUTION = {
     "strides", "padding", "explicit_paddings", "data_format", "dilations"
   };
+  private static final String[] WARP = {"interpolation", "fill_mode"};
   private static final Set<String> CONVOLUTIONS = Set.of("Conv2D", "DepthwiseConv2dNative");
   private static final Map<String, Rule> RULES = new HashMap<>();
 
@@ -99,16 +100,15 @@ final class GradientRules {
   }
 
   /**
-   * The gradient of an operation, or null if it has none here: with channels first there was
-   * nothing to compare it with on a CPU.
+   * The gradient of an operation, or null if it has none here: with channels first, TensorFlow has
+   * none for explicit padding on a CPU.
    */
   static Rule of(NodeDef node) {
-    String format =
-        node.getAttrOrDefault("data_format", AttrValue.getDefaultInstance()).getS().toStringUtf8();
-    boolean channelsFirst = format.startsWith("NC");
     boolean isNative =
         CONVOLUTIONS.contains(node.getOp()) && TrustedGradients.objection(node).isEmpty();
-    return channelsFirst || isNative ? null : RULES.get(node.getOp());
+    boolean isMissing =
+        TrustedGradients.hasChannelsFirst(node) && TrustedGradients.hasExplicitPadding(node);
+    return isNative || isMissing ? null : RULES.get(node.getOp());
   }
 
   /** The types of the operations that have a gradient here. */
@@ -152,6 +152,30 @@ final class GradientRules {
                     s.x(0),
                     s.d(),
                     s.y(1))));
+
+    RULES.put(
+        "ImageProjectiveTransformV2",
+        s ->
+            list(
+                s.op("ImageProjectiveTransformV2", s.like(WARP), s.d(), inverse(s), imageSize(s)),
+                null,
+                null));
+    RULES.put(
+        "ImageProjectiveTransformV3",
+        s -> {
+          Output<?> nothing = s.graph().tf().constant(0f).asOutput();
+          return list(
+              s.op(
+                  "ImageProjectiveTransformV3",
+                  s.like(WARP),
+                  s.d(),
+                  inverse(s),
+                  imageSize(s),
+                  nothing),
+              null,
+              null,
+              null);
+        });
 
     // Element by element
     RULES.put(
@@ -403,6 +427,20 @@ final class GradientRules {
         null,
         s.op(filterGradient, attributes, s.d(), s.shape(s.x(1)), s.x(2)),
         s.op(convolution, attributes, s.d(), s.x(1)));
+  }
+
+  private static Output<?> imageSize(Step s) {
+    return s.op("Slice", s.shape(s.x(0)), s.integers(1), s.integers(2));
+  }
+
+  /** The inverse transforms of images: as in Python not the exact gradient, but close. */
+  private static Output<?> inverse(Step s) {
+    Output<?> last = s.graph().tf().constant(new int[][] {{0, 0}, {0, 1}}).asOutput();
+    Output<?> nine = s.op("PadV2", s.x(1), last, s.graph().tf().constant(1f).asOutput());
+    Output<?> matrices = s.op("Reshape", nine, s.integers(-1, 3, 3));
+    Output<?> flat = s.op("Reshape", s.op("MatrixInverse", matrices), s.integers(-1, 9));
+    Output<?> scale = s.op("Slice", flat, s.integers(0, 8), s.integers(-1, 1));
+    return s.op("Slice", s.op("RealDiv", flat, scale), s.integers(0, 0), s.integers(-1, 8));
   }
 
   private static List<Output<?>> cumulativeProduct(Step s) {

@@ -17,7 +17,8 @@ import org.tensorflow.proto.OpDef;
 /** The functions of a model, and those that are added to it. */
 final class Library {
   /** Operations that count as stateful and may be repeated. */
-  private static final Set<String> REPEATABLE = Set.of("Assert", "If", "Placeholder", "While");
+  private static final Set<String> REPEATABLE =
+      Set.of("Assert", "Case", "If", "Placeholder", "While");
 
   private final GraphDef model;
   private final Map<String, OpDef> operations;

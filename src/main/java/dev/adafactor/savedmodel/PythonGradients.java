@@ -1,14 +1,12 @@
 package dev.adafactor.savedmodel;
 
 import dev.adafactor.graph.FunctionGradients;
+import dev.adafactor.savedmodel.FunctionDerivative.NoGradientException;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
-import org.tensorflow.proto.DataType;
 import org.tensorflow.proto.FunctionDef;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
@@ -23,6 +21,7 @@ final class PythonGradients {
   private final Map<String, String> functionNames = new HashMap<>();
   private final Map<String, FunctionDef> functions = new HashMap<>();
   private final SavedObjectGraph objects;
+  private final CapturedObjects capturedObjects;
 
   PythonGradients(MetaGraphDef model) {
     for (RegisteredGradient gradient :
@@ -33,29 +32,32 @@ final class PythonGradients {
       functions.put(function.getSignature().getName(), function);
     }
     objects = model.getObjectGraphDef();
+    capturedObjects = CapturedObjects.of(model);
   }
 
   /**
    * A gradient function of the model's library. It takes the gradients of all outputs of the {@code
-   * IdentityN}, then the captured tensors.
+   * IdentityN}, then what it captured.
    *
    * @param function its name
    * @param inputs the inputs of the {@code IdentityN} whose gradients it returns
-   * @param captures the tensors that it was defined with, and their types
+   * @param captures the tensors that it was defined with, handles of variables among them
    */
-  record Gradient(String function, List<Integer> inputs, Map<String, DataType> captures) {}
+  record Gradient(String function, List<Integer> inputs, List<String> captures) {}
 
   /**
-   * The gradient of an {@code IdentityN}, if the model has it and all that it needs.
+   * The gradient of an {@code IdentityN}.
    *
    * @param node the node in the flat graph
    * @param names the names of all nodes of the flat graph
+   * @param variables those of variables
+   * @throws NoGradientException if the model does not have it, or not all that it needs
    */
-  Optional<Gradient> of(NodeDef node, Set<String> names) {
+  Gradient of(NodeDef node, Set<String> names, Set<String> variables) throws NoGradientException {
     String type = node.getAttrOrThrow(FunctionGradients.PYTHON).getS().toStringUtf8();
     FunctionDef function = functions.get(functionNames.getOrDefault(type, ""));
     if (function == null) {
-      return Optional.empty();
+      throw new NoGradientException("a custom gradient (tf.custom_gradient) that was not saved");
     }
     String name = function.getSignature().getName();
     SavedConcreteFunction saved =
@@ -65,22 +67,38 @@ final class PythonGradients {
     if (inputs.size() != function.getSignature().getOutputArgCount()
         || inputs.stream().anyMatch(input -> input >= outputs)
         || function.getSignature().getInputArgCount() != outputs + saved.getBoundInputsCount()) {
-      return Optional.empty();
+      throw new NoGradientException(
+          "its custom gradient '%s', which takes or returns something else".formatted(name));
     }
-    Map<String, DataType> captures = new LinkedHashMap<>();
-    for (int i = 0; i < saved.getBoundInputsCount(); i++) {
-      SavedObject object = objects.getNodes(saved.getBoundInputs(i));
-      String tensor =
-          object.hasCapturedTensor()
-              ? find(object.getCapturedTensor().getName(), node.getName(), names)
-              : null;
-      if (tensor == null
-          || captures.put(tensor, function.getSignature().getInputArg(outputs + i).getType())
-              != null) {
-        return Optional.empty();
+    List<String> captures = new ArrayList<>();
+    for (int object : saved.getBoundInputsList()) {
+      String tensor = captured(object, node, names, variables);
+      if (tensor == null) {
+        throw new NoGradientException(
+            "its custom gradient '%s', which captures something that is not found".formatted(name));
       }
+      captures.add(tensor);
     }
-    return Optional.of(new Gradient(name, inputs, captures));
+    return new Gradient(name, inputs, captures);
+  }
+
+  private String captured(int object, NodeDef node, Set<String> names, Set<String> variables)
+      throws NoGradientException {
+    SavedObject saved = objects.getNodes(object);
+    return switch (saved.getKindCase()) {
+      case CAPTURED_TENSOR -> find(saved.getCapturedTensor().getName(), node.getName(), names);
+      case VARIABLE ->
+          capturedObjects
+              .tensor(object)
+              .filter(variables::contains)
+              .orElseThrow(
+                  () ->
+                      new NoGradientException(
+                          "its custom gradient, which captures the variable '%s' in a branch or a"
+                                  .formatted(saved.getVariable().getName())
+                              + " loop, or does not share it with what it is the gradient of"));
+      default -> null;
+    };
   }
 
   /** The places of the function's results that are not None. */

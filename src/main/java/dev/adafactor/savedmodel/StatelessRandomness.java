@@ -25,6 +25,10 @@ import org.tensorflow.proto.TensorShapeProto;
  * <p>Seed and step come from one tensor that may be fed in each run. In a run where it is not, it
  * is random itself. Branches and loops whose functions draw numbers get a seed as their last
  * argument. That of a loop is a variable of it: each iteration draws the next from it.
+ *
+ * <p>Numbers of a {@code tf.random.Generator} are stateless as they are: functions of a counter and
+ * a key that an operation reads from the generator's variable and moves on. That operation is
+ * replaced, and the variable keeps its value.
  */
 final class StatelessRandomness {
   private static final Map<String, String> STATELESS =
@@ -33,6 +37,12 @@ final class StatelessRandomness {
           "RandomStandardNormal", "StatelessRandomNormal",
           "TruncatedNormal", "StatelessTruncatedNormal",
           "RandomUniformInt", "StatelessRandomUniformInt");
+
+  /** Takes counter and key of a generator. */
+  private static final String GENERATOR = "RngReadAndSkip";
+
+  /** Of counter and key, for the algorithm that has the longest; others take less of it. */
+  private static final int GENERATOR_WORDS = 3;
 
   /** Branches and loops, and their attribute with the types of what they pass to functions. */
   private static final Map<String, String> CONTROL_FLOW =
@@ -93,8 +103,12 @@ final class StatelessRandomness {
   }
 
   private boolean draws(NodeDef node) {
-    return STATELESS.containsKey(node.getOp())
+    return isRandom(node)
         || (CONTROL_FLOW.containsKey(node.getOp()) && calls(node).anyMatch(this::draws));
+  }
+
+  private static boolean isRandom(NodeDef node) {
+    return STATELESS.containsKey(node.getOp()) || node.getOp().equals(GENERATOR);
   }
 
   /** Whether a function of the model draws numbers, in the functions that it calls included. */
@@ -106,9 +120,7 @@ final class StatelessRandomness {
       known =
           functions.containsKey(function)
               && functions.get(function).getNodeDefList().stream()
-                  .anyMatch(
-                      node ->
-                          STATELESS.containsKey(node.getOp()) || calls(node).anyMatch(this::draws));
+                  .anyMatch(node -> isRandom(node) || calls(node).anyMatch(this::draws));
       drawing.put(function, known);
     }
     return known;
@@ -168,6 +180,12 @@ final class StatelessRandomness {
     void add(NodeDef node, String seed, String key) {
       if (STATELESS.containsKey(node.getOp())) {
         draw(node, keyed(node.getName(), seed, key));
+      } else if (node.getOp().equals(GENERATOR)) {
+        integers(
+            node.getName(),
+            GENERATOR_WORDS,
+            keyed(node.getName(), seed, key),
+            Tensors.controls(node));
       } else if (draws(node)) {
         call(node, keyed(node.getName(), seed, key));
       } else {
@@ -177,7 +195,7 @@ final class StatelessRandomness {
 
     String addSeed() {
       String seed = unique("seed_and_step");
-      String shape = two(seed + "/shape");
+      String shape = length(seed + "/shape", 2);
       String low = unique(seed + "/low");
       String high = unique(seed + "/high");
       String random = unique(seed + "/random");
@@ -205,31 +223,37 @@ final class StatelessRandomness {
     /** The seed of the next iteration. */
     String next(String seed) {
       String next = unique("next_seed");
-      String shape = two(next + "/shape");
-      graph.addNode(
-          NodeDef.newBuilder()
-              .setName(next)
-              .setOp("StatelessRandomUniformFullInt")
-              .addInput(shape)
-              .addInput(seed)
-              .putAttr("T", GradientGraph.type(DataType.DT_INT32))
-              .putAttr("Tseed", GradientGraph.type(DataType.DT_INT64))
-              .putAttr("dtype", GradientGraph.type(DataType.DT_INT64)));
+      integers(next, 2, seed, List.of());
       return next + ":0";
     }
 
-    /** The shape of a seed. */
-    private String two(String name) {
-      String two = unique(name);
+    /** Adds a node that draws integers of all values. */
+    private void integers(String name, int count, String seed, List<String> controls) {
+      String shape = length(name + "/shape", count);
+      graph.addNode(
+          NodeDef.newBuilder()
+              .setName(name)
+              .setOp("StatelessRandomUniformFullInt")
+              .addInput(shape)
+              .addInput(seed)
+              .addAllInput(controls)
+              .putAttr("T", GradientGraph.type(DataType.DT_INT32))
+              .putAttr("Tseed", GradientGraph.type(DataType.DT_INT64))
+              .putAttr("dtype", GradientGraph.type(DataType.DT_INT64)));
+    }
+
+    /** The shape of a vector. */
+    private String length(String name, int count) {
+      String length = unique(name);
       graph.addNode(
           Nodes.constant(
-              two,
+              length,
               TensorProto.newBuilder()
                   .setDtype(DataType.DT_INT32)
                   .setTensorShape(vector(1))
-                  .addIntVal(2)
+                  .addIntVal(count)
                   .build()));
-      return two;
+      return length;
     }
 
     /** A seed that no other key has. */

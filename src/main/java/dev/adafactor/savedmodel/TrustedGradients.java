@@ -221,24 +221,29 @@ final class TrustedGradients {
     return fault.isPresent() || isTrusted ? fault : Optional.of("has no gradient that was checked");
   }
 
+  /** What was found to stand in the way of a node's gradient, if anything was. */
+  static Optional<String> refusal(NodeDef node) {
+    return node.containsAttr(REFUSED) ? Optional.of(text(node, REFUSED)) : Optional.empty();
+  }
+
   /** What is known to be wrong with the native gradient of a node. */
   private static Optional<String> fault(NodeDef node) {
     if (node.containsAttr(FunctionGradients.FUNCTION)) {
       return Optional.empty();
     }
+    if (refusal(node).isPresent()) {
+      return refusal(node).map("has no gradient because of "::concat);
+    }
     if (node.containsAttr(FunctionGradients.PYTHON)) {
       return Optional.of("has a gradient of its own (tf.custom_gradient)");
-    }
-    if (node.containsAttr(REFUSED)) {
-      return Optional.of("has no gradient because of " + text(node, REFUSED));
     }
     if (NEVER.contains(node.getOp())) {
       return Optional.of(MISSING);
     }
     return switch (node.getOp()) {
       case "Conv2D", "DepthwiseConv2dNative" -> convolution(node);
-      case "MaxPool", "MaxPoolV2", "AvgPool", "BiasAdd", "MaxPool3D", "AvgPool3D" ->
-          text(node, "padding").equals("EXPLICIT") ? explicitPadding() : layout(node);
+      case "AvgPool", "AvgPool3D" -> padding(node);
+      case "MaxPool", "MaxPoolV2", "MaxPool3D" -> padding(node).or(() -> layout(node));
       case "Cast" ->
           Stream.of("SrcT", "DstT").allMatch(type -> isReal(node, type))
               ? Optional.empty()
@@ -252,18 +257,27 @@ final class TrustedGradients {
     if (dilations.stream().anyMatch(dilation -> dilation != 1)) {
       return Optional.of("has dilations " + dilations + ", whose native gradient is wrong");
     }
-    return text(node, "padding").equals("EXPLICIT") ? explicitPadding() : layout(node);
+    return padding(node);
   }
 
-  private static Optional<String> explicitPadding() {
-    return Optional.of("has explicit padding, which native gradients do not support");
+  private static Optional<String> padding(NodeDef node) {
+    return hasExplicitPadding(node)
+        ? Optional.of("has explicit padding, which native gradients do not support")
+        : Optional.empty();
   }
 
   private static Optional<String> layout(NodeDef node) {
-    String format = text(node, "data_format");
-    return format.isEmpty() || format.equals("NHWC") || format.equals("NDHWC")
-        ? Optional.empty()
-        : Optional.of("has the data format " + format + ", whose gradient was not checked");
+    return hasChannelsFirst(node)
+        ? Optional.of("has channels first, for which TensorFlow has no gradient on a CPU")
+        : Optional.empty();
+  }
+
+  static boolean hasExplicitPadding(NodeDef node) {
+    return text(node, "padding").equals("EXPLICIT");
+  }
+
+  static boolean hasChannelsFirst(NodeDef node) {
+    return text(node, "data_format").startsWith("NC");
   }
 
   private static boolean isReal(NodeDef node, String type) {

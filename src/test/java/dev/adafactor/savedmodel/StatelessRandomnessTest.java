@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.tensorflow.Graph;
 import org.tensorflow.Session;
@@ -63,6 +64,69 @@ class StatelessRandomnessTest {
         assertNotEquals(first, draw(session, "a", 7, 2));
         assertNotEquals(first, draw(session, "a", 8, 1));
         assertNotEquals(draw(session, "a"), draw(session, "a"));
+      }
+    }
+  }
+
+  private static String vector(String name, int value) {
+    return SHAPE.replace("'shape'", "'" + name + "'").replace("int_val: 3", "int_val: " + value);
+  }
+
+  /** A number from a generator, as Python draws it by the algorithm Philox. */
+  private static String generated(String name) {
+    String read = name + "_read";
+    String words = "T:INT64 Index:INT32";
+    String unsigned = "T:INT64 type:UINT64";
+    return String.join(
+        "",
+        node(read, "RngReadAndSkip", "state algorithm count", ""),
+        node(name + "_first", "Slice", read + " zero two", words),
+        node(name + "_last", "Slice", read + " two one", words),
+        node(name + "_counter", "Bitcast", name + "_first", unsigned),
+        node(name + "_key", "Bitcast", name + "_last", unsigned),
+        node(
+            name,
+            "StatelessRandomUniformV2",
+            "one %1$s_key %1$s_counter algorithm".formatted(name),
+            "Tshape:INT32 dtype:FLOAT"));
+  }
+
+  /** The generator's variable does not even have a value. */
+  @Test
+  void generatorsDrawFromTheSeedToo() {
+    String generator =
+        """
+        node { name: 'state' op: 'VarHandleOp' attr { key: 'dtype' value { type: DT_INT64 } }
+               attr { key: 'shape' value { shape { dim { size: 3 } } } } }
+        node { name: 'algorithm' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } }
+               attr { key: 'value' value { tensor { dtype: DT_INT32 tensor_shape { } int_val: 1 } } } }
+        node { name: 'count' op: 'Const' attr { key: 'dtype' value { type: DT_UINT64 } }
+               attr { key: 'value' value { tensor { dtype: DT_UINT64 tensor_shape { } uint64_val: 1 } } } }
+        """;
+    FlatGraph flat =
+        rewrite(
+            graph(
+                generator,
+                vector("zero", 0),
+                vector("one", 1),
+                vector("two", 2),
+                generated("a"),
+                generated("b")));
+    try (Graph graph = new Graph();
+        Session session = new Session(graph)) {
+      graph.importGraphDef(flat.graphDef());
+      String first = draw(session, "a", 7, 1);
+      assertEquals(first, draw(session, "a", 7, 1));
+      assertNotEquals(first, draw(session, "b", 7, 1));
+      assertNotEquals(first, draw(session, "a", 8, 1));
+      double[] numbers =
+          IntStream.range(0, 500)
+              .mapToDouble(step -> Double.parseDouble(draw(session, "a", 7, step)))
+              .sorted()
+              .toArray();
+      // Kolmogorov and Smirnov: of uniform samples, one in a thousand is farther off.
+      for (int i = 0; i < numbers.length; i++) {
+        assertEquals((i + 0.5) / numbers.length, numbers[i], 1.95 / Math.sqrt(numbers.length));
       }
     }
   }

@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
@@ -30,6 +31,7 @@ import org.tensorflow.Output;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
 import org.tensorflow.Tensor;
+import org.tensorflow.ndarray.FloatNdArray;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.ndarray.buffer.DataBuffers;
 import org.tensorflow.op.Op;
@@ -44,8 +46,6 @@ import org.tensorflow.types.family.TType;
 /** What models of tf_keras compute in training, in Java and in Python. */
 @Tag("live")
 class TrainingLiveTest {
-  private static final double TOLERANCE = 5e-6;
-
   @TempDir static Path folder;
 
   @TestFactory
@@ -98,9 +98,16 @@ class TrainingLiveTest {
     try (Run run = new Run(saved, Mode.TRAINING, expected)) {
       double[] first = run.results(7, 1);
       assertArrayEquals(first, run.results(7, 1));
-      assertFalse(Arrays.equals(first, run.results(7, 2)), "another step draws the same");
-      assertFalse(Arrays.equals(first, run.results(8, 1)), "another seed draws the same");
-      run.compareWithDifferences();
+      // A crop has few places to be at: one other draw may well be the same.
+      assertTrue(
+          LongStream.range(2, 8).anyMatch(step -> !Arrays.equals(first, run.results(7, step))),
+          "other steps draw the same");
+      assertTrue(
+          LongStream.range(8, 14).anyMatch(seed -> !Arrays.equals(first, run.results(seed, 1))),
+          "other seeds draw the same");
+      if (expected.get("exact").asBoolean()) {
+        run.compareWithDifferences();
+      }
     }
   }
 
@@ -110,6 +117,8 @@ class TrainingLiveTest {
     private final ModelFunction function;
     private final Ops tf;
     private final List<ModelVariable> trainable;
+    private final DataType type;
+    private final double tolerance;
     private final List<Output<?>> gradients;
     private final Map<Output<?>, Tensor> feeds = new HashMap<>();
     private final Operand<? extends TNumber> losses;
@@ -119,12 +128,13 @@ class TrainingLiveTest {
       model = TrainableModel.load(saved, "serving_default", Optional.of(mode));
       function = model.training();
       tf = Ops.create(model.graph());
+      tolerance = expected.get("tolerance").asDouble();
       trainable = TrainableModelTest.trainable(model);
       assertEquals(mode, model.mode());
       for (String output : function.outputs().keySet()) {
         function.requireGradients(output, trainable, UncheckedGradients.REFUSE);
       }
-      DataType type = function.outputs().values().iterator().next().dataType();
+      type = function.outputs().values().iterator().next().dataType();
       for (Map.Entry<String, JsonNode> input : expected.get("inputs").properties()) {
         feeds.put(model.inputs().get(input.getKey()), tensor(input.getValue(), type));
       }
@@ -200,10 +210,10 @@ class TrainingLiveTest {
         assertEquals(
             expected.get("losses").asDouble(),
             doubles(result.get(0))[0],
-            TOLERANCE * Math.abs(expected.get("losses").asDouble()));
+            tolerance * Math.abs(expected.get("losses").asDouble()));
         int next = 1;
         for (String output : function.outputs().keySet()) {
-          assertClose(expected.get("outputs").get(output), result.get(next++), output);
+          assertClose(expected.get("outputs").get(output), result.get(next++), tolerance, output);
         }
         double largest = 0;
         for (JsonNode gradient : expected.get("gradients")) {
@@ -218,7 +228,7 @@ class TrainingLiveTest {
             assertArrayEquals(
                 values(gradient),
                 doubles(result.get(next++)),
-                TOLERANCE * largest,
+                tolerance * largest,
                 trainable.get(i).name());
           }
         }
@@ -232,20 +242,24 @@ class TrainingLiveTest {
         if (values != null) {
           ModelVariable variable = model.variables().get(i);
           try (Result result = model.session().runner().fetch(read(variable)).run()) {
-            assertClose(values, result.get(0), variable.name());
+            assertClose(values, result.get(0), tolerance, variable.name());
           }
         }
       }
     }
 
-    /** Along random directions, at the same seed and step. */
+    /**
+     * Along random directions, at the same seed and step. Models in float32 are linear in each
+     * variable: differences are exact, however large.
+     */
     void compareWithDifferences() {
       double[][] slopes = new double[trainable.size()][];
       for (int i = 0; i < slopes.length; i++) {
         slopes[i] = fetch(runner(7, 1), gradients.get(i));
       }
       Random random = new Random(1);
-      double step = 1e-5;
+      double step = type == DataType.DT_DOUBLE ? 1e-5 : 0.5;
+      double exactness = type == DataType.DT_DOUBLE ? 1e-6 : 1e-4;
       for (int i = 0; i < slopes.length; i++) {
         double[] direction = random.doubles(slopes[i].length, -1, 1).toArray();
         double expected = 0;
@@ -260,7 +274,7 @@ class TrainingLiveTest {
         assertEquals(
             expected,
             (above - below) / (2 * step),
-            1e-6 * (1 + Math.abs(expected)),
+            exactness * (1 + Math.abs(expected)),
             trainable.get(i).name());
       }
     }
@@ -275,15 +289,12 @@ class TrainingLiveTest {
     }
 
     private void move(ModelVariable variable, double[] direction, double by) {
-      try (TFloat64 change =
-          TFloat64.tensorOf(
-              variable.shape(),
-              DataBuffers.of(Arrays.stream(direction).map(d -> d * by).toArray()))) {
-        model
-            .session()
-            .runner()
-            .addTarget(tf.assignAddVariableOp(handle(variable), tf.constantOf(change)))
-            .run();
+      double[] change = Arrays.stream(direction).map(d -> d * by).toArray();
+      try (TFloat64 values = TFloat64.tensorOf(variable.shape(), DataBuffers.of(change))) {
+        Operand<TFloat64> constant = tf.constantOf(values);
+        Operand<?> typed =
+            type == DataType.DT_DOUBLE ? constant : tf.dtypes.cast(constant, TFloat32.class);
+        model.session().runner().addTarget(tf.assignAddVariableOp(handle(variable), typed)).run();
       }
     }
 
@@ -320,7 +331,7 @@ class TrainingLiveTest {
       values.copyTo(DataBuffers.of(doubles, false, false));
       return doubles;
     }
-    TFloat32 floats = (TFloat32) tensor;
+    FloatNdArray floats = (FloatNdArray) tensor;
     float[] values = new float[(int) floats.size()];
     floats.copyTo(DataBuffers.of(values, false, false));
     double[] doubles = new double[values.length];
@@ -332,10 +343,10 @@ class TrainingLiveTest {
     return Arrays.stream(values).map(Math::abs).max().orElseThrow();
   }
 
-  private static void assertClose(JsonNode expected, Tensor actual, String what) {
+  private static void assertClose(JsonNode expected, Tensor actual, double tolerance, String what) {
     double[] values = values(expected);
     double largest = largest(values);
     assertTrue(largest > 0, () -> what + " is zero: the case proves nothing");
-    assertArrayEquals(values, doubles(actual), TOLERANCE * largest, what);
+    assertArrayEquals(values, doubles(actual), tolerance * largest, what);
   }
 }

@@ -41,7 +41,7 @@ class TrustedGradientsTest {
     assertObjection("dilations [1, 2, 2, 1]", node("Conv2D").putAttr("dilations", dilations));
     assertObjection("explicit padding", node("Conv2D").putAttr("padding", text("EXPLICIT")));
     assertObjection("explicit padding", node("MaxPool").putAttr("padding", text("EXPLICIT")));
-    assertObjection("NCHW", node("AvgPool").putAttr("data_format", text("NCHW")));
+    assertObjection("channels first", node("MaxPool").putAttr("data_format", text("NCHW")));
     assertObjection(
         "converts",
         node("Cast")
