@@ -6,6 +6,9 @@
     cnn          three convolutions with batch normalization on images of 32 x 32
     transformer  two layers over sequences of 64 tokens
     bert         BERT-base's shape: 12 layers of 768, 110 million parameters, sequences of 128
+    slim         BERT-base's structure, its 199 variables, but layers of 48
+    deep         a chain of 501 dense layers: 1,002 variables
+    wide         20 layers of 40 dense ones side by side: 1,602 variables
 
 FOLDER gets `model`, by model.save; INPUT.npy for each of the model's inputs; labels.npy (int32 classes); and, for reading,
 inputs.txt with the names of the inputs.
@@ -62,10 +65,27 @@ def encoder(tokens, positions, depth, width, heads):
     return tf_keras.Model([ids, mask, types], logits)
 
 
+def deep():
+    x = features = layers.Input([16], name="features")
+    for _ in range(500):
+        x = layers.Dense(16, "tanh")(x)
+    return tf_keras.Model(features, layers.Dense(4)(x))
+
+
+def wide():
+    x = features = layers.Input([16], name="features")
+    for _ in range(20):
+        x = layers.Add()([layers.Dense(16, "tanh")(x) for _ in range(40)])
+    return tf_keras.Model(features, layers.Dense(4)(x))
+
+
 WORKLOADS = {
     "cnn": (cnn, 512),
     "transformer": (lambda: encoder(tokens=2000, positions=(64, 64), depth=2, width=128, heads=4), 512),
     "bert": (lambda: encoder(tokens=30522, positions=(128, 512), depth=12, width=768, heads=12), 80),
+    "slim": (lambda: encoder(tokens=1000, positions=(16, 16), depth=12, width=48, heads=12), 256),
+    "deep": (deep, 512),
+    "wide": (wide, 512),
 }
 
 

@@ -51,6 +51,7 @@ final class TrainingGraph {
   private final Op finish;
   private final Operand<TInt64> iterations;
   private final Finiteness finite;
+  private final Finiteness trainable;
 
   /**
    * Adds the optimizer's operations and initializes its variables.
@@ -76,10 +77,10 @@ final class TrainingGraph {
     measured.add(tf.debugging.checkNumerics(measures.loss(), "the loss"));
     // TensorFlow fuses a ReLU with what comes before it, and a fused one makes 0 of NaN: the loss
     // might not tell.
+    this.trainable = Finiteness.ofSquares(tf, values(tf, trained(function, variables)));
     measured.add(
         tf.assertThat(
-            tf.reduceAll(
-                Finiteness.of(tf, values(tf, trained(function, variables))).each(), tf.constant(0)),
+            tf.reduceAll(trainable.each(), tf.constant(0)),
             List.of(tf.constant("a variable is not finite"))));
     this.checked = tf.withControlDependencies(measured).noOp();
     this.update =
@@ -164,7 +165,7 @@ final class TrainingGraph {
       if (!Double.isFinite(loss)) {
         throw new NotFiniteBatchException(loss, reason(batch, draw), e);
       }
-      if (!variablesNotFinite().isEmpty()) {
+      if (!trainable.violations(session.runner()).isEmpty()) {
         throw new NotFiniteBatchException(Double.NaN, reason(batch, draw), e);
       }
       throw e;
@@ -228,6 +229,10 @@ final class TrainingGraph {
     List<String> variables = variablesNotFinite();
     if (!variables.isEmpty()) {
       return "not finite are the variables " + shortened(variables);
+    }
+    List<String> large = trainable.violations(session.runner());
+    if (!large.isEmpty()) {
+      return "the squares of variables do not fit into their type: " + shortened(large);
     }
     // Built for the one occasion: these operations would double those of the gradients.
     Ops tf = Ops.create(session.graph());

@@ -18,7 +18,6 @@ import java.util.stream.Stream;
 import org.tensorflow.SavedModelBundle;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.proto.AssetFileDef;
-import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.SavedModel;
 import org.tensorflow.proto.SignatureDef;
@@ -175,8 +174,7 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
     try {
       return SavedModelBundle.loader(path.toString())
           .withTags(metaGraph.getMetaInfoDef().getTagsList().toArray(String[]::new))
-          // A model from a machine with an accelerator runs on one without.
-          .withConfigProto(ConfigProto.newBuilder().setAllowSoftPlacement(true).build())
+          .withConfigProto(SessionConfig.forTraining())
           .load();
     } catch (TensorFlowException | IllegalArgumentException | IllegalStateException e) {
       throw new IOException("TensorFlow cannot load the model '" + path + "': " + oneLine(e), e);

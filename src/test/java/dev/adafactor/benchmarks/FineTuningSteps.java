@@ -38,15 +38,22 @@ final class FineTuningSteps implements TrainingListener {
   /** Of the first steps, which build and optimize what later ones run. */
   private static final int WARM_UP = 3;
 
+  private static final Cost NONE = new Cost(0, 0);
+
   private final TfKerasTraining peer;
   private final int stepsPerRound;
   private final List<Cost> own = new ArrayList<>();
   private final List<Cost> peers = new ArrayList<>();
-  private double firstStep;
+  private Cost loading = NONE;
+  private Cost firstStep = NONE;
   private Cost start = Cost.soFar(ProcessHandle.current());
 
   /** Seconds by the clock, and of all processors together: those do not see other programs. */
   private record Cost(double seconds, double processorSeconds) {
+    Cost plus(Cost more) {
+      return new Cost(seconds + more.seconds, processorSeconds + more.processorSeconds);
+    }
+
     static Cost soFar(ProcessHandle process) {
       return new Cost(
           System.nanoTime() / 1e9,
@@ -93,7 +100,8 @@ final class FineTuningSteps implements TrainingListener {
     try (TfKerasTraining peer =
         new TfKerasTraining(
             folder, "--batch-size", batchSize, "--mode", mode.name().toLowerCase(Locale.ROOT))) {
-      double peersFirst = peer.run(1);
+      double first = peer.run(1);
+      Cost peersFirst = new Cost(first, Cost.soFar(peer.process()).processorSeconds());
       peer.run(WARM_UP - 1);
       FineTuningSteps times = new FineTuningSteps(peer, stepsPerRound);
       times.train(folder, mode, batchSize, WARM_UP + rounds * stepsPerRound);
@@ -115,11 +123,14 @@ final class FineTuningSteps implements TrainingListener {
     }
     long rows = (Files.size(folder.resolve("labels.npy")) - NPY_HEADER) / Integer.BYTES;
     int stepsPerEpoch = Math.toIntExact(rows / batchSize);
-    job.epochs((steps - 1) / stepsPerEpoch + 1).build().run(this);
+    FineTuning training = job.epochs((steps - 1) / stepsPerEpoch + 1).build();
+    start = Cost.soFar(ProcessHandle.current());
+    training.run(this);
   }
 
   @Override
   public void planned(Plan plan) {
+    loading = Cost.soFar(ProcessHandle.current()).since(start);
     start = Cost.soFar(ProcessHandle.current());
   }
 
@@ -127,7 +138,7 @@ final class FineTuningSteps implements TrainingListener {
   public void stepped(Step step) {
     ProcessHandle self = ProcessHandle.current();
     if (step.number() == 1) {
-      firstStep = Cost.soFar(self).since(start).seconds();
+      firstStep = Cost.soFar(self).since(start);
     }
     long measured = step.number() - WARM_UP;
     if (measured > 0 && measured % stepsPerRound == 0) {
@@ -145,9 +156,17 @@ final class FineTuningSteps implements TrainingListener {
     }
   }
 
-  private void print(double peersFirst, JsonNode peerReport) throws IOException {
+  /**
+   * @param peersFirst the first step's time, and the processor time of all that came before, too
+   */
+  private void print(Cost peersFirst, JsonNode peerReport) throws IOException {
     System.out.printf("%-34s %10s %10s %7s%n", "", "Java", "Python", "ratio");
-    print("first step (ms)", firstStep * 1e3, peersFirst * 1e3);
+    print("loading (ms)", loading.seconds * 1e3, peerReport.get("load_s").asDouble() * 1e3);
+    print("first step (ms)", firstStep.seconds * 1e3, peersFirst.seconds * 1e3);
+    print(
+        "processor time of both (ms)",
+        loading.plus(firstStep).processorSeconds * 1e3,
+        peersFirst.processorSeconds * 1e3);
     print("step, median of rounds (ms)", median(own, Cost::seconds), median(peers, Cost::seconds));
     print("step, best round (ms)", least(own), least(peers));
     print(
