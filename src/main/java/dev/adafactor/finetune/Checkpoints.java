@@ -80,21 +80,33 @@ final class Checkpoints {
     Optional<Path> restored =
         folder.restoreNewest(
             state,
-            (checkpoint, note) -> noted.set(note.map(text -> read(checkpoint, text)).orElse(null)));
+            (checkpoint, note) ->
+                noted.set(note.map(text -> read(checkpoint, text, stepsPerEpoch)).orElse(null)));
     return restored.map(
         checkpoint -> {
-          Progress progress =
-              noted.get() != null
-                  ? noted.get()
-                  : Progress.ofSteps(iterations.getAsLong(), stepsPerEpoch);
+          Progress progress = progress(checkpoint, noted.get(), iterations, stepsPerEpoch);
           saved = progress.steps();
           return new Resumed(checkpoint, progress);
         });
   }
 
-  private Progress read(Path checkpoint, String note) {
+  private static Progress progress(
+      Path checkpoint, Progress noted, LongSupplier iterations, int stepsPerEpoch) {
+    long done = iterations.getAsLong();
+    if (noted == null ? !Progress.isPossible(done, stepsPerEpoch) : noted.steps() != done) {
+      throw new IllegalArgumentException(
+          "the checkpoint '%s' is damaged: its optimizer has done %d steps%s"
+              .formatted(
+                  checkpoint,
+                  done,
+                  noted == null ? "" : ", %d are noted".formatted(noted.steps())));
+    }
+    return noted == null ? Progress.ofSteps(done, stepsPerEpoch) : noted;
+  }
+
+  private Progress read(Path checkpoint, String note, int stepsPerEpoch) {
     try {
-      return Progress.fromJson(note, job);
+      return Progress.fromJson(note, job, stepsPerEpoch);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(
           "the checkpoint '%s' %s".formatted(checkpoint, e.getMessage()), e);

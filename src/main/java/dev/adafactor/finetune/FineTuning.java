@@ -330,6 +330,9 @@ public final class FineTuning {
      * tf.train.Checkpoint(model=model, optimizer=optimizer)}. None is written of variables that are
      * not finite.
      *
+     * <p>A folder is for one job at a time: {@link FineTuning#run} refuses one that another job, of
+     * this process or another, is writing to. That leaves an empty file {@code .lock} in it.
+     *
      * @param folder where they are; there must be none yet, unless the job {@link #resume() goes on
      *     from them}
      */

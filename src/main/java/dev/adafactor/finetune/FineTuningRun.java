@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.checkpoint.FolderLock;
 import dev.adafactor.checkpoint.TrainingState;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.finetune.Stopwatch.Part;
@@ -9,6 +10,7 @@ import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -40,7 +42,8 @@ final class FineTuningRun {
     if (job.checkpoints.isPresent()) {
       job.checkpoints.get().requireUsable();
     }
-    try (TrainableModel model = TrainableModel.load(job.model, job.signature, job.mode)) {
+    try (TrainableModel model = TrainableModel.load(job.model, job.signature, job.mode);
+        FolderLock lock = new FolderLock()) {
       if (job.export.isPresent()) {
         model.requireExportable(job.export.get(), job.existing);
       }
@@ -106,6 +109,10 @@ final class FineTuningRun {
               context);
       Plan plan = plan(model, training, order, variables, step, adafactor);
       context.requireWanted();
+      if (job.checkpoints.isPresent()) {
+        lock.acquire(job.checkpoints.get().folder());
+        job.checkpoints.get().requireUsable(); // A job that had the folder may have ended.
+      }
       context.tell(listener -> listener.planned(plan));
       if (checkpoints.isPresent()) {
         resume(checkpoints.get(), loop, graph, order.batches());
@@ -182,10 +189,22 @@ final class FineTuningRun {
         .resume(graph::iterations, stepsPerEpoch)
         .ifPresent(
             resumed -> {
+              requireFinite(resumed.checkpoint(), graph);
               loop.resume(resumed.progress());
               context.tell(
                   listener -> listener.resumed(resumed.checkpoint(), resumed.progress().steps()));
             });
+  }
+
+  /** Whatever else writes checkpoints may write such. */
+  private static void requireFinite(Path checkpoint, TrainingGraph graph) {
+    List<String> notFinite = graph.variablesNotFinite();
+    if (!notFinite.isEmpty()) {
+      throw new IllegalArgumentException(
+          "the checkpoint '%s' holds values that are not finite, of %s; remove it, or name another"
+                  .formatted(checkpoint, TrainingGraph.shortened(notFinite))
+              + " folder of checkpoints");
+    }
   }
 
   private Data openData() throws IOException {
