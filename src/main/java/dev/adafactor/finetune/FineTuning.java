@@ -420,6 +420,8 @@ public final class FineTuning {
    * Does the job.
    *
    * @param listeners hear of it as it goes on
+   * @throws NotWrittenException if the job was done, and its model or its last checkpoint cannot be
+   *     written
    * @throws IOException if a file cannot be read or written
    * @throws IllegalArgumentException if model, data, loss and options do not fit together
    * @throws NotFiniteLossException if the loss becomes NaN or infinite; nothing is exported

@@ -17,6 +17,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.tensorflow.Output;
 
 /** A training job being done. */
@@ -126,21 +127,38 @@ final class FineTuningRun {
       Optional<Evaluation> after =
           ending == Ending.INTERRUPTED ? Optional.empty() : loop.evaluate();
       after.ifPresent(result -> context.tell(listener -> listener.evaluatedAfter(result)));
-      if (job.export.isPresent()) {
-        model.export(job.export.get(), job.existing);
-      }
+      Optional<Exception> notExported = export(model);
       context.stopwatch().lap(Part.EXPORT);
-      return new FineTuningResult(
-          plan,
-          loop.steps(),
-          loop.epochs(),
-          before,
-          after,
-          loop.bestEpoch(),
-          ending,
-          context.stopwatch().timings(),
-          job.export);
+      FineTuningResult result =
+          new FineTuningResult(
+              plan,
+              loop.steps(),
+              loop.epochs(),
+              before,
+              after,
+              loop.bestEpoch(),
+              ending,
+              context.stopwatch().timings(),
+              notExported.isPresent() ? Optional.empty() : job.export);
+      List<Exception> failures =
+          Stream.concat(checkpoints.flatMap(Checkpoints::failure).stream(), notExported.stream())
+              .toList();
+      if (!failures.isEmpty()) {
+        throw new NotWrittenException(result, failures);
+      }
+      return result;
     }
+  }
+
+  private Optional<Exception> export(TrainableModel model) {
+    if (job.export.isPresent()) {
+      try {
+        model.export(job.export.get(), job.existing);
+      } catch (IOException | IllegalArgumentException e) {
+        return Optional.of(e);
+      }
+    }
+    return Optional.empty();
   }
 
   private static TrainingState state(
