@@ -1,12 +1,14 @@
 package dev.adafactor.checkpoint;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -22,8 +24,9 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
- * A folder of checkpoints, as {@code tf.train.CheckpointManager} keeps it: {@code ckpt-STEP.index},
- * {@code ckpt-STEP.data-*} and a file {@code checkpoint} that names the newest.
+ * A folder of checkpoints, for one job at a time (see {@link FolderLock}), as {@code
+ * tf.train.CheckpointManager} keeps it: {@code ckpt-STEP.index}, {@code ckpt-STEP.data-*} and a
+ * file {@code checkpoint} that names the newest.
  *
  * <p>A checkpoint is there when its index is. It is written elsewhere, forced to the disk, and
  * moved in, its index last: a process that is killed at any moment leaves those before it as they
@@ -41,6 +44,9 @@ public final class CheckpointFolder {
 
   private static final Pattern NAMED_LATEST =
       Pattern.compile("(?m)^model_checkpoint_path: \"([^\"/]+)\"");
+
+  /** The newest is named in the first line. */
+  private static final int LONGEST_LATEST = 1 << 16;
 
   private final Path folder;
   private final int kept;
@@ -170,12 +176,31 @@ public final class CheckpointFolder {
     List<Path> found = checkpoints();
     Collections.reverse(found);
     Path latest = folder.resolve(LATEST);
-    if (Files.isRegularFile(latest)) {
-      Matcher named = NAMED_LATEST.matcher(Files.readString(latest, StandardCharsets.ISO_8859_1));
-      Path newest = named.find() ? folder.resolve(named.group(1)) : latest;
-      if (found.remove(newest)) {
-        found.add(0, newest);
-      }
+    if (found.isEmpty() || !Files.isRegularFile(latest)) {
+      return found;
+    }
+    String beginning;
+    try (InputStream in = Files.newInputStream(latest)) {
+      beginning = new String(in.readNBytes(LONGEST_LATEST), StandardCharsets.UTF_8);
+    }
+    // Only compared: the name may be any text, of any place.
+    Matcher named = NAMED_LATEST.matcher(beginning);
+    Optional<Path> newest =
+        named.find()
+            ? found.stream()
+                .filter(path -> path.getFileName().toString().equals(named.group(1)))
+                .findFirst()
+            : Optional.empty();
+    if (newest.isPresent()) {
+      found.remove(newest.get());
+      found.add(0, newest.get());
+    } else {
+      LOG.log(
+          Level.WARNING,
+          "The file ''{0}'' names no checkpoint of its folder: the one with the greatest number is"
+              + " the newest, ''{1}''",
+          latest,
+          found.get(0));
     }
     return found;
   }
@@ -233,9 +258,12 @@ public final class CheckpointFolder {
     }
   }
 
+  /** A link is removed, not what it leads to. */
   private static void removeAll(Path draft) throws IOException {
-    for (Path file : list(draft)) {
-      Files.deleteIfExists(file);
+    if (Files.isDirectory(draft, LinkOption.NOFOLLOW_LINKS)) {
+      for (Path file : list(draft)) {
+        removeAll(file);
+      }
     }
     Files.deleteIfExists(draft);
   }

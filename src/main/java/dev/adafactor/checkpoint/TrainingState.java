@@ -26,6 +26,7 @@ import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Session;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.ndarray.NdArrays;
 import org.tensorflow.ndarray.Shape;
@@ -228,7 +229,7 @@ public final class TrainingState {
     Op all = tf.withControlDependencies(assigned).noOp();
     try (TString path = TString.scalarOf(files.toString())) {
       session.runner().feed(prefix, path).addTarget(all).run().close();
-    } catch (TensorFlowException e) {
+    } catch (TensorFlowException | TFInvalidArgumentException e) {
       throw new IOException(e.getMessage().strip().lines().findFirst().orElse(""), e);
     }
   }

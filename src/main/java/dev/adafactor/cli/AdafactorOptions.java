@@ -19,6 +19,7 @@ import picocli.CommandLine.TypeConversionException;
 
 /** One option for each argument of the optimizer. What is not given has tf_keras's default. */
 final class AdafactorOptions {
+  private static final long LARGEST_CONFIGURATION = 1 << 20;
 
   @Option(
       names = "--optimizer",
@@ -138,9 +139,15 @@ final class AdafactorOptions {
     if (!Files.isRegularFile(file)) {
       throw new IOException("--optimizer %s: no such file; a JSON file is wanted".formatted(file));
     }
+    if (Files.size(file) > LARGEST_CONFIGURATION) {
+      throw new IOException(
+          "--optimizer %s: not a configuration: it has %,d bytes"
+              .formatted(file, Files.size(file)));
+    }
     String json;
     try {
-      json = Files.readString(file);
+      // Windows editors begin text with a mark, which is no JSON.
+      json = Files.readString(file).replaceFirst("^\\uFEFF", "");
     } catch (CharacterCodingException e) {
       throw new IOException("--optimizer %s: not JSON: it is no text".formatted(file), e);
     }

@@ -3,6 +3,7 @@ package dev.adafactor.cli;
 import dev.adafactor.finetune.EarlyStopping;
 import dev.adafactor.finetune.FineTuning;
 import dev.adafactor.finetune.FineTuningResult;
+import dev.adafactor.finetune.NotWrittenException;
 import dev.adafactor.finetune.StateSize;
 import dev.adafactor.finetune.TensorBoardLog;
 import dev.adafactor.finetune.TrainingListener;
@@ -83,14 +84,22 @@ final class FineTuneCommand implements Callable<Integer> {
       NativeEnvironment.loadCompiler();
     }
     try (Interruption interruption = new Interruption(spec.commandLine().getErr())) {
+      Unwritten unwritten = new Unwritten();
       FineTuningResult result;
-      try (Listeners listeners = new Listeners()) {
+      Listeners listeners = new Listeners();
+      try {
         result = job.run(interruption.stop(), listeners.all());
       } catch (CancellationException e) {
         print(e.getMessage());
         return interruption.exitCode();
+      } catch (NotWrittenException e) {
+        unwritten.add(e);
+        result = e.result();
+      } finally {
+        unwritten.of(listeners::close);
       }
-      conclude(result);
+      conclude(result, unwritten);
+      unwritten.tell();
       return result.ending() == FineTuningResult.Ending.INTERRUPTED
           ? interruption.exitCode()
           : ExitCode.OK;
@@ -287,7 +296,7 @@ final class FineTuneCommand implements Callable<Integer> {
     }
   }
 
-  private void conclude(FineTuningResult result) throws IOException {
+  private void conclude(FineTuningResult result, Unwritten unwritten) {
     switch (result.ending()) {
       case COMPLETED -> {}
       case STOPPED_EARLY ->
@@ -327,19 +336,28 @@ final class FineTuneCommand implements Callable<Integer> {
         ("Optimizer state: %,d bytes for %,d bytes of parameters (Adam: %,d; tf_keras's"
                 + " Adafactor: %,d)")
             .formatted(size.adafactor(), size.parameters(), size.adam(), size.tfKerasAdafactor()));
-    output.export.ifPresent(folder -> print("SavedModel: " + folder));
+    result.exported().ifPresent(folder -> print("SavedModel: " + folder));
     output.checkpoint.ifPresent(folder -> print("Checkpoints: " + folder));
-    if (output.chartFile().isPresent()) {
-      if (result.steps().isEmpty()) {
-        print("Chart: none, as nothing was left to do");
-      } else {
-        LossChart.write(result.steps(), result.epochs(), output.chartFile().get());
-        print("Chart: " + output.chartFile().get().path());
-      }
-    }
+    unwritten.of(() -> draw(result));
     output.logDir.ifPresent(
         folder ->
             print("TensorBoard: tensorboard --logdir " + ShellLine.quoted(folder.toString())));
+    unwritten.of(() -> report(result));
+  }
+
+  private void draw(FineTuningResult result) throws IOException {
+    if (output.chartFile().isEmpty()) {
+      return;
+    }
+    if (result.steps().isEmpty()) {
+      print("Chart: none, as nothing was left to do");
+    } else {
+      LossChart.write(result.steps(), result.epochs(), output.chartFile().get());
+      print("Chart: " + output.chartFile().get().path());
+    }
+  }
+
+  private void report(FineTuningResult result) throws IOException {
     if (output.jsonFile().isPresent()) {
       RunReport.write(result, output.jsonFile().get());
       print("JSON: " + output.jsonFile().get().path());

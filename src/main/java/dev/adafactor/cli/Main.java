@@ -90,7 +90,14 @@ public final class Main implements Runnable {
     } catch (LinkageError e) {
       throw new ExecutionException(parsed.commandSpec().commandLine(), unloadable(e), e);
     }
-    return new RunLast().execute(parsed);
+    try {
+      return new RunLast().execute(parsed);
+    } catch (OutOfMemoryError e) {
+      throw new ExecutionException(
+          parsed.commandSpec().commandLine(),
+          "Java's memory does not suffice (%s); -Xmx gives it more".formatted(e.getMessage()),
+          e);
+    }
   }
 
   private static String unloadable(LinkageError e) {

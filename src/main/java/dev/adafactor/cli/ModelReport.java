@@ -13,8 +13,10 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.proto.DataType;
 
@@ -51,9 +53,7 @@ final class ModelReport {
     masks();
     variables();
     contents();
-    signatures.stream()
-        // What fine-tune takes without being told comes first.
-        .sorted(Comparator.comparing(signature -> !signature.name().equals("serving_default")))
+    defaultFirst()
         .flatMap(signature -> FineTuneExample.of(model, signature).stream())
         .findFirst()
         .ifPresent(example -> line(example.text(Math.min(width, COMMAND_WIDTH))));
@@ -83,15 +83,19 @@ final class ModelReport {
 
   private void signature(Signature signature) {
     line("");
+    Optional<Signature> like = defaultFirst().filter(other -> isLike(signature, other)).findFirst();
+    if (like.isPresent() && !like.get().name().equals(signature.name())) {
+      line(
+          "Signature %s: inputs, outputs and operations are those of %s"
+              .formatted(Printable.of(signature.name()), Printable.of(like.get().name())));
+      return;
+    }
     line("Signature " + Printable.of(signature.name()));
     if (signature.providesGradients()) {
       line("  returns loss and gradients: made for training, and trained as it is");
     }
     TextTable table = new TextTable("", "", "", "");
-    signature.inputs().forEach(input -> table.add(row("  input", input, "")));
-    signature
-        .outputs()
-        .forEach(output -> table.add(row("  output", output.tensor(), can(signature, output))));
+    rows(signature).forEach(table::add);
     text.append(table.text(width));
     if (signature.problem().isPresent()) {
       line("  cannot be trained: " + Printable.of(signature.problem().get()));
@@ -126,6 +130,23 @@ final class ModelReport {
     }
   }
 
+  /** What fine-tune takes without being told comes first. */
+  private Stream<Signature> defaultFirst() {
+    return signatures.stream()
+        .sorted(Comparator.comparing(signature -> !signature.name().equals("serving_default")));
+  }
+
+  /** Keras's model.export gives what it serves two names. */
+  private static boolean isLike(Signature one, Signature other) {
+    // Not as records: shapes with unknown sizes equal none.
+    return rows(one).equals(rows(other))
+        && one.mode().equals(other.mode())
+        && one.modeReason().equals(other.modeReason())
+        && one.operations() == other.operations()
+        && one.randomOperations().equals(other.randomOperations())
+        && one.problem().equals(other.problem());
+  }
+
   private void masks() {
     if (!model.maskingLayers().isEmpty()
         && signatures.stream()
@@ -140,6 +161,14 @@ final class ModelReport {
 
   private static boolean hasTime(Shape shape) {
     return shape.numDimensions() >= 3;
+  }
+
+  private static List<List<String>> rows(Signature signature) {
+    return Stream.concat(
+            signature.inputs().stream().map(input -> row("  input", input, "")),
+            signature.outputs().stream()
+                .map(output -> row("  output", output.tensor(), can(signature, output))))
+        .toList();
   }
 
   private static List<String> row(String role, Tensor tensor, String remark) {

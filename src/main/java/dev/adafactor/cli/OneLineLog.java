@@ -36,6 +36,6 @@ final class OneLineLog extends Formatter {
     return "adafactor: %s: %s%n"
         .formatted(
             event.getLevel().getName().toLowerCase(Locale.ROOT),
-            formatMessage(event).replaceAll("\\R", " "));
+            Printable.of(formatMessage(event).replaceAll("\\R", " ")));
   }
 }

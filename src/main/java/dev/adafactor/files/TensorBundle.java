@@ -13,7 +13,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.zip.CRC32C;
@@ -22,6 +24,7 @@ import org.tensorflow.proto.BundleEntryProto;
 import org.tensorflow.proto.BundleHeaderProto;
 import org.tensorflow.proto.DataType;
 import org.tensorflow.proto.TensorShapeProto;
+import org.tensorflow.proto.TensorSliceProto;
 
 /**
  * The files in which TensorFlow keeps the values of variables: an index, a table in the format of
@@ -37,7 +40,9 @@ public final class TensorBundle {
 
   private static final int PART = 1 << 20;
 
-  private static final long LARGEST_INDEX = 1L << 30;
+  private static final long LARGEST_INDEX = 1L << 28;
+
+  private static final long LARGEST_STRING = 1L << 30;
 
   /**
    * Keys are stored as what differs from the one before; a new beginning is made every 16 rows, so
@@ -108,14 +113,17 @@ public final class TensorBundle {
 
   private void requireShards() throws IOException {
     Map<Integer, Long> needed = new LinkedHashMap<>();
-    for (Map.Entry<String, BundleEntryProto> row : entries.entrySet()) {
+    for (Map.Entry<String, BundleEntryProto> row : inOrder()) {
       BundleEntryProto entry = row.getValue();
-      if (!isConsistent(entry)) {
+      // Values share no bytes: what is read is never more than the files.
+      if (!isConsistent(entry) || entry.getOffset() < needed.getOrDefault(entry.getShardId(), 0L)) {
         throw new IOException(
             "'%s' is damaged: what it says of '%s' cannot be"
                 .formatted(sibling(prefix, ".index"), row.getKey()));
       }
-      needed.merge(entry.getShardId(), entry.getOffset() + entry.getSize(), Math::max);
+      if (entry.getSize() > 0) {
+        needed.put(entry.getShardId(), entry.getOffset() + entry.getSize());
+      }
     }
     for (Map.Entry<Integer, Long> shard : needed.entrySet()) {
       Path file = shard(shard.getKey());
@@ -130,6 +138,12 @@ public final class TensorBundle {
     }
   }
 
+  private List<Map.Entry<String, BundleEntryProto>> inOrder() {
+    return entries.entrySet().stream()
+        .sorted(Comparator.comparingLong(row -> row.getValue().getOffset()))
+        .toList();
+  }
+
   private boolean isConsistent(BundleEntryProto entry) {
     if (entry.getShardId() < 0
         || entry.getShardId() >= shards
@@ -142,8 +156,33 @@ public final class TensorBundle {
         || entry.getShape().getDimList().stream().anyMatch(dim -> dim.getSize() < 0)) {
       return false;
     }
+    if (entry.getSlicesCount() > 0) {
+      return entry.getSize() == 0
+          && entry.getSlicesList().stream().allMatch(slice -> isWithin(slice, entry.getShape()));
+    }
     int width = width(entry.getDtype());
-    return width == 0 || entry.getSlicesCount() > 0 || isSize(entry, width);
+    return width == 0 || isSize(entry, width);
+  }
+
+  /** Whether a part of a partitioned variable, whose values have rows of their own, is one. */
+  private static boolean isWithin(TensorSliceProto slice, TensorShapeProto shape) {
+    if (slice.getExtentCount() != shape.getDimCount()) {
+      return false;
+    }
+    for (int i = 0; i < slice.getExtentCount(); i++) {
+      TensorSliceProto.Extent extent = slice.getExtent(i);
+      long size = shape.getDim(i).getSize();
+      // Without a length it is all of the dimension.
+      if (extent.hasLength()
+          ? extent.getStart() < 0
+              || extent.getStart() > size
+              || extent.getLength() < 0
+              || extent.getLength() > size - extent.getStart()
+          : extent.getStart() != 0) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private static boolean isSize(BundleEntryProto entry, int width) {
@@ -226,8 +265,12 @@ public final class TensorBundle {
         || entry.getShape().getDimCount() != 0) {
       throw new IOException("'" + prefix + "' holds no string '" + name + "'");
     }
-    ByteBuffer raw =
-        ByteBuffer.allocate(Math.toIntExact(entry.getSize())).order(ByteOrder.LITTLE_ENDIAN);
+    if (entry.getSize() > LARGEST_STRING) {
+      throw new IOException(
+          "'%s' is damaged: its '%s' of %,d bytes is too large"
+              .formatted(prefix, name, entry.getSize()));
+    }
+    ByteBuffer raw = ByteBuffer.allocate((int) entry.getSize()).order(ByteOrder.LITTLE_ENDIAN);
     try (FileChannel channel = FileChannel.open(shard(entry.getShardId()))) {
       readFully(channel, raw, entry.getOffset());
     }
@@ -291,9 +334,16 @@ public final class TensorBundle {
     }
     block(table, varint(footer), varint(footer)); // of meta data: none, but to be intact
     Map<String, byte[]> rows = new LinkedHashMap<>();
+    long bytes = 0;
     for (byte[] handle : block(table, varint(footer), varint(footer)).values()) {
       ByteBuffer place = ByteBuffer.wrap(handle);
-      block(table, varint(place), varint(place))
+      long offset = varint(place);
+      long size = varint(place);
+      bytes += size;
+      if (bytes > table.length) {
+        throw new IllegalArgumentException("blocks that overlap");
+      }
+      block(table, offset, size)
           .forEach(
               (name, value) ->
                   rows.put(new String(name.getBytes(BYTES), StandardCharsets.UTF_8), value));

@@ -3,7 +3,8 @@ package dev.adafactor.finetune;
 import dev.adafactor.checkpoint.CheckpointFolder;
 import dev.adafactor.checkpoint.TrainingState;
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
@@ -13,6 +14,7 @@ import java.util.function.LongSupplier;
 
 /** The checkpoints of a job: when they are written, and what is noted with them. */
 final class Checkpoints {
+  private static final Logger LOG = System.getLogger(Checkpoints.class.getName());
 
   /**
    * What a user asks for.
@@ -51,6 +53,11 @@ final class Checkpoints {
   private final CheckpointFolder folder;
   private long saved = -1;
 
+  /** The state that was written last, or could not be written. */
+  private long tried = -1;
+
+  private Optional<IOException> failure = Optional.empty();
+
   /**
    * The checkpoints of a job.
    *
@@ -80,21 +87,34 @@ final class Checkpoints {
     Optional<Path> restored =
         folder.restoreNewest(
             state,
-            (checkpoint, note) -> noted.set(note.map(text -> read(checkpoint, text)).orElse(null)));
+            (checkpoint, note) ->
+                noted.set(note.map(text -> read(checkpoint, text, stepsPerEpoch)).orElse(null)));
     return restored.map(
         checkpoint -> {
-          Progress progress =
-              noted.get() != null
-                  ? noted.get()
-                  : Progress.ofSteps(iterations.getAsLong(), stepsPerEpoch);
+          Progress progress = progress(checkpoint, noted.get(), iterations, stepsPerEpoch);
           saved = progress.steps();
+          tried = saved;
           return new Resumed(checkpoint, progress);
         });
   }
 
-  private Progress read(Path checkpoint, String note) {
+  private static Progress progress(
+      Path checkpoint, Progress noted, LongSupplier iterations, int stepsPerEpoch) {
+    long done = iterations.getAsLong();
+    if (noted == null ? !Progress.isPossible(done, stepsPerEpoch) : noted.steps() != done) {
+      throw new IllegalArgumentException(
+          "the checkpoint '%s' is damaged: its optimizer has done %d steps%s"
+              .formatted(
+                  checkpoint,
+                  done,
+                  noted == null ? "" : ", %d are noted".formatted(noted.steps())));
+    }
+    return noted == null ? Progress.ofSteps(done, stepsPerEpoch) : noted;
+  }
+
+  private Progress read(Path checkpoint, String note, int stepsPerEpoch) {
     try {
-      return Progress.fromJson(note, job);
+      return Progress.fromJson(note, job, stepsPerEpoch);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(
           "the checkpoint '%s' %s".formatted(checkpoint, e.getMessage()), e);
@@ -106,16 +126,28 @@ final class Checkpoints {
     return wish.every().isPresent() ? steps % wish.every().getAsInt() == 0 : endsEpoch;
   }
 
-  /** Writes a checkpoint, unless this is the state that was written last. */
+  /**
+   * Writes a checkpoint, unless that of this state was the last. Where it fails, as on a full disk,
+   * the job goes on: what it computes is worth more than that it can be resumed.
+   */
   void save(Progress progress) {
-    if (progress.steps() != saved) {
-      try {
-        folder.save(state, progress.steps(), progress.toJson(job));
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
-      saved = progress.steps();
+    if (progress.steps() == tried) {
+      return;
     }
+    tried = progress.steps();
+    try {
+      folder.save(state, progress.steps(), progress.toJson(job));
+      saved = progress.steps();
+      failure = Optional.empty();
+    } catch (IOException e) {
+      failure = Optional.of(e);
+      LOG.log(Level.WARNING, "{0}; the job goes on without", e.getMessage());
+    }
+  }
+
+  /** Why the last checkpoint could not be written. */
+  Optional<IOException> failure() {
+    return failure;
   }
 
   /** The newest checkpoint, for messages. */

@@ -330,6 +330,9 @@ public final class FineTuning {
      * tf.train.Checkpoint(model=model, optimizer=optimizer)}. None is written of variables that are
      * not finite.
      *
+     * <p>A folder is for one job at a time: {@link FineTuning#run} refuses one that another job, of
+     * this process or another, is writing to. That leaves an empty file {@code .lock} in it.
+     *
      * @param folder where they are; there must be none yet, unless the job {@link #resume() goes on
      *     from them}
      */
@@ -417,6 +420,8 @@ public final class FineTuning {
    * Does the job.
    *
    * @param listeners hear of it as it goes on
+   * @throws NotWrittenException if the job was done, and its model or its last checkpoint cannot be
+   *     written
    * @throws IOException if a file cannot be read or written
    * @throws IllegalArgumentException if model, data, loss and options do not fit together
    * @throws NotFiniteLossException if the loss becomes NaN or infinite; nothing is exported

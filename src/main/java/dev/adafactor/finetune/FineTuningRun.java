@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.checkpoint.FolderLock;
 import dev.adafactor.checkpoint.TrainingState;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.finetune.Stopwatch.Part;
@@ -9,12 +10,14 @@ import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.tensorflow.Output;
 
 /** A training job being done. */
@@ -40,7 +43,8 @@ final class FineTuningRun {
     if (job.checkpoints.isPresent()) {
       job.checkpoints.get().requireUsable();
     }
-    try (TrainableModel model = TrainableModel.load(job.model, job.signature, job.mode)) {
+    try (TrainableModel model = TrainableModel.load(job.model, job.signature, job.mode);
+        FolderLock lock = new FolderLock()) {
       if (job.export.isPresent()) {
         model.requireExportable(job.export.get(), job.existing);
       }
@@ -106,6 +110,10 @@ final class FineTuningRun {
               context);
       Plan plan = plan(model, training, order, variables, step, adafactor);
       context.requireWanted();
+      if (job.checkpoints.isPresent()) {
+        lock.acquire(job.checkpoints.get().folder());
+        job.checkpoints.get().requireUsable(); // A job that had the folder may have ended.
+      }
       context.tell(listener -> listener.planned(plan));
       if (checkpoints.isPresent()) {
         resume(checkpoints.get(), loop, graph, order.batches());
@@ -119,21 +127,38 @@ final class FineTuningRun {
       Optional<Evaluation> after =
           ending == Ending.INTERRUPTED ? Optional.empty() : loop.evaluate();
       after.ifPresent(result -> context.tell(listener -> listener.evaluatedAfter(result)));
-      if (job.export.isPresent()) {
-        model.export(job.export.get(), job.existing);
-      }
+      Optional<Exception> notExported = export(model);
       context.stopwatch().lap(Part.EXPORT);
-      return new FineTuningResult(
-          plan,
-          loop.steps(),
-          loop.epochs(),
-          before,
-          after,
-          loop.bestEpoch(),
-          ending,
-          context.stopwatch().timings(),
-          job.export);
+      FineTuningResult result =
+          new FineTuningResult(
+              plan,
+              loop.steps(),
+              loop.epochs(),
+              before,
+              after,
+              loop.bestEpoch(),
+              ending,
+              context.stopwatch().timings(),
+              notExported.isPresent() ? Optional.empty() : job.export);
+      List<Exception> failures =
+          Stream.concat(checkpoints.flatMap(Checkpoints::failure).stream(), notExported.stream())
+              .toList();
+      if (!failures.isEmpty()) {
+        throw new NotWrittenException(result, failures);
+      }
+      return result;
     }
+  }
+
+  private Optional<Exception> export(TrainableModel model) {
+    if (job.export.isPresent()) {
+      try {
+        model.export(job.export.get(), job.existing);
+      } catch (IOException | IllegalArgumentException e) {
+        return Optional.of(e);
+      }
+    }
+    return Optional.empty();
   }
 
   private static TrainingState state(
@@ -182,10 +207,22 @@ final class FineTuningRun {
         .resume(graph::iterations, stepsPerEpoch)
         .ifPresent(
             resumed -> {
+              requireFinite(resumed.checkpoint(), graph);
               loop.resume(resumed.progress());
               context.tell(
                   listener -> listener.resumed(resumed.checkpoint(), resumed.progress().steps()));
             });
+  }
+
+  /** Whatever else writes checkpoints may write such. */
+  private static void requireFinite(Path checkpoint, TrainingGraph graph) {
+    List<String> notFinite = graph.variablesNotFinite();
+    if (!notFinite.isEmpty()) {
+      throw new IllegalArgumentException(
+          "the checkpoint '%s' holds values that are not finite, of %s; remove it, or name another"
+                  .formatted(checkpoint, TrainingGraph.shortened(notFinite))
+              + " folder of checkpoints");
+    }
   }
 
   private Data openData() throws IOException {

@@ -26,7 +26,12 @@ import org.tensorflow.ndarray.Shape;
  */
 final class NpyFile implements Rows {
   private static final byte[] MAGIC = {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y'};
-  private static final int MAX_HEADER = 1 << 20;
+
+  /** NumPy itself reads no more than 10,000 bytes without being asked to. */
+  private static final int MAX_HEADER = 1 << 16;
+
+  /** As many as NumPy has. */
+  private static final int MAX_DIMENSIONS = 64;
 
   /** A mapping holds at most 2 GiB: larger files are mapped in windows of whole elements. */
   private static final int WINDOW_BYTES = 1 << 30;
@@ -46,14 +51,19 @@ final class NpyFile implements Rows {
   private final int rowElements;
 
   private NpyFile(
-      Path path, NpyType type, long[] dimensions, boolean fortranOrder, List<ByteBuffer> windows) {
+      Path path,
+      NpyType type,
+      long[] dimensions,
+      int rowElements,
+      boolean fortranOrder,
+      List<ByteBuffer> windows) {
     this.path = path;
     this.type = type;
     this.dimensions = dimensions;
     this.fortranOrder = fortranOrder;
     this.windows = windows;
     this.elementsPerWindow = elementsPerWindow(type);
-    this.rowElements = Math.toIntExact(Shape.of(dimensions).tail().size());
+    this.rowElements = rowElements;
   }
 
   /**
@@ -63,12 +73,18 @@ final class NpyFile implements Rows {
    * @throws IllegalArgumentException if it holds what is not read here, pickled objects above all
    */
   static NpyFile open(Path path) throws IOException {
-    if (!Files.isRegularFile(path)) {
+    if (Files.exists(path) && !Files.isRegularFile(path)) {
+      throw new IOException(
+          "%s: no ordinary file; a .npy file is wanted, as numpy.save writes it, or a folder of them"
+              .formatted(path));
+    }
+    if (!Files.exists(path)) {
       throw new NoSuchFileException(
           "%s: no such file; a .npy file is wanted, as numpy.save writes it, or a folder of them"
               .formatted(path));
     }
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+      requireNoArchive(channel, path);
       ByteBuffer start = read(channel, 0, 12, path);
       byte[] magic = new byte[MAGIC.length];
       start.get(magic);
@@ -91,6 +107,17 @@ final class NpyFile implements Rows {
     }
   }
 
+  /** What {@code numpy.savez} writes is a ZIP file. */
+  private static void requireNoArchive(FileChannel channel, Path path) throws IOException {
+    ByteBuffer start = ByteBuffer.allocate(4);
+    channel.read(start, 0);
+    if (Arrays.equals(start.array(), new byte[] {'P', 'K', 3, 4})) {
+      throw new IOException(
+          "%s: an archive, as numpy.savez writes it; an array of it, saved by numpy.save, is wanted"
+              .formatted(path));
+    }
+  }
+
   private static NpyFile map(Path path, String header, FileChannel channel, long dataStart)
       throws IOException {
     NpyType type;
@@ -100,8 +127,8 @@ final class NpyFile implements Rows {
       throw new IllegalArgumentException(path + ": " + e.getMessage(), e);
     }
     boolean fortranOrder = field(FORTRAN_ORDER, header, path).equals("True");
-    long elements = 1;
     long[] dimensions;
+    long rowElements;
     long bytes;
     try {
       dimensions =
@@ -110,10 +137,12 @@ final class NpyFile implements Rows {
               .filter(dimension -> !dimension.isEmpty())
               .mapToLong(Long::parseLong)
               .toArray();
-      for (long dimension : dimensions) {
-        elements = Math.multiplyExact(elements, dimension);
-      }
-      bytes = Math.multiplyExact(elements, type.size());
+      rowElements = Arrays.stream(dimensions).skip(1).reduce(1, Math::multiplyExact);
+      bytes =
+          dimensions.length == 0
+              ? 0
+              : Math.multiplyExact(
+                  dimensions[0], Math.multiplyExact(rowElements, (long) type.size()));
     } catch (ArithmeticException | NumberFormatException e) {
       throw new IOException("%s: damaged: its shape is beyond all files".formatted(path), e);
     }
@@ -121,6 +150,16 @@ final class NpyFile implements Rows {
       throw new IllegalArgumentException(
           "%s: holds a single value; an array with one row for each example is wanted"
               .formatted(path));
+    }
+    if (dimensions.length > MAX_DIMENSIONS) {
+      throw new IOException(
+          "%s: damaged: it has %d dimensions, %d at most are possible"
+              .formatted(path, dimensions.length, MAX_DIMENSIONS));
+    }
+    if (rowElements > Integer.MAX_VALUE / Math.max(1, type.size())) {
+      throw new IllegalArgumentException(
+          "%s: a row of the shape %s of %s is too large; less than 2 GiB are wanted"
+              .formatted(path, Shape.of(dimensions), type));
     }
     if (channel.size() - dataStart < bytes) {
       throw new IOException(
@@ -134,7 +173,7 @@ final class NpyFile implements Rows {
           channel.map(
               MapMode.READ_ONLY, dataStart + offset, Math.min(windowBytes, bytes - offset)));
     }
-    return new NpyFile(path, type, dimensions, fortranOrder, windows);
+    return new NpyFile(path, type, dimensions, (int) rowElements, fortranOrder, windows);
   }
 
   private static ByteBuffer read(FileChannel channel, long position, int length, Path path)

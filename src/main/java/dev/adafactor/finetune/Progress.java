@@ -30,6 +30,11 @@ record Progress(
 
   private static final JsonMapper JSON = new JsonMapper();
 
+  /** Whether a job can have done so many steps. */
+  static boolean isPossible(long steps, int stepsPerEpoch) {
+    return steps >= 0 && steps / stepsPerEpoch < Integer.MAX_VALUE;
+  }
+
   /** All that is known of a job of Python's. */
   static Progress ofSteps(long steps, int stepsPerEpoch) {
     return new Progress(
@@ -80,9 +85,9 @@ record Progress(
    * Reads it.
    *
    * @param job what {@link #toJson} was given, or would be
-   * @throws IllegalArgumentException if it is of a job that goes another way
+   * @throws IllegalArgumentException if it is of a job that goes another way, or is not whole
    */
-  static Progress fromJson(String text, Map<String, String> job) {
+  static Progress fromJson(String text, Map<String, String> job, int stepsPerEpoch) {
     JsonNode note;
     try {
       note = JSON.readTree(text);
@@ -99,6 +104,21 @@ record Progress(
                     .formatted(name, before, value));
           }
         });
+    Progress progress;
+    try {
+      progress = read(note);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException("has a note that is not whole", e);
+    }
+    if (!progress.isConsistent(stepsPerEpoch)) {
+      throw new IllegalArgumentException(
+          "has a note that contradicts itself: %d steps, %d epochs of %d steps each are done"
+              .formatted(progress.steps(), progress.finished(), stepsPerEpoch));
+    }
+    return progress;
+  }
+
+  private static Progress read(JsonNode note) {
     List<Epoch> epochs = new ArrayList<>();
     for (JsonNode node : note.path("epochs")) {
       epochs.add(
@@ -111,8 +131,8 @@ record Progress(
     }
     JsonNode best = note.path("best");
     return new Progress(
-        note.path("steps").asLong(),
-        note.path("finished").asInt(),
+        count(note.path("steps"), Long.MAX_VALUE),
+        (int) count(note.path("finished"), Integer.MAX_VALUE),
         List.copyOf(epochs),
         Evaluation.Accumulator.of(evaluation(note.path("epoch"))),
         best.isMissingNode()
@@ -120,9 +140,18 @@ record Progress(
             : Optional.of(
                 new BestEpoch.State(
                     number(best.path("score")),
-                    best.path("epoch").asInt(),
-                    best.path("epochs").asInt(),
-                    best.path("waiting").asInt())));
+                    (int) count(best.path("epoch"), Integer.MAX_VALUE),
+                    (int) count(best.path("epochs"), Integer.MAX_VALUE),
+                    (int) count(best.path("waiting"), Integer.MAX_VALUE))));
+  }
+
+  private boolean isConsistent(int stepsPerEpoch) {
+    long beyond = steps - (long) finished * stepsPerEpoch;
+    return beyond >= 0
+        && beyond <= stepsPerEpoch
+        && epochs.size() <= finished
+        && best.stream()
+            .allMatch(state -> state.epoch() <= state.epochs() && state.epoch() <= epochs.size());
   }
 
   private static Evaluation evaluation(JsonNode node) {
@@ -131,7 +160,17 @@ record Progress(
         node.has("accuracy")
             ? OptionalDouble.of(number(node.path("accuracy")))
             : OptionalDouble.empty(),
-        node.path("examples").asLong());
+        count(node.path("examples"), Long.MAX_VALUE));
+  }
+
+  private static long count(JsonNode node, long most) {
+    if (!node.canConvertToLong()
+        || !node.isIntegralNumber()
+        || node.longValue() < 0
+        || node.longValue() > most) {
+      throw new NumberFormatException(node.toString());
+    }
+    return node.longValue();
   }
 
   private static double number(JsonNode node) {

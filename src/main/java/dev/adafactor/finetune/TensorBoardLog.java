@@ -3,10 +3,10 @@ package dev.adafactor.finetune;
 import dev.adafactor.files.OutputPath;
 import java.io.Closeable;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -19,11 +19,15 @@ import java.util.Optional;
  *
  * <p>The directory and the files appear with the first event, so that a job that does not start
  * leaves nothing behind. What has been written of a job that fails is kept.
+ *
+ * <p>Where something cannot be written, as on a full disk, the log ends, not the job: {@link
+ * #close} tells of it.
  */
 public final class TensorBoardLog implements TrainingListener, Closeable {
   private final Path directory;
   private Optional<EventFile> file = Optional.empty();
   private Optional<EventFile> validationFile = Optional.empty();
+  private Optional<IOException> failure = Optional.empty();
   private long lastStep;
 
   /**
@@ -53,20 +57,15 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
   @Override
   public void epochEnded(Epoch epoch) {
     int index = epoch.number() - 1;
-    try {
-      file().scalars(index, ofEpoch(epoch.training()));
-      file().flush();
-      if (epoch.validation().isPresent()) {
-        if (validationFile.isEmpty()) {
-          Path folder = directory.resolve("validation");
-          validationFile = Optional.of(EventFile.create(folder, Clock.systemUTC()));
-        }
-        validationFile.get().scalars(index, ofEpoch(epoch.validation().get()));
-        validationFile.get().flush();
-      }
-    } catch (IOException e) {
-      throw failure(e);
-    }
+    write(
+        () -> {
+          file().scalars(index, ofEpoch(epoch.training()));
+          file().flush();
+          if (epoch.validation().isPresent()) {
+            validationFile().scalars(index, ofEpoch(epoch.validation().get()));
+            validationFile().flush();
+          }
+        });
   }
 
   private static Map<String, Double> ofEpoch(Evaluation evaluation) {
@@ -89,10 +88,20 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
   }
 
   private void write(Map<String, Double> values) {
-    try {
-      file().scalars(lastStep, values);
-    } catch (IOException e) {
-      throw failure(e);
+    write(() -> file().scalars(lastStep, values));
+  }
+
+  private interface Writing {
+    void run() throws IOException;
+  }
+
+  private void write(Writing writing) {
+    if (failure.isEmpty()) {
+      try {
+        writing.run();
+      } catch (IOException e) {
+        failure = Optional.of(e);
+      }
     }
   }
 
@@ -103,21 +112,35 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
     return file.get();
   }
 
-  private UncheckedIOException failure(IOException e) {
-    OutputPath output =
-        new OutputPath(
-            "cannot write TensorBoard events to", directory, OutputPath.Kind.SHARED_FOLDER);
-    IOException failure = output.failure(e);
-    return new UncheckedIOException(failure.getMessage(), failure);
+  private EventFile validationFile() throws IOException {
+    if (validationFile.isEmpty()) {
+      validationFile =
+          Optional.of(EventFile.create(directory.resolve("validation"), Clock.systemUTC()));
+    }
+    return validationFile.get();
   }
 
+  /**
+   * Ends the log.
+   *
+   * @throws IOException if something could not be written since it began; the message names the
+   *     directory
+   */
   @Override
   public void close() throws IOException {
-    if (file.isPresent()) {
-      file.get().close();
+    for (Optional<EventFile> each : List.of(file, validationFile)) {
+      if (each.isPresent()) {
+        try {
+          each.get().close();
+        } catch (IOException e) {
+          failure = failure.or(() -> Optional.of(e));
+        }
+      }
     }
-    if (validationFile.isPresent()) {
-      validationFile.get().close();
+    if (failure.isPresent()) {
+      throw new OutputPath(
+              "cannot write TensorBoard events to", directory, OutputPath.Kind.SHARED_FOLDER)
+          .failure(failure.get());
     }
   }
 }

@@ -11,8 +11,12 @@ import org.tensorflow.proto.FunctionDef;
 import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
+import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedConcreteFunction;
+import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedObject;
+import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedObjectGraph;
 import org.tensorflow.proto.TensorProto;
 import org.tensorflow.proto.TensorShapeProto;
+import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.ObjectReference;
 
 /**
  * Refuses models that TensorFlow's native code would not refuse by itself: it would end the process
@@ -78,6 +82,29 @@ final class ModelCheck {
       throw new IOException("The model cannot be used: " + e.getMessage(), e);
     }
     requireRestoring(graph);
+    requireObjects(model.getObjectGraphDef());
+  }
+
+  /** The objects of Python refer to one another by number. */
+  private static void requireObjects(SavedObjectGraph objects) throws IOException {
+    for (SavedObject object : objects.getNodesList()) {
+      for (ObjectReference child : object.getChildrenList()) {
+        requireObject(objects, child.getNodeId(), "'" + child.getLocalName() + "'");
+      }
+    }
+    for (Map.Entry<String, SavedConcreteFunction> function :
+        objects.getConcreteFunctionsMap().entrySet()) {
+      for (int input : function.getValue().getBoundInputsList()) {
+        requireObject(objects, input, "what function '" + function.getKey() + "' captures");
+      }
+    }
+  }
+
+  private static void requireObject(SavedObjectGraph objects, int id, String what)
+      throws IOException {
+    if (id < 0 || id >= objects.getNodesCount()) {
+      throw damaged("%s is object %d of %d".formatted(what, id, objects.getNodesCount()));
+    }
   }
 
   private void require(String scope, List<NodeDef> nodes) throws IOException {

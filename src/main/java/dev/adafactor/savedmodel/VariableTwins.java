@@ -6,10 +6,12 @@ import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.tensorflow.Session;
 import org.tensorflow.op.Ops;
 import org.tensorflow.proto.FunctionDef;
@@ -99,7 +101,10 @@ final class VariableTwins {
       for (int i = Math.max(0, -first); i < function.getBoundInputsCount(); i++) {
         String served = inputs.get(first + i);
         String loaded = saved.getOrDefault(function.getBoundInputs(i), served);
-        if (!loaded.equals(served) && isHandle(served) && isHandle(loaded)) {
+        if (!loaded.equals(served)
+            && isHandle(served)
+            && isHandle(loaded)
+            && areAlike(served, loaded)) {
           found.add(new Pair(served, loaded));
         }
       }
@@ -113,6 +118,16 @@ final class VariableTwins {
 
   private boolean isHandle(String node) {
     return nodes.containsKey(node) && nodes.get(node).getOp().equals("VarHandleOp");
+  }
+
+  /** In a damaged model they need not be; what is not alike cannot have the same value. */
+  private boolean areAlike(String served, String loaded) {
+    return Stream.of("dtype", "shape")
+        .allMatch(
+            attribute ->
+                Objects.equals(
+                    nodes.get(served).getAttrMap().get(attribute),
+                    nodes.get(loaded).getAttrMap().get(attribute)));
   }
 
   /** For each object that is a variable: the handle whose value the model's saver saves for it. */

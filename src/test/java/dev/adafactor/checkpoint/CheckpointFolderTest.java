@@ -17,6 +17,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class CheckpointFolderTest {
   private static DigitsJob job;
@@ -129,5 +131,29 @@ class CheckpointFolderTest {
     Files.writeString(folder, "a file");
     assertThrows(IOException.class, () -> checkpoints.save(job.state(), 1, ""));
     assertThrows(IllegalArgumentException.class, () -> new CheckpointFolder(folder, 0));
+  }
+
+  @Test
+  void removesALinkNotWhatItLeadsTo() throws IOException {
+    checkpoints.save(job.state(), 1, "one");
+    Path precious = Files.createDirectory(temporary.resolve("precious"));
+    Files.writeString(precious.resolve("file"), "text");
+    Files.createSymbolicLink(folder.resolve(".draft-x"), precious);
+    Files.createDirectories(folder.resolve(".draft-y/folder"));
+    restore("one");
+    assertEquals("text", Files.readString(precious.resolve("file")));
+    assertEquals(List.of("checkpoint", "ckpt-1.data-00000-of-00001", "ckpt-1.index"), files());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"/etc/passwd", "../x/ckpt-1", "ckpt-9", "..", "a\u0000b", "a\nb", ""})
+  void takesTheGreatestNumberWhereAnotherPlaceIsNamed(String name) throws IOException {
+    checkpoints.save(job.state(), 1, "one");
+    checkpoints.save(job.state(), 2, "two");
+    Files.writeString(folder.resolve("checkpoint"), "model_checkpoint_path: \"" + name + "\"\n");
+    try (LogCapture log = new LogCapture(CheckpointFolder.class)) {
+      assertEquals(Optional.of(folder.resolve("ckpt-2")), restore("two"));
+      assertTrue(log.messages().get(0).contains("names no checkpoint of its folder"));
+    }
   }
 }

@@ -14,6 +14,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.tensorflow.proto.MetaGraphDef;
+import org.tensorflow.proto.SavedModel;
 
 class InspectCommandTest {
   @TempDir Path folder;
@@ -93,5 +95,29 @@ class InspectCommandTest {
     assertRefused(
         "never written to", "inspect", Digits.MODEL.toString(), "--json=" + Digits.MODEL + "/x");
     assertFalse(Files.exists(Digits.MODEL.resolve("x")));
+  }
+
+  @Test
+  void aSignatureOfTwoNamesIsToldOfOnce() throws IOException {
+    Path model = Files.createDirectories(folder.resolve("model/variables")).getParent();
+    for (String file :
+        new String[] {"variables/variables.index", "variables/variables.data-00000-of-00001"}) {
+      Files.copy(Digits.MODEL.resolve(file), model.resolve(file));
+    }
+    SavedModel.Builder saved =
+        SavedModel.parseFrom(Files.readAllBytes(Digits.MODEL.resolve("saved_model.pb")))
+            .toBuilder();
+    MetaGraphDef.Builder graph = saved.getMetaGraphsBuilder(0);
+    graph.putSignatureDef("serve", graph.getSignatureDefOrThrow("serving_default"));
+    Files.write(model.resolve("saved_model.pb"), saved.build().toByteArray());
+    assertEquals(0, run("inspect", model.toString()), err::toString);
+    String report = out.toString();
+    assertTrue(
+        report.contains(
+            "Signature serve: inputs, outputs and operations are those of serving_default"),
+        report);
+    assertEquals(1, report.lines().filter(line -> line.startsWith("  output ")).count(), report);
+    assertEquals(0, run("inspect", model.toString(), "--signature=serve"), err::toString);
+    assertEquals(2, out.toString().lines().filter(line -> line.startsWith("  output ")).count());
   }
 }

@@ -10,6 +10,7 @@ import dev.adafactor.finetune.Digits;
 import dev.adafactor.finetune.NpyFiles;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.RandomAccessFile;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -366,6 +367,36 @@ class MainTest {
     Path file = Files.writeString(folder.resolve("optimizer.json"), "{\"clipnorm\": \"much\"}");
     assertEquals(2, runJob("--optimizer", file.toString()));
     assertOneLine(file.toString(), "clipnorm");
+  }
+
+  @Test
+  void aConfigurationMayBeginWithAMarkButNotBeEndless() throws IOException {
+    Path file = folder.resolve("optimizer.json");
+    Files.writeString(file, "\uFEFF{\"learning_rate\": 0.03}");
+    assertEquals(0, runJob("--optimizer", file.toString()), err::toString);
+    assertTrue(out.toString().contains("rate 0.0300"), out.toString());
+    try (RandomAccessFile endless = new RandomAccessFile(file.toFile(), "rw")) {
+      endless.setLength(3L << 30);
+    }
+    assertEquals(2, runJob("--optimizer", file.toString()));
+    assertOneLine(file.toString(), "it has 3,221,225,472 bytes");
+  }
+
+  @Test
+  void aJobThatGoesOnDrawsWhatItDoes() throws IOException {
+    String checkpoints = "--checkpoint=" + folder.resolve("checkpoints");
+    assertEquals(0, runJob(checkpoints), err::toString);
+    Path chart = folder.resolve("chart.png");
+    Path json = folder.resolve("run.json");
+    assertEquals(
+        0,
+        runJob(checkpoints, "--resume", "--epochs=2", "--chart=" + chart, "--json=" + json),
+        err::toString);
+    assertEquals(1000, ImageIO.read(chart.toFile()).getWidth());
+    JsonNode report = new JsonMapper().readTree(json.toFile());
+    assertEquals(16, report.get("first_step").intValue());
+    assertEquals(15, report.get("losses").size());
+    assertEquals(2, report.at("/metrics/epochs").size());
   }
 
   @Test

@@ -18,6 +18,8 @@ import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -196,5 +198,60 @@ class NpyFileTest {
 
     Path huge = file(NpyFiles.bytes("<f4", false, Shape.of(1L << 40, 1L << 40), new byte[4]));
     assertThrows(IOException.class, () -> NpyFile.open(huge));
+  }
+
+  private String refusal(byte[] content) throws IOException {
+    Path file = file(content);
+    String message =
+        assertThrows(Exception.class, () -> NpyFile.open(file), "nothing thrown").getMessage();
+    assertTrue(message.startsWith(file + ": "), message);
+    return message;
+  }
+
+  @Test
+  void refusesShapesThatCannotBe() throws IOException {
+    long[] many = new long[65];
+    Arrays.fill(many, 1);
+    assertTrue(
+        refusal(NpyFiles.bytes("|u1", false, Shape.of(many), new byte[1]))
+            .contains("65 dimensions, 64 at most"));
+    long half = 1L << 32;
+    for (Shape shape : List.of(Shape.of(0, half, half, 4), Shape.of(half, half, half))) {
+      assertTrue(
+          refusal(NpyFiles.bytes("<f4", false, shape, new byte[8])).contains("beyond all files"));
+    }
+    assertTrue(
+        refusal(NpyFiles.bytes("<f4", false, Shape.of(0, 3_000_000_000L), new byte[8]))
+            .contains("a row of the shape [0, 3000000000] of float32 is too large"));
+    assertTrue(
+        refusal(NpyFiles.bytes("<f4", false, Shape.of(-10), new byte[8])).contains("no shape"));
+  }
+
+  @Test
+  void refusesHeadersWithoutAnEnd() throws IOException {
+    byte[] endless = "'descr':(".repeat(100_000).getBytes(StandardCharsets.UTF_8);
+    byte[] content = new byte[12 + endless.length];
+    ByteBuffer.wrap(content)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .put(new byte[] {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y', 2, 0})
+        .putInt(endless.length)
+        .put(endless);
+    assertTrue(refusal(content).contains("a header of 900000 bytes"));
+  }
+
+  @Test
+  void namesAnArchive() throws IOException {
+    assertTrue(refusal(new byte[] {'P', 'K', 3, 4, 0, 0, 0, 0}).contains("numpy.savez"));
+  }
+
+  @Test
+  @EnabledOnOs({OS.LINUX, OS.MAC})
+  void doesNotWaitForAPipe() throws Exception {
+    Path pipe = folder.resolve("pipe.npy");
+    new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor();
+    for (Path file : List.of(pipe, Path.of("/dev/null"))) {
+      String message = assertThrows(IOException.class, () -> NpyFile.open(file)).getMessage();
+      assertTrue(message.startsWith(file + ": no ordinary file"), message);
+    }
   }
 }

@@ -183,4 +183,22 @@ class ResumeTest {
     assertTrue(thrown.getMessage().contains("/ckpt-11'"), thrown.getMessage());
     assertTrue(Files.exists(checkpoints.resolve("checkpoint")));
   }
+
+  @Test
+  void aFolderOfCheckpointsIsForOneJobAtATime() throws IOException {
+    Path checkpoints = folder.resolve("checkpoints");
+    List<String> refusals = new ArrayList<>();
+    TrainingListener rival =
+        new TrainingListener() {
+          @Override
+          public void planned(Plan plan) {
+            FineTuning second = job().epochs(1).checkpoint(checkpoints).resume().build();
+            refusals.add(assertThrows(IllegalArgumentException.class, second::run).getMessage());
+          }
+        };
+    job().epochs(1).checkpoint(checkpoints).build().run(rival);
+    assertEquals(1, refusals.size());
+    assertTrue(refusals.get(0).contains("is in use by another job"), refusals.get(0));
+    job().epochs(2).checkpoint(checkpoints).resume().build().run();
+  }
 }

@@ -16,6 +16,7 @@ import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.SavedModel;
+import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedConcreteFunction;
 import org.tensorflow.proto.TensorProto;
 import org.tensorflow.proto.TensorShapeProto;
 
@@ -116,5 +117,24 @@ class ModelCheckTest {
   void variablesAreRestored() {
     assertDamaged("restores the variables", MetaGraphDef.Builder::clearSaverDef);
     assertDamaged("'nothing'", model -> model.getSaverDefBuilder().setRestoreOpName("nothing"));
+  }
+
+  @Test
+  void refusesObjectsThatAreNotThere() {
+    assertDamaged(
+        "is object 99999 of",
+        model ->
+            model
+                .getObjectGraphDefBuilder()
+                .getNodesBuilder(0)
+                .getChildrenBuilder(0)
+                .setNodeId(99_999));
+    assertDamaged(
+        "captures is object -1 of",
+        model ->
+            model
+                .getObjectGraphDefBuilder()
+                .putConcreteFunctions(
+                    "f", SavedConcreteFunction.newBuilder().addBoundInputs(-1).build()));
   }
 }
