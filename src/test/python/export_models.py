@@ -210,7 +210,7 @@ def transformer():
     return encoder(dropout=0.1)
 
 
-@job(long=True, from_logits=True, optimizer={"learning_rate": 0.01}, undetermined=KEY_BIAS)
+@job(modes=["training"], long=True, from_logits=True, optimizer={"learning_rate": 0.01}, undetermined=KEY_BIAS)
 def transformer_without_dropout():
     return encoder(dropout=0.0)
 
