@@ -141,9 +141,13 @@ def masked_decoder():
     return tf_keras.Model([a, b], [L.Dense(2, name="y")(h), L.GlobalAveragePooling1D(name="z")(g)])
 
 
-def masking(*layers):
-    """Whatever follows has a mask that tf_keras does not save."""
-    return sequential([None, 3], L.Masking(), *layers)
+def masking(*layers, dtype="float32"):
+    """Whatever follows has a mask that tf_keras does not save. Rows of zeros are masked."""
+    x = L.Input([None, 3], dtype=dtype, name="x")
+    h = L.Masking()(x * tf.cast(x[..., :1] > -0.5, dtype))
+    for layer in layers:
+        h = layer(h)
+    return tf_keras.Model(x, h)
 
 
 def masked_within():
@@ -151,6 +155,14 @@ def masked_within():
     x = L.Input([None], dtype="float32", name="x")
     inner = tf_keras.Sequential([L.Input([None]), L.Embedding(5, 4, mask_zero=True)])
     return tf_keras.Model(x, L.Dense(2)(L.BatchNormalization()(inner(tokens(x)))))
+
+
+def masked_rnn_within():
+    """A recurrent layer that takes the mask of a model within the model, and hands on its own states."""
+    x = L.Input([None], dtype="float32", name="x")
+    inner = tf_keras.Sequential([L.Input([None]), L.Embedding(5, 4, mask_zero=True), L.LSTM(4, return_sequences=True)])
+    h, state = L.GRU(3, return_sequences=True, return_state=True)(inner(tokens(x)))
+    return tf_keras.Model(x, [L.GlobalMaxPooling1D(name="y")(h), L.Dense(2, name="z")(state)])
 
 
 def masked_rnn():
@@ -215,7 +227,24 @@ MODELS = {
     ),
     "masked_norm": lambda: (masked(L.Dense(4), L.BatchNormalization(), L.LSTM(3)), [(3, 6)]),
     "masking_norm": lambda: (masking(L.Dense(4), L.BatchNormalization(), L.Dense(2)), [(3, 6, 3)]),
-    "masking_rnn": lambda: (masking(L.LSTM(4, return_sequences=True), L.LSTM(3)), [(3, 6, 3)]),
+    "masking_pooling": lambda: (masking(L.Dense(4), L.GlobalAveragePooling1D(), L.Dense(2)), [(3, 6, 3)]),
+    "masking_rnns": lambda: (
+        masking(
+            L.LSTM(4, return_sequences=True, dropout=1e-9),
+            L.Dropout(1e-9),
+            L.Dense(4, activity_regularizer="l2"),
+            L.Bidirectional(L.GRU(3, return_sequences=True)),
+            L.SimpleRNN(3),
+            L.BatchNormalization(),
+        ),
+        [(5, 6, 3)],
+    ),
+    "masking_dropout": lambda: (
+        masking(L.GRU(4, return_sequences=True, dropout=0.3), L.Dropout(0.3), L.LSTM(3, dropout=0.3), dtype="float64"),
+        [(3, 6, 3)],
+    ),
+    "masking_recurrent_dropout": lambda: (masking(L.LSTM(4, recurrent_dropout=0.3), dtype="float64"), [(3, 6, 3)]),
+    "masked_rnn_within": lambda: (masked_rnn_within(), [(3, 6)]),
     "masked_within": lambda: (masked_within(), [(3, 6)]),
     "masked_rnn": lambda: (masked_rnn(), [(3, 6)]),
     "attention_rnn": lambda: (attention_rnn(), [(3, 6, 4)]),
@@ -279,8 +308,9 @@ EXCEPTIONS = {
     "SpectralNormalization": "cannot be called: tf_keras 2.18 refuses the input_spec that it makes",
 }
 
-# In its functions for training, tf_keras does not save the masks that a Masking layer and a model within the model return.
-REFUSED = {"masking_norm", "masking_rnn", "masked_within"}
+# In its functions for training, tf_keras does not save the masks that a Masking layer and a model within the model return. Those of loops can be
+# taken from the signature.
+REFUSED = {"masking_norm", "masking_pooling", "masking_recurrent_dropout", "masked_within"}
 
 
 def flat(results):

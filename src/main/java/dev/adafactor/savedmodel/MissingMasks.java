@@ -3,6 +3,7 @@ package dev.adafactor.savedmodel;
 import dev.adafactor.savedmodel.FunctionChoice.Part;
 import dev.adafactor.savedmodel.GraphMatch.Pair;
 import dev.adafactor.savedmodel.MaskedMatch.Addition;
+import dev.adafactor.savedmodel.MaskedMatch.Loop;
 import dev.adafactor.savedmodel.SignatureMatch.NoMatchException;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -38,6 +39,7 @@ final class MissingMasks {
   private final Map<String, OpDef> operations;
   private final Set<Pair> same = new LinkedHashSet<>();
   private final Set<Addition> additions = new LinkedHashSet<>();
+  private final Set<Loop> loops = new LinkedHashSet<>();
   private final Map<String, Set<Use>> uses = new HashMap<>();
   private final Map<String, NodeDef> nodes = new LinkedHashMap<>();
 
@@ -93,6 +95,7 @@ final class MissingMasks {
       }
       same.addAll(match.same());
       additions.addAll(match.additions());
+      loops.addAll(match.loops());
     }
   }
 
@@ -114,6 +117,9 @@ final class MissingMasks {
     for (Addition addition : additions) {
       complete(addition, counterparts, roots, copies);
     }
+    for (Loop loop : loops) {
+      complete(loop, counterparts, roots, copies);
+    }
   }
 
   /** Lets whatever takes scores take their sum with the mask, where the signature does. */
@@ -121,12 +127,72 @@ final class MissingMasks {
       Addition addition, Counterparts counterparts, Set<String> roots, Map<String, String> copies)
       throws NoMatchException {
     String scores =
-        counterparts
-            .ofNode(Tensors.node(addition.unmasked()))
-            .filter(node -> graph.isSameOperation(node, graph.node(addition.unmasked())))
-            .map(node -> tensor(node.getName(), Tensors.index(addition.unmasked())))
-            .orElseThrow(() -> cannot("it cannot be told where they belong"));
-    Set<Use> masked = new LinkedHashSet<>();
+        tensor(
+            counterpart(Tensors.node(addition.unmasked()), counterparts).getName(),
+            Tensors.index(addition.unmasked()));
+    replace(
+        uses(addition.sum(), addition.unmasked(), scores, counterparts, roots),
+        sum(addition, scores, counterparts, copies));
+  }
+
+  /** Runs the signature's loop in place of one without a mask. */
+  private void complete(
+      Loop loop, Counterparts counterparts, Set<String> roots, Map<String, String> copies)
+      throws NoMatchException {
+    String name = counterpart(loop.unmasked(), counterparts).getName();
+    NodeDef masked = graph.node(loop.masked());
+    List<String> inputs = new ArrayList<>();
+    for (int i = 0; i < Tensors.inputs(masked).size(); i++) {
+      int place = loop.places().indexOf(i);
+      inputs.add(
+          place >= 0
+              ? nodes.get(name).getInput(place)
+              : copy(masked.getInput(i), name, counterparts, copies));
+    }
+    String completed = add(masked, name, inputs);
+    for (int i = 0; i < loop.places().size(); i++) {
+      String result = tensor(name, i);
+      if (uses.containsKey(result) || roots.contains(result)) {
+        int place = loop.places().get(i);
+        Set<Use> replaced =
+            uses(
+                tensor(loop.masked(), place),
+                tensor(loop.unmasked(), i),
+                result,
+                counterparts,
+                roots);
+        replace(replaced, tensor(completed, place));
+      }
+    }
+  }
+
+  /** The node of the function that is a node of the call for inference. */
+  private NodeDef counterpart(String unmasked, Counterparts counterparts) throws NoMatchException {
+    return counterparts
+        .ofNode(unmasked)
+        .filter(node -> graph.isSameOperation(node, graph.node(unmasked)))
+        .orElseThrow(() -> cannot("it cannot be told where they belong"));
+  }
+
+  private void replace(Set<Use> replaced, String by) {
+    for (Use use : replaced) {
+      NodeDef user = nodes.get(use.node);
+      nodes.put(use.node, user.toBuilder().setInput(use.input, by).build());
+    }
+  }
+
+  /**
+   * The uses of a tensor that are to use another, which has a mask.
+   *
+   * @param masked what the signature uses there
+   * @param unmasked what the call for inference uses
+   * @param tensor what the function uses
+   * @throws NoMatchException if it has uses of which the signature does not tell
+   */
+  private Set<Use> uses(
+      String masked, String unmasked, String tensor, Counterparts counterparts, Set<String> roots)
+      throws NoMatchException {
+    Set<Use> found = new LinkedHashSet<>();
     Set<Use> known = new HashSet<>();
     for (Pair pair : same) {
       NodeDef first = graph.node(pair.first());
@@ -135,31 +201,26 @@ final class MissingMasks {
         continue;
       }
       for (int i = 0; i < Tensors.inputs(second).size(); i++) {
-        if (!graph.source(second.getInput(i)).equals(addition.unmasked())) {
-          continue;
-        }
-        String user =
-            counterparts
-                .ofNode(second.getName())
-                .map(NodeDef::getName)
-                .orElseThrow(() -> cannot("it cannot be told what uses them"));
-        Use use = new Use(user, i);
-        known.add(use);
-        if (graph.source(first.getInput(i)).equals(addition.sum())) {
-          masked.add(use);
+        if (graph.source(second.getInput(i)).equals(unmasked)) {
+          String user =
+              counterparts
+                  .ofNode(second.getName())
+                  .map(NodeDef::getName)
+                  .orElseThrow(() -> cannot("it cannot be told what uses them"));
+          Use use = new Use(user, i);
+          known.add(use);
+          if (graph.source(first.getInput(i)).equals(masked)) {
+            found.add(use);
+          }
         }
       }
     }
-    if (masked.isEmpty()
-        || roots.contains(scores)
-        || !known.equals(uses.getOrDefault(scores, Set.of()))) {
+    if (found.isEmpty()
+        || roots.contains(tensor)
+        || !known.equals(uses.getOrDefault(tensor, Set.of()))) {
       throw cannot("what they mask is used otherwise in training");
     }
-    String sum = sum(addition, scores, counterparts, copies);
-    for (Use use : masked) {
-      NodeDef user = nodes.get(use.node);
-      nodes.put(use.node, user.toBuilder().setInput(use.input, sum).build());
-    }
+    return found;
   }
 
   private String sum(
@@ -194,11 +255,10 @@ final class MissingMasks {
       return known.iterator().next();
     }
     NodeDef original = graph.node(node);
-    OpDef operation = operations.get(original.getOp());
-    if (operation == null
-        || operation.getIsStateful()
-        || original.getOp().equals("Placeholder")
-        || copies.size() >= MOST_OPERATIONS) {
+    if (original.getOp().equals("VarHandleOp")) {
+      return tensor;
+    }
+    if (!isSameInTraining(original) || copies.size() >= MOST_OPERATIONS) {
       throw cannot("it cannot be told what they are computed from");
     }
     List<String> inputs = new ArrayList<>();
@@ -208,6 +268,17 @@ final class MissingMasks {
     String copy = add(original, scope, inputs);
     copies.put(node, copy);
     return tensor(copy, Tensors.index(tensor));
+  }
+
+  /** Whether a node gives the same in training if its inputs are the same. */
+  private boolean isSameInTraining(NodeDef node) {
+    if (node.getOp().equals("ReadVariableOp")) {
+      String variable = graph.source(node.getInput(0));
+      return uses.get(variable).stream()
+          .noneMatch(use -> graph.node(use.node).getOp().startsWith("Assign"));
+    }
+    OpDef operation = operations.get(node.getOp());
+    return operation != null && !operation.getIsStateful() && !node.getOp().equals("Placeholder");
   }
 
   private String add(NodeDef original, String scope, List<String> inputs) {

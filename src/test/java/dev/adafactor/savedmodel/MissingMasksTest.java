@@ -114,6 +114,45 @@ class MissingMasksTest {
     assertEquals("t/causal", and.getInput(1));
   }
 
+  private static final String LOOPS =
+      node("s/x", "Exp", "ids", "")
+          + node("s/NotEqual", "NotEqual", "ids zero", "")
+          + node("s/while", "While", "zero s/NotEqual s/x", "")
+          + node("s/out", "Neg", "s/while:2", "")
+          + node("f/x", "Exp", "ids", "")
+          + node("f/while", "While", "zero f/x", "")
+          + node("f/out", "Neg", "f/while:1", "")
+          + node("t/x", "Exp", "ids", "")
+          + node("t/random", "RandomUniform", "t/x", "")
+          + node("t/drop", "Mul", "t/x t/random", "")
+          + node("t/while", "While", "zero t/drop", "")
+          + node("t/out", "Neg", "t/while:1", "");
+
+  @Test
+  void trainingRunsTheLoopThatKnowsTheMask() throws NoMatchException {
+    Map<String, NodeDef> nodes = add(List.of(), LOOPS);
+    String result = nodes.get("t/out").getInput(0);
+    NodeDef loop = nodes.get(Tensors.node(result));
+    assertEquals(2, Tensors.index(result));
+    assertEquals(List.of("zero", "t/drop"), List.of(loop.getInput(0), loop.getInput(2)));
+    NodeDef mask = nodes.get(loop.getInput(1));
+    assertEquals("NotEqual", mask.getOp());
+    assertEquals("ids", mask.getInput(0));
+  }
+
+  @Test
+  void anotherVariableOfTheLoopIsAnotherResult() {
+    assertRefused("differ otherwise", LOOPS.replace("'s/while:2'", "'s/while:1'"));
+  }
+
+  @Test
+  void aLoopThatDrawsNumbersInTrainingIsNotReplaced() {
+    String drawing =
+        LOOPS.replace(
+            "input: 'zero' input: 't/drop'", "input: 'zero' input: 't/drop' input: 'zero'");
+    assertRefused("where they belong", drawing);
+  }
+
   @Test
   void aMaskOfWhatTrainingDropsIsNotGuessed() {
     String dropped =
@@ -146,11 +185,12 @@ class MissingMasksTest {
   }
 
   @Test
-  void aMaskThatAVariableDecidesIsRefused() {
+  void aMaskThatAVariableOfTrainingDecidesIsRefused() {
     String learned =
         SIGNATURE.replace("'ids' input: 'zero'", "'ids' input: 's/read'")
             + node("variable", "VarHandleOp", "", "dtype:FLOAT")
-            + node("s/read", "ReadVariableOp", "variable", "dtype:FLOAT");
+            + node("s/read", "ReadVariableOp", "variable", "dtype:FLOAT")
+            + node("t/assign", "AssignVariableOp", "variable t/out", "dtype:FLOAT");
     assertRefused("what they are computed from", learned, INFERENCE, TRAINING);
   }
 
