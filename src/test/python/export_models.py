@@ -223,7 +223,7 @@ def transformer():
     return encoder(dropout=0.1)
 
 
-@job(long=True, from_logits=True, optimizer={"learning_rate": 0.01}, undetermined=KEY_BIAS)
+@job(modes=["training"], long=True, from_logits=True, optimizer={"learning_rate": 0.01}, undetermined=KEY_BIAS)
 def transformer_without_dropout():
     return encoder(dropout=0.0)
 
@@ -241,9 +241,9 @@ def regularized():
     return saved(model), {"ids": classes(9, 4)}, classes(3)
 
 
-@job(long=True, loss="binary_crossentropy", optimizer={"learning_rate": 0.05, "clipvalue": 0.01})
+@job(modes=BOTH, long=True, loss="binary_crossentropy", optimizer={"learning_rate": 0.05, "clipvalue": 0.01})
 def lstm():
-    """Over padded sequences, to one probability. What is saved for training does not have the second layer's mask."""
+    """Over padded sequences, to one probability. What is saved for training does not have the masks."""
     model = tf_keras.Sequential(
         [
             layers.Input([7, 3], name="sequence"),

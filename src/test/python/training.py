@@ -93,12 +93,81 @@ def tokens(x):
     return tf.where(first, 1, tf.cast(tf.abs(x) * 3.0, tf.int32) % 5)
 
 
-def masked():
-    x = L.Input([None], dtype="float32", name="x")
+def masked(*layers, dtype="float32"):
+    """Layers behind ids that are masked; those that attend attend to themselves."""
+    x = L.Input([None], dtype=dtype, name="x")
     h = L.Embedding(5, 4, mask_zero=True, embeddings_regularizer="l2")(tokens(x))
-    h = L.LSTM(4, return_sequences=True)(h)
-    h = L.MultiHeadAttention(2, 3)(h, h)
-    return tf_keras.Model(x, L.GlobalAveragePooling1D()(L.LayerNormalization()(h)))
+    for layer in layers:
+        if isinstance(layer, L.MultiHeadAttention):
+            h = layer(h, h)
+        elif isinstance(layer, (L.Attention, L.AdditiveAttention)):
+            h = layer([h, h])
+        else:
+            h = layer(h)
+    return tf_keras.Model(x, h)
+
+
+def attentions(**arguments):
+    return L.LSTM(4, return_sequences=True), L.MultiHeadAttention(2, 3, **arguments), L.LayerNormalization()
+
+
+def masked_losses():
+    """Statistics and losses between the attentions whose masks tf_keras does not save."""
+    return masked(
+        L.MultiHeadAttention(2, 3),
+        L.Dense(4, activity_regularizer="l2"),
+        L.BatchNormalization(momentum=0.8),
+        L.MultiHeadAttention(2, 3),
+        L.ActivityRegularization(l1=0.1),
+        L.GlobalAveragePooling1D(),
+    )
+
+
+def masked_encoder(rate):
+    x = L.Input([None], dtype="float32", name="x")
+    ids = tokens(x)
+    positions = L.Embedding(6, 4)(tf.zeros_like(ids) + tf.range(tf.shape(ids)[1]))
+    h = L.Dropout(rate)(L.Add()([L.Embedding(5, 4, mask_zero=True)(ids), positions]))
+    for _ in range(2):
+        attended = L.MultiHeadAttention(2, 3, dropout=rate)(h, h)
+        h = L.LayerNormalization()(L.Add()([h, L.Dropout(rate)(attended)]))
+        hidden = L.Dense(4)(L.Dense(8, "gelu")(h))
+        h = L.LayerNormalization()(L.Add()([h, L.Dropout(rate)(hidden)]))
+    return tf_keras.Model(x, L.Dense(3)(L.GlobalAveragePooling1D()(h)))
+
+
+def masked_decoder():
+    """Two sequences: one attends to itself and, with a mask of either, to the other."""
+    a, b = L.Input([None], name="a"), L.Input([None], name="b")
+    h, g = (L.Embedding(5, 4, mask_zero=True)(tokens(x)) for x in [a, b])
+    h = L.Add()([h, L.MultiHeadAttention(2, 3, dropout=1e-9)(h, h, use_causal_mask=True)])
+    g = L.BatchNormalization()(g)
+    h = L.Add()([h, L.MultiHeadAttention(2, 3)(h, g)])
+    return tf_keras.Model([a, b], [L.Dense(2, name="y")(h), L.GlobalAveragePooling1D(name="z")(g)])
+
+
+def masking(*layers, dtype="float32"):
+    """Whatever follows has a mask that tf_keras does not save. Rows of zeros are masked."""
+    x = L.Input([None, 3], dtype=dtype, name="x")
+    h = L.Masking()(x * tf.cast(x[..., :1] > -0.5, dtype))
+    for layer in layers:
+        h = layer(h)
+    return tf_keras.Model(x, h)
+
+
+def masked_within():
+    """A batch normalization that takes the mask of a model within the model, which tf_keras does not save."""
+    x = L.Input([None], dtype="float32", name="x")
+    inner = tf_keras.Sequential([L.Input([None]), L.Embedding(5, 4, mask_zero=True)])
+    return tf_keras.Model(x, L.Dense(2)(L.BatchNormalization()(inner(tokens(x)))))
+
+
+def masked_rnn_within():
+    """A recurrent layer that takes the mask of a model within the model, and hands on its own states."""
+    x = L.Input([None], dtype="float32", name="x")
+    inner = tf_keras.Sequential([L.Input([None]), L.Embedding(5, 4, mask_zero=True), L.LSTM(4, return_sequences=True)])
+    h, state = L.GRU(3, return_sequences=True, return_state=True)(inner(tokens(x)))
+    return tf_keras.Model(x, [L.GlobalMaxPooling1D(name="y")(h), L.Dense(2, name="z")(state)])
 
 
 def masked_rnn():
@@ -145,7 +214,43 @@ MODELS = {
     "nested": lambda: (nested(), [(4, 4)]),
     "subclass": lambda: (Subclass(), [(4, 5)]),
     "without_training": lambda: (WithoutTraining(), [(4, 5)]),
-    "masked": lambda: (masked(), [(3, 6)]),
+    "masked": lambda: (masked(*attentions(), L.GlobalAveragePooling1D()), [(3, 6)]),
+    "masked_keeping_all": lambda: (masked(*attentions(dropout=1e-9)), [(3, 6)]),
+    # A masked position attends to all by the differences of scores to which -1e9 is added: too coarse for differences.
+    "masked_dropout": lambda: (
+        masked(*attentions(dropout=0.4), L.GlobalAveragePooling1D(), dtype="float64"),
+        [(3, 6)],
+    ),
+    "masked_losses": lambda: (masked_losses(), [(3, 6)]),
+    "masked_encoder": lambda: (masked_encoder(0.0), [(3, 6)]),
+    "masked_encoder_keeping_all": lambda: (masked_encoder(1e-9), [(3, 6)]),
+    "masked_decoder": lambda: (masked_decoder(), [(3, 6), (3, 5)]),
+    "masked_attention": lambda: (masked(L.Attention(), L.AdditiveAttention(), L.Dense(3)), [(3, 6)]),
+    "masked_rnns": lambda: (
+        masked(L.LSTM(4, return_sequences=True), L.Bidirectional(L.GRU(3, return_sequences=True)), L.SimpleRNN(3)),
+        [(3, 6)],
+    ),
+    "masked_norm": lambda: (masked(L.Dense(4), L.BatchNormalization(), L.LSTM(3)), [(3, 6)]),
+    "masking_norm": lambda: (masking(L.Dense(4), L.BatchNormalization(), L.Dense(2)), [(3, 6, 3)]),
+    "masking_pooling": lambda: (masking(L.Dense(4), L.GlobalAveragePooling1D(), L.Dense(2)), [(3, 6, 3)]),
+    "masking_rnns": lambda: (
+        masking(
+            L.LSTM(4, return_sequences=True, dropout=1e-9),
+            L.Dropout(1e-9),
+            L.Dense(4, activity_regularizer="l2"),
+            L.Bidirectional(L.GRU(3, return_sequences=True)),
+            L.SimpleRNN(3),
+            L.BatchNormalization(),
+        ),
+        [(5, 6, 3)],
+    ),
+    "masking_dropout": lambda: (
+        masking(L.GRU(4, return_sequences=True, dropout=0.3), L.Dropout(0.3), L.LSTM(3, dropout=0.3), dtype="float64"),
+        [(3, 6, 3)],
+    ),
+    "masking_recurrent_dropout": lambda: (masking(L.LSTM(4, recurrent_dropout=0.3), dtype="float64"), [(3, 6, 3)]),
+    "masked_rnn_within": lambda: (masked_rnn_within(), [(3, 6)]),
+    "masked_within": lambda: (masked_within(), [(3, 6)]),
     "masked_rnn": lambda: (masked_rnn(), [(3, 6)]),
     "attention_rnn": lambda: (attention_rnn(), [(3, 6, 4)]),
     "bidirectional": lambda: (sequential([None, 4], L.Bidirectional(L.GRU(3, recurrent_regularizer="l2"))), [(3, 6, 4)]),
@@ -256,8 +361,9 @@ EXCEPTIONS = {
     "SpectralNormalization": "cannot be called: tf_keras 2.18 refuses the input_spec that it makes",
 }
 
-# tf_keras saves attention without the masks that an embedding makes, in its functions for training alone.
-REFUSED = {"masked"}
+# In its functions for training, tf_keras does not save the masks that a Masking layer and a model within the model return. Those of loops can be
+# taken from the signature.
+REFUSED = {"masking_norm", "masking_pooling", "masking_recurrent_dropout", "masked_within"}
 
 
 def flat(results):

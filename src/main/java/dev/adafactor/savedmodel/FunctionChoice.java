@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.MetaGraphDef;
+import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
 import org.tensorflow.proto.SignatureDef;
 
@@ -23,13 +23,13 @@ import org.tensorflow.proto.SignatureDef;
  * output; a signature that does more, such as scaling its input first, is not one to train the
  * model's call by.
  *
- * @param graph the model's graph with the calls that were added
+ * @param flat the graph of both parts and of the signature's inputs
  * @param mode which of the two is to be trained
  * @param reason why, for the user
  * @param inference what the signature computes
  * @param training what a training step computes; the same in mode inference
  */
-record FunctionChoice(GraphDef graph, Mode mode, String reason, Part inference, Part training) {
+record FunctionChoice(FlatGraph flat, Mode mode, String reason, Part inference, Part training) {
 
   /**
    * Tensors of the graph.
@@ -64,36 +64,116 @@ record FunctionChoice(GraphDef graph, Mode mode, String reason, Part inference, 
     FunctionCalls calls = new FunctionCalls(model);
     List<String> regularization = regularization(calls, model);
     Part plain = new Part(outputs(definition), regularization, Optional.empty());
+    Candidates candidates = new Candidates(model, definition, operations, calls, plain);
     try {
       List<CallTrace> traces = CallTrace.ofRoot(model.getObjectGraphDef());
       Found found = find(traces, definition, model, operations);
-      Part inference =
-          found.trace.losses() == 0
-              ? plain
-              : call(calls, "inference", found.trace, found.match, regularization);
-      if (wanted.equals(Optional.of(Mode.INFERENCE))) {
-        return inference(calls, AS_ASKED, inference);
-      }
       Optional<CallTrace> trace = inTraining(traces, found.trace);
-      if (trace.isEmpty()) {
+      if (wanted.equals(Optional.of(Mode.INFERENCE)) || trace.isEmpty()) {
         String reason =
             found.trace.training().isEmpty()
                 ? "the model's call has no argument 'training'"
                 : "the model's call was not saved with training=True";
         requireNot(Mode.TRAINING, wanted, reason);
-        return inference(calls, reason, inference);
+        return candidates.inference(wanted.isPresent() ? AS_ASKED : reason, found);
       }
-      Part training = call(calls, "training", trace.get(), found.match, regularization);
-      return new FunctionChoice(
-          calls.graph(),
-          Mode.TRAINING,
-          "the model carries its functions for training",
-          inference,
-          training);
+      return candidates.training(found, trace.get());
     } catch (NoMatchException | NotCallableException e) {
       requireNot(Mode.TRAINING, wanted, e.getMessage());
-      String reason = wanted.isPresent() ? AS_ASKED : e.getMessage();
-      return inference(calls, reason, plain);
+      return candidates.signature(wanted.isPresent() ? AS_ASKED : e.getMessage());
+    }
+  }
+
+  /** What may be chosen. */
+  private record Candidates(
+      MetaGraphDef model,
+      SignatureDef signature,
+      Map<String, OpDef> operations,
+      FunctionCalls calls,
+      Part plain) {
+    /** The signature alone. */
+    FunctionChoice signature(String reason) {
+      return new FunctionChoice(flatten(List.of(plain)), Mode.INFERENCE, reason, plain, plain);
+    }
+
+    FunctionChoice inference(String reason, Found found)
+        throws NoMatchException, NotCallableException {
+      if (found.trace.losses() == 0) {
+        return signature(reason);
+      }
+      Part call = call("inference", found.trace, found.match);
+      FlatGraph flat =
+          found.match.lacksMasks() ? masked(call, List.of(call)) : flatten(List.of(call));
+      return new FunctionChoice(flat, Mode.INFERENCE, reason, call, call);
+    }
+
+    FunctionChoice training(Found found, CallTrace trace)
+        throws NoMatchException, NotCallableException {
+      boolean hasLosses = found.trace.losses() > 0;
+      Part call = call("inference", found.trace, found.match);
+      Part training = call("training", trace, found.match);
+      Part inference = hasLosses ? call : plain;
+      FlatGraph flat =
+          !found.match.lacksMasks()
+              ? flatten(List.of(inference, training))
+              : masked(call, hasLosses ? List.of(call, training) : List.of(training));
+      String end = Tensors.node(flat.tensors().get(training.updates.orElseThrow()));
+      if (UnmaskedStatistics.mayBeIn(flat.graphDef(), end, model)) {
+        throw new NoMatchException(
+            "what it carries for training may lack the mask of a batch normalization (tf_keras does"
+                + " not save what a Masking layer or a model within the model masks)");
+      }
+      return new FunctionChoice(
+          flat,
+          Mode.TRAINING,
+          found.match.lacksMasks()
+              ? "the model carries its functions for training, but for masks, which are the signature's"
+              : "the model carries its functions for training",
+          inference,
+          training);
+    }
+
+    private FlatGraph masked(Part unmasked, List<Part> functions) throws NoMatchException {
+      List<Part> parts = new ArrayList<>(functions);
+      parts.add(plain);
+      parts.add(unmasked);
+      FlatGraph flat =
+          MissingMasks.add(
+              flatten(parts), plain, unmasked, functions, model.getGraphDef(), operations);
+      if (functions.contains(unmasked)) {
+        return flat;
+      }
+      String scope = Tensors.node(unmasked.outputs.values().iterator().next()) + "/";
+      List<NodeDef> needed =
+          flat.graphDef().getNodeList().stream()
+              .filter(node -> !node.getName().startsWith(scope))
+              .toList();
+      return new FlatGraph(
+          flat.graphDef().toBuilder().clearNode().addAllNode(needed).build(),
+          flat.tensors(),
+          flat.randomness());
+    }
+
+    private FlatGraph flatten(List<Part> parts) {
+      Set<String> tensors = new LinkedHashSet<>();
+      parts.forEach(part -> tensors.addAll(part.tensors()));
+      signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
+      return FunctionFlattener.flatten(calls.graph(), operations, tensors);
+    }
+
+    private Part call(String name, CallTrace trace, SignatureMatch match)
+        throws NotCallableException {
+      String call = calls.call(name, trace.function(), match.arguments(), trace.boundInputs());
+      Map<String, String> outputs = new LinkedHashMap<>();
+      match.results().keySet().stream()
+          .sorted()
+          .forEach(output -> outputs.put(output, call + ":" + match.results().get(output)));
+      List<String> losses = new ArrayList<>();
+      for (int i = trace.outputs(); i < trace.outputs() + trace.losses(); i++) {
+        losses.add(call + ":" + i);
+      }
+      losses.addAll(plain.losses);
+      return new Part(outputs, losses, Optional.of("^" + call));
     }
   }
 
@@ -108,10 +188,12 @@ record FunctionChoice(GraphDef graph, Mode mode, String reason, Part inference, 
           "mode inference: the signature '%s' computes its own gradients; leave the mode out"
               .formatted(signature));
     }
-    Part part =
-        new Part(outputs(model.getSignatureDefOrThrow(signature)), List.of(), Optional.empty());
+    SignatureDef definition = model.getSignatureDefOrThrow(signature);
+    Part part = new Part(outputs(definition), List.of(), Optional.empty());
+    Set<String> tensors = part.tensors();
+    definition.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
     return new FunctionChoice(
-        model.getGraphDef(),
+        FlatGraph.asItIs(model.getGraphDef(), tensors),
         Mode.TRAINING,
         "the signature '%s' computes its own gradients".formatted(signature),
         part,
@@ -131,10 +213,6 @@ record FunctionChoice(GraphDef graph, Mode mode, String reason, Part inference, 
       }
     }
     return losses;
-  }
-
-  private static FunctionChoice inference(FunctionCalls calls, String reason, Part part) {
-    return new FunctionChoice(calls.graph(), Mode.INFERENCE, reason, part, part);
   }
 
   private static void requireNot(Mode mode, Optional<Mode> wanted, String reason) {
@@ -182,25 +260,5 @@ record FunctionChoice(GraphDef graph, Mode mode, String reason, Part inference, 
         .filter(trace -> trace.others().equals(inference.others()))
         .filter(trace -> trace.outputs() == inference.outputs())
         .findFirst();
-  }
-
-  private static Part call(
-      FunctionCalls calls,
-      String name,
-      CallTrace trace,
-      SignatureMatch match,
-      List<String> regularization)
-      throws NotCallableException {
-    String call = calls.call(name, trace.function(), match.arguments(), trace.boundInputs());
-    Map<String, String> outputs = new LinkedHashMap<>();
-    match.results().keySet().stream()
-        .sorted()
-        .forEach(output -> outputs.put(output, call + ":" + match.results().get(output)));
-    List<String> losses = new ArrayList<>();
-    for (int i = trace.outputs(); i < trace.outputs() + trace.losses(); i++) {
-      losses.add(call + ":" + i);
-    }
-    losses.addAll(regularization);
-    return new Part(outputs, losses, Optional.of("^" + call));
   }
 }

@@ -4,10 +4,9 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
-import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import org.tensorflow.ndarray.Shape;
@@ -37,21 +36,19 @@ final class GraphMatch {
   private final Map<String, NodeDef> nodes = new HashMap<>();
   private final Map<Pair, Boolean> functions = new HashMap<>();
 
-  private record Pair(String first, String second) {}
+  /** A tensor of the first computation and one of the second, or two functions. */
+  record Pair(String first, String second) {}
 
   /**
    * What comparing two computations gave.
    *
    * @param placeholders which placeholder of the first each placeholder of the second is
-   * @param difference the node of the first where they differ; empty if they are the same
+   * @param same the tensors that come from the same operation, or are the same numbers
+   * @param different those that do not; what they are computed from is not compared
    */
-  record Comparison(Map<String, String> placeholders, Optional<String> difference) {
-    private static Comparison different(String tensor) {
-      return new Comparison(Map.of(), Optional.of(Tensors.node(tensor)));
-    }
-
+  record Comparison(Map<String, String> placeholders, Set<Pair> same, List<Pair> different) {
     boolean isSame() {
-      return difference.isEmpty();
+      return different.isEmpty();
     }
   }
 
@@ -74,11 +71,11 @@ final class GraphMatch {
    * @param second a tensor that is computed from placeholders of its own
    * @param bound which placeholder of the first each placeholder of the second must be; a
    *     placeholder that it does not tell of may be any
-   * @return the same with all placeholders that were met, or where the computations differ
+   * @return the same with all placeholders that were met, and what was found
    */
   Comparison match(String first, String second, Map<String, String> bound) {
     Map<String, String> found = new HashMap<>(bound);
-    Set<Pair> met = new HashSet<>();
+    Set<Pair> met = new LinkedHashSet<>();
     List<Pair> unlike = new ArrayList<>();
     Deque<Pair> open = new ArrayDeque<>();
     open.add(new Pair(first, second));
@@ -88,40 +85,34 @@ final class GraphMatch {
       if (!met.add(pair)) {
         continue;
       }
-      NodeDef a = nodes.get(Tensors.node(pair.first));
-      NodeDef b = nodes.get(Tensors.node(pair.second));
-      if (a == null || b == null || Tensors.index(pair.first) != Tensors.index(pair.second)) {
-        return Comparison.different(pair.first);
-      }
+      NodeDef a = node(pair.first);
+      NodeDef b = node(pair.second);
       if (b.getOp().equals("Placeholder")) {
         if (!a.getOp().equals("Placeholder")
             || !type(a).equals(type(b))
             || !found.computeIfAbsent(b.getName(), key -> a.getName()).equals(a.getName())) {
-          return Comparison.different(pair.first);
+          unlike.add(pair);
         }
-        continue;
-      }
-      if (a.getName().equals(b.getName())) {
-        continue;
-      }
-      List<String> inputsA = Tensors.inputs(a);
-      List<String> inputsB = Tensors.inputs(b);
-      if (isOfItsOwn(a) || inputsA.size() != inputsB.size() || !isSameOperation(a, b)) {
-        unlike.add(pair);
-        continue;
-      }
-      for (int i = 0; i < inputsA.size(); i++) {
-        open.add(new Pair(inputsA.get(i), inputsB.get(i)));
+      } else if (!pair.first.equals(pair.second)) {
+        if (Tensors.index(pair.first) != Tensors.index(pair.second)
+            || isOfItsOwn(a)
+            || !isSameOperation(a, b)) {
+          unlike.add(pair);
+          continue;
+        }
+        List<String> inputsA = Tensors.inputs(a);
+        List<String> inputsB = Tensors.inputs(b);
+        for (int i = 0; i < inputsA.size(); i++) {
+          open.add(new Pair(inputsA.get(i), inputsB.get(i)));
+        }
       }
     }
     // One trace may know a size that the other has to ask an input for; which input that is, is
     // known only now.
     StaticNumbers numbers = new StaticNumbers(nodes, placeholder -> shape(placeholder, found));
-    return unlike.stream()
-        .filter(pair -> !numbers.areSame(pair.first, pair.second))
-        .findFirst()
-        .map(pair -> Comparison.different(pair.first))
-        .orElseGet(() -> new Comparison(found, Optional.empty()));
+    unlike.removeIf(pair -> numbers.areSame(pair.first, pair.second));
+    unlike.forEach(met::remove);
+    return new Comparison(found, met, unlike);
   }
 
   /**
@@ -145,19 +136,36 @@ final class GraphMatch {
     return operation == null || (operation.getIsStateful() && node.getInputCount() == 0);
   }
 
-  private String source(String tensor) {
+  /**
+   * The node that a tensor comes from.
+   *
+   * @throws IllegalArgumentException if there is none
+   */
+  NodeDef node(String tensor) {
+    NodeDef node = nodes.get(Tensors.node(tensor));
+    if (node == null) {
+      throw new IllegalArgumentException(
+          "The model is inconsistent: there is no node '" + Tensors.node(tensor) + "'");
+    }
+    return node;
+  }
+
+  /** The tensor that a tensor is nothing but a copy of, or itself; without the index 0. */
+  String source(String tensor) {
     String source = tensor;
     while (true) {
       NodeDef node = nodes.get(Tensors.node(source));
       if (node == null || !TRANSPARENT.contains(node.getOp()) || node.getInputCount() == 0) {
-        return source;
+        return Tensors.index(source) == 0 ? Tensors.node(source) : source;
       }
       source = node.getInput(0);
     }
   }
 
-  private boolean isSameOperation(NodeDef a, NodeDef b) {
-    if (!withoutState(a.getOp()).equals(withoutState(b.getOp()))) {
+  /** Whether two nodes compute the same of their inputs, whatever these are. */
+  boolean isSameOperation(NodeDef a, NodeDef b) {
+    if (!withoutState(a.getOp()).equals(withoutState(b.getOp()))
+        || Tensors.inputs(a).size() != Tensors.inputs(b).size()) {
       return false;
     }
     Map<String, AttrValue> first = attributes(a);

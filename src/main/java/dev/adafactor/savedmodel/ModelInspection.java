@@ -124,13 +124,10 @@ final class ModelInspection {
     try {
       TrainableModel.requireDense(signature);
       if (TrainingSignature.of(name, signature).isPresent()) {
-        return withOwnGradients(name, signature, inputs, outputs);
+        return withOwnGradients(name, inputs, outputs);
       }
       FunctionChoice choice = FunctionChoice.of(model, name, operations, Optional.empty());
-      Set<String> names = new LinkedHashSet<>(choice.inference().tensors());
-      names.addAll(choice.training().tensors());
-      signature.getInputsMap().values().forEach(info -> names.add(info.getName()));
-      FlatGraph flat = FunctionFlattener.flatten(choice.graph(), operations, names);
+      FlatGraph flat = choice.flat();
       FlatGraph rewritten =
           GradientRewriter.rewrite(
               StatelessRandomness.rewrite(flat, model.getGraphDef(), operations),
@@ -164,14 +161,9 @@ final class ModelInspection {
   }
 
   private Signature withOwnGradients(
-      String name,
-      SignatureDef signature,
-      List<ModelDescription.Tensor> inputs,
-      List<ModelDescription.Tensor> outputs) {
+      String name, List<ModelDescription.Tensor> inputs, List<ModelDescription.Tensor> outputs) {
     FunctionChoice choice = FunctionChoice.asItIs(model, name, Optional.empty());
-    Set<String> tensors = new LinkedHashSet<>(choice.training().tensors());
-    signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
-    GraphDef graph = FlatGraph.asItIs(choice.graph(), tensors).graphDef();
+    GraphDef graph = choice.flat().graphDef();
     handles(graph);
     return new Signature(
         name,

@@ -19,8 +19,9 @@ import org.tensorflow.proto.TensorShapeProto;
  *
  * @param arguments the tensors of the signature's inputs in the order of the function's arguments
  * @param results which of the function's results each output of the signature is, by its name
+ * @param lacksMasks whether the signature adds masks to scores that the function does not
  */
-record SignatureMatch(List<String> arguments, Map<String, Integer> results) {
+record SignatureMatch(List<String> arguments, Map<String, Integer> results, boolean lacksMasks) {
 
   /** A function does not compute what a signature does, or it cannot be told how. */
   static final class NoMatchException extends Exception {
@@ -65,33 +66,45 @@ record SignatureMatch(List<String> arguments, Map<String, Integer> results) {
     GraphMatch graph = new GraphMatch(flat.graphDef(), model.getGraphDef(), operations);
     Map<String, String> bound = boundByName(trace, signature, placeholders);
     Map<String, Integer> results = new HashMap<>();
+    boolean lacksMasks = false;
     for (String name : new TreeMap<>(signature.getOutputsMap()).keySet()) {
       String output = flat.tensors().get(signature.getOutputsOrThrow(name).getName());
+      Map<Integer, MaskedMatch> possible = new TreeMap<>();
       String difference = name;
+      int most = 0;
       for (int i = 0; i < trace.outputs(); i++) {
-        if (!trace.mayBe(i, name, signature.getOutputsMap().keySet())) {
-          continue;
+        if (trace.mayBe(i, name, signature.getOutputsMap().keySet())) {
+          MaskedMatch match =
+              MaskedMatch.of(graph, output, flat.tensors().get(call + ":" + i), bound);
+          if (match.isSame()) {
+            possible.put(i, match);
+          } else if (match.same().size() >= most) {
+            most = match.same().size();
+            difference = Tensors.node(match.different().get(0).first());
+          }
         }
-        GraphMatch.Comparison comparison =
-            graph.match(output, flat.tensors().get(call + ":" + i), bound);
-        if (!comparison.isSame()) {
-          difference = comparison.difference().orElseThrow();
-          continue;
-        }
-        if (results.put(name, i) != null) {
-          throw new NoMatchException("two results of its call are the same in inference");
-        }
-        bound = comparison.placeholders();
       }
-      if (!results.containsKey(name)) {
+      if (possible.values().stream().anyMatch(MaskedMatch::hasAllMasks)) {
+        possible.values().removeIf(match -> !match.hasAllMasks());
+      }
+      if (possible.isEmpty()) {
         throw new NoMatchException(
             ("what it carries for training computes something else than the signature, at '%s'"
-                    + " (tf_keras saves attention there without masks, for one); a signature of"
-                    + " your own that gives loss and gradients trains it as Python does")
+                    + " (tf_keras saves what follows a Masking layer or a model within the model"
+                    + " there without masks, for one); a signature of your own that gives loss and"
+                    + " gradients trains it as Python does")
                 .formatted(difference));
       }
+      if (possible.size() > 1) {
+        throw new NoMatchException("two results of its call are the same in inference");
+      }
+      int result = possible.keySet().iterator().next();
+      results.put(name, result);
+      bound = possible.get(result).placeholders();
+      lacksMasks |= !possible.get(result).hasAllMasks();
     }
-    return new SignatureMatch(arguments(trace, signature, placeholders, bound), results);
+    return new SignatureMatch(
+        arguments(trace, signature, placeholders, bound), results, lacksMasks);
   }
 
   /** Arguments that have the names of the signature's inputs are these inputs. */

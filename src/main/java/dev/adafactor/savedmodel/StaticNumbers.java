@@ -51,6 +51,13 @@ final class StaticNumbers {
     return numbers.isPresent() && numbers.get().isKnown() && numbers.equals(of(second));
   }
 
+  /** The elements of a tensor, if all are known. */
+  Optional<List<Long>> known(String tensor) {
+    return of(tensor)
+        .filter(Numbers::isKnown)
+        .map(numbers -> numbers.elements.stream().map(OptionalLong::getAsLong).toList());
+  }
+
   private Optional<Numbers> of(String tensor) {
     NodeDef node = nodes.get(Tensors.node(tensor));
     if (node == null || Tensors.index(tensor) != 0) {

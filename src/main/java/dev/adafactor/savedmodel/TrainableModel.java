@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -121,7 +120,7 @@ public final class TrainableModel implements AutoCloseable {
     FlatGraph flat;
     if (trainingSignature.isPresent()) {
       choice = FunctionChoice.asItIs(folder.metaGraph(), signatureName, wanted);
-      flat = FlatGraph.asItIs(choice.graph(), tensors(signature, choice));
+      flat = choice.flat();
     } else {
       Map<String, OpDef> operations =
           TensorFlow.registeredOpList().getOpList().stream()
@@ -131,9 +130,7 @@ public final class TrainableModel implements AutoCloseable {
       flat =
           GradientRewriter.rewrite(
               StatelessRandomness.rewrite(
-                  FunctionFlattener.flatten(choice.graph(), operations, tensors(signature, choice)),
-                  folder.metaGraph().getGraphDef(),
-                  operations),
+                  choice.flat(), folder.metaGraph().getGraphDef(), operations),
               folder.metaGraph(),
               operations);
     }
@@ -156,13 +153,6 @@ public final class TrainableModel implements AutoCloseable {
       bundle.close();
       throw e;
     }
-  }
-
-  private static Set<String> tensors(SignatureDef signature, FunctionChoice choice) {
-    Set<String> tensors = new LinkedHashSet<>(choice.inference().tensors());
-    tensors.addAll(choice.training().tensors());
-    signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
-    return tensors;
   }
 
   /** The model's own graph, with the flat copy of the signature in it. */

@@ -1,0 +1,105 @@
+package dev.adafactor.savedmodel;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.proto.GraphDef;
+import org.tensorflow.proto.MetaGraphDef;
+import org.tensorflow.proto.NodeDef;
+
+/**
+ * Statistics of batches that may lack a mask in what is saved for training.
+ *
+ * <p>tf_keras's batch normalization leaves masked positions out of its statistics; in inference it
+ * knows no mask, so that comparing the functions for inference does not tell whether those for
+ * training have it. tf_keras does not save the masks that a {@code Masking} layer, and a model
+ * within the model, return.
+ */
+final class UnmaskedStatistics {
+  private static final Set<String> REDUCTIONS = Set.of("Mean", "Sum");
+
+  private static final Set<String> MODELS =
+      Set.of("_tf_keras_network", "_tf_keras_sequential", "_tf_keras_model");
+
+  private final Map<String, NodeDef> nodes = new HashMap<>();
+  private final StaticNumbers numbers = new StaticNumbers(nodes, node -> Shape.unknown());
+
+  private UnmaskedStatistics(GraphDef flat) {
+    flat.getNodeList().forEach(node -> nodes.put(node.getName(), node));
+  }
+
+  /**
+   * Whether a function may compute statistics without a mask that Python has.
+   *
+   * @param flat a flat graph with the function
+   * @param end the node of it that waits for all its effects
+   * @param model the model that the function is of
+   */
+  static boolean mayBeIn(GraphDef flat, String end, MetaGraphDef model) {
+    UnmaskedStatistics statistics = new UnmaskedStatistics(flat);
+    boolean modelReturnsMask = hasModelWithin(model) && hasMasks(model);
+    for (NodeDef node : statistics.before(List.of(end), NodeDef::getInputList)) {
+      if (node.getOp().startsWith("Assign") && node.getInputCount() > 1) {
+        List<NodeDef> before = statistics.before(List.of(node.getInput(1)), Tensors::inputs);
+        if (before.stream().anyMatch(statistics::isOverPositions)
+            && (modelReturnsMask || before.stream().anyMatch(statistics::isMasking))) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  private static boolean hasModelWithin(MetaGraphDef model) {
+    return model.getObjectGraphDef().getNodesList().stream()
+        .skip(1)
+        .anyMatch(object -> MODELS.contains(object.getUserObject().getIdentifier()));
+  }
+
+  /** An embedding finds its mask by comparing, whether anything uses the mask or not. */
+  private static boolean hasMasks(MetaGraphDef model) {
+    return model.getGraphDef().getLibrary().getFunctionList().stream()
+        .flatMap(function -> function.getNodeDefList().stream())
+        .anyMatch(node -> node.getOp().equals("NotEqual"));
+  }
+
+  /** What nodes are computed from, and they themselves. */
+  private List<NodeDef> before(List<String> roots, Function<NodeDef, List<String>> inputs) {
+    Set<String> met = new HashSet<>();
+    Deque<String> open = new ArrayDeque<>(roots);
+    List<NodeDef> before = new ArrayList<>();
+    while (!open.isEmpty()) {
+      String name = Tensors.node(open.remove());
+      NodeDef node = nodes.get(name);
+      if (node != null && met.add(name)) {
+        before.add(node);
+        open.addAll(inputs.apply(node));
+      }
+    }
+    return before;
+  }
+
+  /** Whether a node reduces a batch over its examples and more, such as the positions in them. */
+  private boolean isOverPositions(NodeDef node) {
+    return REDUCTIONS.contains(node.getOp())
+        && node.getInputCount() > 1
+        && numbers
+            .known(node.getInput(1))
+            .filter(axes -> axes.size() > 1 && axes.contains(0L))
+            .isPresent();
+  }
+
+  /** Whether a node is of a {@code Masking} layer. */
+  private boolean isMasking(NodeDef node) {
+    return node.getOp().equals("Any")
+        && before(List.of(node.getInput(0)), Tensors::inputs).stream()
+            .anyMatch(compared -> compared.getOp().equals("NotEqual"));
+  }
+}
