@@ -34,7 +34,7 @@ class DamagedModelsTest {
   @Test
   @Tag("live")
   void soDoManyMore() throws Exception {
-    int count = Boolean.getBoolean("live.full") ? 2000 : 200;
+    int count = Boolean.getBoolean("live.full") ? 600 : 100;
     assertSurvived(DamagedModels.FINE_TUNE, SEED * 10_000, count, 3600);
   }
 

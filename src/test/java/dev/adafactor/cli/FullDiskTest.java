@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.adafactor.JavaProcess;
 import dev.adafactor.finetune.Digits;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -15,7 +16,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -39,16 +39,17 @@ class FullDiskTest {
 
   /** Runs a script on a disk of 200 kB, which holds no digits model. */
   private int inNamespace(String script) throws Exception {
-    Process process =
+    ProcessBuilder builder =
         new ProcessBuilder(
-                "unshare",
-                "-rm",
-                "sh",
-                "-c",
-                "mount -t tmpfs -o size=200k tmpfs '%s' && %s".formatted(disk, script))
-            .redirectOutput(folder.resolve("output").toFile())
-            .redirectError(errors().toFile())
-            .start();
+            "unshare",
+            "-rm",
+            "sh",
+            "-c",
+            "mount -t tmpfs -o size=200k tmpfs '%s' && %s".formatted(disk, script));
+    // What the tests set would be taken for the user's wish.
+    builder.environment().remove("TF_CPP_MIN_LOG_LEVEL");
+    builder.redirectOutput(folder.resolve("output").toFile());
+    Process process = builder.redirectError(errors().toFile()).start();
     try {
       assertTrue(process.waitFor(5, TimeUnit.MINUTES), "hangs");
       return process.exitValue();
@@ -58,21 +59,17 @@ class FullDiskTest {
   }
 
   private static String program(String... options) {
-    return Stream.concat(
-            Stream.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                Main.class.getName(),
-                "fine-tune",
-                "--model=" + Digits.MODEL,
-                "--features=" + Digits.TEST_IMAGES,
-                "--labels=" + Digits.TEST_LABELS,
-                "--loss=sparse-categorical-crossentropy",
-                "--epsilon-1=1e-16"),
-            Stream.of(options))
-        .map(ShellLine::quoted)
-        .collect(Collectors.joining(" "));
+    ProcessBuilder builder =
+        JavaProcess.builder(
+            Main.class,
+            "fine-tune",
+            "--model=" + Digits.MODEL,
+            "--features=" + Digits.TEST_IMAGES,
+            "--labels=" + Digits.TEST_LABELS,
+            "--loss=sparse-categorical-crossentropy",
+            "--epsilon-1=1e-16");
+    builder.command().addAll(List.of(options));
+    return builder.command().stream().map(ShellLine::quoted).collect(Collectors.joining(" "));
   }
 
   private List<String> errorLines() throws IOException {
