@@ -6,6 +6,7 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -43,7 +44,7 @@ public final class CheckpointFolder {
   private static final Pattern NUMBERED = Pattern.compile("(.+)-(\\d{1,18})\\.index");
 
   private static final Pattern NAMED_LATEST =
-      Pattern.compile("(?m)^model_checkpoint_path: \"([^\"/]+)\"");
+      Pattern.compile("(?m)^model_checkpoint_path: \"(?:[^\"]*/)?([^\"/]+)\"");
 
   /** The newest is named in the first line. */
   private static final int LONGEST_LATEST = 1 << 16;
@@ -120,7 +121,16 @@ public final class CheckpointFolder {
       throw new IOException(
           "cannot write the checkpoint '%s': %s".formatted(written, reason(e)), e);
     } finally {
+      discard(draft);
+    }
+  }
+
+  /** What is left of it, the next one removes. */
+  private static void discard(Path draft) {
+    try {
       removeAll(draft);
+    } catch (IOException e) {
+      LOG.log(Level.DEBUG, "''{0}'' is left: {1}", draft, e.getMessage());
     }
   }
 
@@ -273,6 +283,8 @@ public final class CheckpointFolder {
     if (Files.isDirectory(folder)) {
       try (DirectoryStream<Path> found = Files.newDirectoryStream(folder)) {
         found.forEach(files::add);
+      } catch (DirectoryIteratorException e) {
+        throw e.getCause();
       }
     }
     return files;

@@ -6,10 +6,11 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * Keeps a folder of checkpoints for one job at a time, by a lock of the operating system on the
@@ -20,6 +21,13 @@ public final class FolderLock implements Closeable {
   private static final Logger LOG = System.getLogger(FolderLock.class.getName());
   private static final String FILE = ".lock";
 
+  /**
+   * What this process has. The system's locks do not tell its jobs apart, and all of a process's
+   * locks on a file end when it closes the file the first time.
+   */
+  private static final Set<Path> HELD = ConcurrentHashMap.newKeySet();
+
+  private Path held;
   private FileChannel channel;
 
   /**
@@ -29,31 +37,42 @@ public final class FolderLock implements Closeable {
    * @throws IOException if the folder cannot be written to
    */
   public void acquire(Path folder) throws IOException {
-    if (channel != null) {
+    if (held != null) {
       throw new IllegalStateException("the lock has a folder already");
     }
     Path file = folder.resolve(FILE);
     try {
       Files.createDirectories(folder);
+      Path real = folder.toRealPath();
+      if (!HELD.add(real)) {
+        throw inUse(folder);
+      }
+      held = real;
       channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     } catch (IOException e) {
+      close();
       throw new IOException(
-          "cannot write checkpoints to '%s': '%s' cannot be made".formatted(folder, file), e);
+          "cannot write checkpoints to '%s': '%s' cannot be made (%s)"
+              .formatted(folder, file, e.getClass().getSimpleName()),
+          e);
     }
-    if (!isTaken(file)) {
-      throw new IllegalArgumentException(
-          "the folder '%s' of checkpoints is in use by another job; wait for its end, or name"
-                  .formatted(folder)
-              + " another folder");
+    if (!tryTake(file)) {
+      close();
+      throw inUse(folder);
     }
   }
 
-  private boolean isTaken(Path file) {
+  private static IllegalArgumentException inUse(Path folder) {
+    return new IllegalArgumentException(
+        "the folder '%s' of checkpoints is in use by another job; wait for its end, or name"
+                .formatted(folder)
+            + " another folder");
+  }
+
+  private boolean tryTake(Path file) {
     try {
       FileLock lock = channel.tryLock();
       return lock != null;
-    } catch (OverlappingFileLockException e) {
-      return false; // Another job of this process has it.
     } catch (IOException e) {
       LOG.log(
           Level.WARNING,
@@ -66,8 +85,16 @@ public final class FolderLock implements Closeable {
 
   @Override
   public void close() throws IOException {
-    if (channel != null) {
-      channel.close();
+    try {
+      if (channel != null) {
+        channel.close();
+      }
+    } finally {
+      channel = null;
+      if (held != null) {
+        HELD.remove(held);
+      }
+      held = null;
     }
   }
 }

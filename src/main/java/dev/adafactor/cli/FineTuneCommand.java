@@ -85,22 +85,23 @@ final class FineTuneCommand implements Callable<Integer> {
     }
     try (Interruption interruption = new Interruption(spec.commandLine().getErr())) {
       Unwritten unwritten = new Unwritten();
-      FineTuningResult result;
+      Optional<FineTuningResult> result = Optional.empty();
       Listeners listeners = new Listeners();
       try {
-        result = job.run(interruption.stop(), listeners.all());
+        result = Optional.of(job.run(interruption.stop(), listeners.all()));
       } catch (CancellationException e) {
         print(e.getMessage());
-        return interruption.exitCode();
       } catch (NotWrittenException e) {
         unwritten.add(e);
-        result = e.result();
+        result = Optional.of(e.result());
       } finally {
         unwritten.of(listeners::close);
       }
-      conclude(result, unwritten);
+      if (result.isPresent()) {
+        conclude(result.get(), unwritten);
+      }
       unwritten.tell();
-      return result.ending() == FineTuningResult.Ending.INTERRUPTED
+      return result.isEmpty() || result.get().ending() == FineTuningResult.Ending.INTERRUPTED
           ? interruption.exitCode()
           : ExitCode.OK;
     }

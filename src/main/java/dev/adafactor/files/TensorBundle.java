@@ -116,7 +116,9 @@ public final class TensorBundle {
     for (Map.Entry<String, BundleEntryProto> row : inOrder()) {
       BundleEntryProto entry = row.getValue();
       // Values share no bytes: what is read is never more than the files.
-      if (!isConsistent(entry) || entry.getOffset() < needed.getOrDefault(entry.getShardId(), 0L)) {
+      boolean overlaps =
+          entry.getSize() > 0 && entry.getOffset() < needed.getOrDefault(entry.getShardId(), 0L);
+      if (!isConsistent(entry) || overlaps) {
         throw new IOException(
             "'%s' is damaged: what it says of '%s' cannot be"
                 .formatted(sibling(prefix, ".index"), row.getKey()));

@@ -251,9 +251,11 @@ final class ModelInspection {
     Map<String, Integer> random = new TreeMap<>();
     for (NodeDef node : flat.getNodeList()) {
       OpDef operation = operations.get(node.getOp());
-      if (operation != null
-          && operation.getIsStateful()
-          && operation.getAttrList().stream().anyMatch(a -> a.getName().equals("seed2"))) {
+      boolean seeded =
+          operation != null
+              && operation.getIsStateful()
+              && operation.getAttrList().stream().anyMatch(a -> a.getName().equals("seed2"));
+      if (seeded || StatelessRandomness.isRandom(node)) {
         random.merge(node.getOp(), 1, Integer::sum);
       }
     }

@@ -107,7 +107,8 @@ final class StatelessRandomness {
         || (CONTROL_FLOW.containsKey(node.getOp()) && calls(node).anyMatch(this::draws));
   }
 
-  private static boolean isRandom(NodeDef node) {
+  /** Whether a node draws numbers that are made to follow from the step. */
+  static boolean isRandom(NodeDef node) {
     return STATELESS.containsKey(node.getOp()) || node.getOp().equals(GENERATOR);
   }
 

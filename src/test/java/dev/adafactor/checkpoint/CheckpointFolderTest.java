@@ -146,7 +146,7 @@ class CheckpointFolderTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"/etc/passwd", "../x/ckpt-1", "ckpt-9", "..", "a\u0000b", "a\nb", ""})
+  @ValueSource(strings = {"/etc/passwd", "../x/ckpt-9", "ckpt-9", "..", "a\u0000b", "a\nb", ""})
   void takesTheGreatestNumberWhereAnotherPlaceIsNamed(String name) throws IOException {
     checkpoints.save(job.state(), 1, "one");
     checkpoints.save(job.state(), 2, "two");
@@ -155,5 +155,15 @@ class CheckpointFolderTest {
       assertEquals(Optional.of(folder.resolve("ckpt-2")), restore("two"));
       assertTrue(log.messages().get(0).contains("names no checkpoint of its folder"));
     }
+  }
+
+  /** As Python may write it, and the folder was moved since. */
+  @Test
+  void takesTheNameFromAPath() throws IOException {
+    checkpoints.save(job.state(), 1, "one");
+    checkpoints.save(job.state(), 2, "two");
+    Files.writeString(
+        folder.resolve("checkpoint"), "model_checkpoint_path: \"/former/place/ckpt-1\"\n");
+    assertEquals(Optional.of(folder.resolve("ckpt-1")), restore("one"));
   }
 }

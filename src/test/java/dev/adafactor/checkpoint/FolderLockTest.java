@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.adafactor.JavaProcess;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -16,11 +17,17 @@ class FolderLockTest {
   @TempDir Path temporary;
 
   @Test
-  void oneHasItAtATime() throws IOException {
+  void oneHasItAtATime() throws Exception {
     Path folder = temporary.resolve("new/checkpoints");
     try (FolderLock first = new FolderLock()) {
       first.acquire(folder);
       assertRefused(folder);
+      Process other = holder(folder);
+      try (BufferedReader out = other.inputReader()) {
+        assertEquals("is refused", out.readLine());
+      } finally {
+        other.destroyForcibly();
+      }
     }
     try (FolderLock next = new FolderLock()) {
       next.acquire(folder);
@@ -38,15 +45,7 @@ class FolderLockTest {
   @Test
   void aKilledProcessGivesItBack() throws Exception {
     Path folder = temporary.resolve("checkpoints");
-    Process process =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                Holder.class.getName(),
-                folder.toString())
-            .redirectError(ProcessBuilder.Redirect.INHERIT)
-            .start();
+    Process process = holder(folder);
     try (BufferedReader out = process.inputReader()) {
       assertEquals("has it", out.readLine());
       assertRefused(folder);
@@ -59,6 +58,12 @@ class FolderLockTest {
     }
   }
 
+  private static Process holder(Path folder) throws IOException {
+    return JavaProcess.builder(Holder.class, folder)
+        .redirectError(ProcessBuilder.Redirect.INHERIT)
+        .start();
+  }
+
   /** Has a folder until it is killed. */
   static final class Holder {
     private Holder() {}
@@ -68,6 +73,8 @@ class FolderLockTest {
         lock.acquire(Path.of(arguments[0]));
         System.out.println("has it");
         TimeUnit.MINUTES.sleep(5);
+      } catch (IllegalArgumentException e) {
+        System.out.println("is refused");
       }
     }
   }

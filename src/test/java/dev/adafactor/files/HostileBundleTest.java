@@ -97,24 +97,32 @@ class HostileBundleTest {
     assertRefused(second -> second.setShardId(-1));
   }
 
+  private static void inParts(BundleEntryProto.Builder entry, TensorSliceProto.Builder part) {
+    entry.setOffset(0).setSize(0).addSlices(part);
+  }
+
+  private static TensorSliceProto.Builder columns(long start, long length) {
+    return TensorSliceProto.newBuilder()
+        .addExtent(TensorSliceProto.Extent.newBuilder())
+        .addExtent(TensorSliceProto.Extent.newBuilder().setStart(start).setLength(length));
+  }
+
+  /** Its parts have rows of their own; its own has no place. */
+  @Test
+  void readsAPartitionedVariable() throws IOException {
+    BundleEntryProto.Builder second = entry(1);
+    inParts(second, columns(0, 3));
+    inParts(second, columns(3, 1));
+    Path prefix = write(header(), entry(0).build(), second.build());
+    assertEquals(2, TensorBundle.read(prefix).tensors().size());
+  }
+
   @Test
   void refusesPartsOutsideOfTheirVariable() throws IOException {
     for (long[] place : new long[][] {{-1, 2}, {0, 5}, {5, 0}, {2, Long.MAX_VALUE}, {0, -1}}) {
-      assertRefused(
-          second ->
-              second
-                  .setOffset(0)
-                  .setSize(0)
-                  .addSlices(
-                      TensorSliceProto.newBuilder()
-                          .addExtent(TensorSliceProto.Extent.newBuilder())
-                          .addExtent(
-                              TensorSliceProto.Extent.newBuilder()
-                                  .setStart(place[0])
-                                  .setLength(place[1]))));
+      assertRefused(second -> inParts(second, columns(place[0], place[1])));
     }
-    assertRefused(
-        second -> second.setOffset(0).setSize(0).addSlices(TensorSliceProto.newBuilder()));
+    assertRefused(second -> inParts(second, TensorSliceProto.newBuilder()));
   }
 
   @Test
