@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,5 +23,19 @@ record FlatGraph(GraphDef graphDef, Map<String, String> tensors, Optional<String
     tensors.forEach(tensor -> named.put(tensor, tensor));
     FlatFunction needed = new FlatFunction(graph, List.of(), List.copyOf(named.keySet())).pruned();
     return new FlatGraph(needed.graphDef(), named, Optional.empty());
+  }
+
+  /**
+   * The part of this graph that some tensors need.
+   *
+   * @param wanted some of the tensors that this graph knows, as they were named with calls
+   */
+  FlatGraph pruned(Collection<String> wanted) {
+    Map<String, String> kept = new LinkedHashMap<>(tensors);
+    kept.keySet().retainAll(wanted);
+    List<String> roots = new ArrayList<>(kept.values());
+    randomness.ifPresent(roots::add);
+    GraphDef needed = new FlatFunction(graphDef, List.of(), roots).pruned().graphDef();
+    return new FlatGraph(needed, kept, randomness);
   }
 }

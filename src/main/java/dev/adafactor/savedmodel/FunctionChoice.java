@@ -10,7 +10,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.tensorflow.proto.MetaGraphDef;
-import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
 import org.tensorflow.proto.SignatureDef;
 
@@ -103,7 +102,9 @@ record FunctionChoice(FlatGraph flat, Mode mode, String reason, Part inference, 
       }
       Part call = call("inference", found.trace, found.match);
       FlatGraph flat =
-          found.match.lacksMasks() ? masked(call, List.of(call)) : flatten(List.of(call));
+          found.match.lacksMasks()
+              ? masked(call, List.of(call), List.of(call))
+              : flatten(List.of(call));
       return new FunctionChoice(flat, Mode.INFERENCE, reason, call, call);
     }
 
@@ -113,10 +114,11 @@ record FunctionChoice(FlatGraph flat, Mode mode, String reason, Part inference, 
       Part call = call("inference", found.trace, found.match);
       Part training = call("training", trace, found.match);
       Part inference = hasLosses ? call : plain;
+      List<Part> wanted = List.of(inference, training);
       FlatGraph flat =
-          !found.match.lacksMasks()
-              ? flatten(List.of(inference, training))
-              : masked(call, hasLosses ? List.of(call, training) : List.of(training));
+          found.match.lacksMasks()
+              ? masked(call, hasLosses ? wanted : List.of(training), wanted)
+              : flatten(wanted);
       String end = Tensors.node(flat.tensors().get(training.updates.orElseThrow()));
       if (UnmaskedStatistics.mayBeIn(flat.graphDef(), end, model)) {
         throw new NoMatchException(
@@ -133,32 +135,30 @@ record FunctionChoice(FlatGraph flat, Mode mode, String reason, Part inference, 
           training);
     }
 
-    private FlatGraph masked(Part unmasked, List<Part> functions) throws NoMatchException {
+    /**
+     * Functions with the masks of the signature.
+     *
+     * @param wanted those that are used, with or without masks
+     */
+    private FlatGraph masked(Part unmasked, List<Part> functions, List<Part> wanted)
+        throws NoMatchException {
       List<Part> parts = new ArrayList<>(functions);
       parts.add(plain);
       parts.add(unmasked);
-      FlatGraph flat =
-          MissingMasks.add(
-              flatten(parts), plain, unmasked, functions, model.getGraphDef(), operations);
-      if (functions.contains(unmasked)) {
-        return flat;
-      }
-      String scope = Tensors.node(unmasked.outputs.values().iterator().next()) + "/";
-      List<NodeDef> needed =
-          flat.graphDef().getNodeList().stream()
-              .filter(node -> !node.getName().startsWith(scope))
-              .toList();
-      return new FlatGraph(
-          flat.graphDef().toBuilder().clearNode().addAllNode(needed).build(),
-          flat.tensors(),
-          flat.randomness());
+      return MissingMasks.add(
+              flatten(parts), plain, unmasked, functions, model.getGraphDef(), operations)
+          .pruned(tensors(wanted));
     }
 
     private FlatGraph flatten(List<Part> parts) {
+      return FunctionFlattener.flatten(calls.graph(), operations, tensors(parts));
+    }
+
+    private Set<String> tensors(List<Part> parts) {
       Set<String> tensors = new LinkedHashSet<>();
       parts.forEach(part -> tensors.addAll(part.tensors()));
       signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
-      return FunctionFlattener.flatten(calls.graph(), operations, tensors);
+      return tensors;
     }
 
     private Part call(String name, CallTrace trace, SignatureMatch match)

@@ -233,15 +233,14 @@ final class GraphMatch {
     if (a.results().size() != b.results().size() || a.arguments().size() != b.arguments().size()) {
       return false;
     }
-    GraphMatch bodies = new GraphMatch(joined(a, b), model, operations);
-    bodies.functions.putAll(functions);
+    Bodies bodies = bodies(a, b);
     Map<String, String> bound = new HashMap<>();
     for (int i = 0; i < a.arguments().size(); i++) {
-      bound.put(SECOND + b.arguments().get(i), FIRST + a.arguments().get(i));
+      bound.put(bodies.second.arguments().get(i), bodies.first.arguments().get(i));
     }
     for (int i = 0; i < a.results().size(); i++) {
       Comparison comparison =
-          bodies.match(FIRST + a.results().get(i), SECOND + b.results().get(i), bound);
+          bodies.graph.match(bodies.first.results().get(i), bodies.second.results().get(i), bound);
       if (!comparison.isSame() || !comparison.placeholders.equals(bound)) {
         return false;
       }
@@ -249,15 +248,35 @@ final class GraphMatch {
     return true;
   }
 
-  private static final String FIRST = "a/";
-  private static final String SECOND = "b/";
+  /**
+   * Two functions in one graph, to be compared there.
+   *
+   * @param first with the names that it has in the graph
+   * @param second with the names that it has in the graph
+   */
+  record Bodies(GraphMatch graph, FlatFunction first, FlatFunction second) {}
 
-  /** Both bodies in one graph. */
-  private static GraphDef joined(FlatFunction a, FlatFunction b) {
+  /** The functions that attributes of two nodes name. */
+  Bodies bodies(NameAttrList a, NameAttrList b) {
+    return bodies(FlatFunction.of(a, model, operations), FlatFunction.of(b, model, operations));
+  }
+
+  private Bodies bodies(FlatFunction a, FlatFunction b) {
+    FlatFunction first = renamed(a, "a/");
+    FlatFunction second = renamed(b, "b/");
+    GraphDef both = first.graphDef().toBuilder().mergeFrom(second.graphDef()).build();
+    GraphMatch graph = new GraphMatch(both, model, operations);
+    graph.functions.putAll(functions);
+    return new Bodies(graph, first, second);
+  }
+
+  private static FlatFunction renamed(FlatFunction function, String prefix) {
     GraphDef.Builder graph = GraphDef.newBuilder();
-    a.graphDef().getNodeList().forEach(node -> graph.addNode(renamed(node, FIRST)));
-    b.graphDef().getNodeList().forEach(node -> graph.addNode(renamed(node, SECOND)));
-    return graph.build();
+    function.graphDef().getNodeList().forEach(node -> graph.addNode(renamed(node, prefix)));
+    return new FlatFunction(
+        graph.build(),
+        function.arguments().stream().map(name -> prefix + name).toList(),
+        function.results().stream().map(name -> prefix + name).toList());
   }
 
   private static NodeDef renamed(NodeDef node, String prefix) {

@@ -5,6 +5,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +21,10 @@ import org.tensorflow.proto.NodeDef;
  * and finds it when a signature is traced; but not when its own function is, which takes plain
  * tensors. So it is with all that follows a {@code Masking} layer.
  *
+ * <p>What can only be a mask is decided by {@link MaskTerm} and {@link MaskedLoop}; all else that
+ * is in one computation alone is a difference. A signature of one's own that masks on purpose what
+ * the model's call does not mask looks the same as one that tf_keras traced, and is taken for that.
+ *
  * @param placeholders which placeholder of the first each placeholder of the second is
  * @param same the tensors that come from the same operation, or are the same numbers
  * @param additions the masks that the first adds
@@ -30,15 +35,15 @@ record MaskedMatch(
     Map<String, String> placeholders,
     Set<Pair> same,
     Set<Addition> additions,
-    Set<Loop> loops,
+    Set<MaskedLoop> loops,
     List<Pair> different) {
-  /** How a mask is added: to scores as a large negative number, to another mask as a condition. */
+  /** How a mask is added: to scores as numbers, to another mask as a condition. */
   private static final Set<String> SUMS = Set.of("Add", "AddV2", "LogicalAnd");
 
   private static final Set<String> LOOPS = Set.of("While", "StatelessWhile");
 
   /**
-   * A mask that the first computation adds to scores.
+   * A mask that the first computation adds to scores, or to another mask.
    *
    * @param sum the sum
    * @param scores which of the sum's inputs is what the second has in place of the sum, 0 or 1
@@ -51,15 +56,6 @@ record MaskedMatch(
   }
 
   /**
-   * A loop that has further variables in the first computation, of which a mask is one.
-   *
-   * @param masked the first's node
-   * @param unmasked the second's node
-   * @param places which of the first's variables each of the second's variables is
-   */
-  record Loop(String masked, String unmasked, List<Integer> places) {}
-
-  /**
    * Compares the computations of two tensors.
    *
    * @param graph the graph with both
@@ -68,7 +64,7 @@ record MaskedMatch(
    * @param bound which placeholder of the first each placeholder of the second must be
    */
   static MaskedMatch of(GraphMatch graph, String first, String second, Map<String, String> bound) {
-    Search search = new Search(graph, new HashMap<>(), bound);
+    Search search = new Search(graph, new HashSet<>(), bound);
     search.match(first, second);
     return new MaskedMatch(
         search.placeholders, search.same, search.additions, search.loops, search.different);
@@ -87,19 +83,31 @@ record MaskedMatch(
   private static final class Search {
     private final GraphMatch graph;
 
-    /** What became of loops that were compared, from the inputs of which other loops lead there. */
-    private final Map<Pair, Optional<Search>> known;
+    /** Loops that are not the same, each with the placeholders that had been found before. */
+    private final Set<Failure> failures;
+
+    /** Loops that are the same, with what was found on the way from there. */
+    private final Map<Pair, Search> known = new HashMap<>();
 
     private final Set<Pair> same = new LinkedHashSet<>();
     private final Set<Addition> additions = new LinkedHashSet<>();
-    private final Set<Loop> loops = new LinkedHashSet<>();
+    private final Set<MaskedLoop> loops = new LinkedHashSet<>();
     private final List<Pair> different = new ArrayList<>();
     private Map<String, String> placeholders;
 
-    Search(GraphMatch graph, Map<Pair, Optional<Search>> known, Map<String, String> placeholders) {
+    private record Failure(Pair loops, Map<String, String> placeholders) {}
+
+    Search(GraphMatch graph, Set<Failure> failures, Map<String, String> placeholders) {
       this.graph = graph;
-      this.known = known;
-      this.placeholders = placeholders;
+      this.failures = failures;
+      this.placeholders = Map.copyOf(placeholders);
+    }
+
+    /** A search that starts from what is known by now, and that may fail. */
+    private Search trial() {
+      Search trial = new Search(graph, failures, placeholders);
+      trial.known.putAll(known);
+      return trial;
     }
 
     void match(String first, String second) {
@@ -108,7 +116,7 @@ record MaskedMatch(
       while (!open.isEmpty()) {
         Pair next = open.remove();
         GraphMatch.Comparison comparison = graph.match(next.first(), next.second(), placeholders);
-        placeholders = comparison.placeholders();
+        placeholders = Map.copyOf(comparison.placeholders());
         same.addAll(comparison.same());
         for (Pair pair : comparison.different()) {
           Optional<Addition> addition = addition(pair);
@@ -133,6 +141,7 @@ record MaskedMatch(
       List<Addition> possible =
           IntStream.range(0, 2)
               .filter(i -> isLike(inputs.get(i), pair.second()))
+              .filter(i -> isMask(sum, inputs.get(1 - i)))
               .mapToObj(i -> new Addition(pair.first(), i, pair.second()))
               .toList();
       return possible.size() == 1 ? Optional.of(possible.get(0)) : Optional.empty();
@@ -144,6 +153,13 @@ record MaskedMatch(
           && graph.isSameOperation(graph.node(source), graph.node(second));
     }
 
+    private boolean isMask(NodeDef sum, String term) {
+      MaskTerm terms = new MaskTerm(graph);
+      return sum.getOp().equals("LogicalAnd")
+          ? terms.isCondition(term)
+          : terms.isOfConditions(term);
+    }
+
     /** Whether two tensors are the same variable after a loop. */
     private boolean isOfMaskedLoop(Pair pair) {
       NodeDef first = graph.node(pair.first());
@@ -152,44 +168,64 @@ record MaskedMatch(
         return false;
       }
       Pair nodes = new Pair(first.getName(), second.getName());
-      Optional<Search> found = known.get(nodes);
-      if (found == null) {
-        found = inputs(first, second);
-        known.put(nodes, found);
+      Optional<Search> found = Optional.ofNullable(known.get(nodes));
+      if (found.isEmpty()) {
+        Failure failure = new Failure(nodes, placeholders);
+        if (failures.contains(failure)) {
+          return false;
+        }
+        found = loop(first, second);
+        if (found.isEmpty()) {
+          failures.add(failure);
+          return false;
+        }
+        known.put(nodes, found.get());
       }
-      found.ifPresent(this::add);
-      return loops.stream()
-          .filter(loop -> loop.masked.equals(first.getName()))
-          .filter(loop -> loop.unmasked.equals(second.getName()))
-          .anyMatch(
-              loop -> loop.places.get(Tensors.index(pair.second())) == Tensors.index(pair.first()));
+      return add(found.get())
+          && loops.stream()
+              .filter(loop -> loop.masked().equals(first.getName()))
+              .filter(loop -> loop.unmasked().equals(second.getName()))
+              .map(MaskedLoop::places)
+              .anyMatch(
+                  places ->
+                      places.get(Tensors.index(pair.second())) == Tensors.index(pair.first()));
     }
 
-    private void add(Search other) {
-      placeholders = other.placeholders;
+    /** Adds what another search found; false if a placeholder would be two. */
+    private boolean add(Search other) {
+      Map<String, String> all = new HashMap<>(placeholders);
+      all.putAll(other.placeholders);
+      if (!all.entrySet().containsAll(placeholders.entrySet())) {
+        return false;
+      }
+      placeholders = Map.copyOf(all);
+      known.putAll(other.known);
       same.addAll(other.same);
       additions.addAll(other.additions);
       loops.addAll(other.loops);
+      return true;
     }
 
     /** Finds the variables of the second loop, in their order, among those of the first. */
-    private Optional<Search> inputs(NodeDef first, NodeDef second) {
+    private Optional<Search> loop(NodeDef first, NodeDef second) {
       List<String> masked = Tensors.inputs(first);
       List<String> unmasked = Tensors.inputs(second);
-      Search all = new Search(graph, known, placeholders);
+      Search all = trial();
       List<Integer> places = new ArrayList<>();
       for (int i = 0; i < masked.size() && places.size() < unmasked.size(); i++) {
-        Search one = new Search(graph, known, all.placeholders);
+        Search one = all.trial();
         one.match(masked.get(i), unmasked.get(places.size()));
-        if (one.different.isEmpty()) {
+        if (one.different.isEmpty() && all.add(one)) {
           places.add(i);
-          all.add(one);
         }
       }
-      if (places.size() < unmasked.size() || masked.size() == unmasked.size()) {
+      MaskedLoop loop = new MaskedLoop(first.getName(), second.getName(), places);
+      if (places.size() < unmasked.size()
+          || masked.size() == unmasked.size()
+          || !loop.isSame(graph)) {
         return Optional.empty();
       }
-      all.loops.add(new Loop(first.getName(), second.getName(), List.copyOf(places)));
+      all.loops.add(loop);
       return Optional.of(all);
     }
   }

@@ -3,7 +3,6 @@ package dev.adafactor.savedmodel;
 import dev.adafactor.savedmodel.FunctionChoice.Part;
 import dev.adafactor.savedmodel.GraphMatch.Pair;
 import dev.adafactor.savedmodel.MaskedMatch.Addition;
-import dev.adafactor.savedmodel.MaskedMatch.Loop;
 import dev.adafactor.savedmodel.SignatureMatch.NoMatchException;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -13,6 +12,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.tensorflow.proto.AttrValue;
 import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
@@ -23,9 +23,9 @@ import org.tensorflow.proto.OpDef;
  * <p>Three traces of the same Python code are laid side by side: the signature, with masks; the
  * call for inference, without them; and the call for training, without them, but with dropout and
  * the like. The first two tell where a mask is added and what it is computed from, the last two
- * what that is in training. In between no other difference is allowed, so that nothing is guessed:
- * each tensor that a mask is computed from must be one and the same wherever training uses it, and
- * whatever uses scores to be masked must be known to the signature.
+ * what that is in training. Between the first two no other difference is allowed, as {@link
+ * MaskedMatch} tells. Each tensor that a mask is computed from must be one and the same wherever
+ * training uses it, and whatever uses scores to be masked must be known to the signature.
  */
 final class MissingMasks {
   /** A mask is computed by some ten operations. */
@@ -39,7 +39,7 @@ final class MissingMasks {
   private final Map<String, OpDef> operations;
   private final Set<Pair> same = new LinkedHashSet<>();
   private final Set<Addition> additions = new LinkedHashSet<>();
-  private final Set<Loop> loops = new LinkedHashSet<>();
+  private final Set<MaskedLoop> loops = new LinkedHashSet<>();
   private final Map<String, Set<Use>> uses = new HashMap<>();
   private final Map<String, NodeDef> nodes = new LinkedHashMap<>();
 
@@ -117,7 +117,7 @@ final class MissingMasks {
     for (Addition addition : additions) {
       complete(addition, counterparts, roots, copies);
     }
-    for (Loop loop : loops) {
+    for (MaskedLoop loop : loops) {
       complete(loop, counterparts, roots, copies);
     }
   }
@@ -137,7 +137,7 @@ final class MissingMasks {
 
   /** Runs the signature's loop in place of one without a mask. */
   private void complete(
-      Loop loop, Counterparts counterparts, Set<String> roots, Map<String, String> copies)
+      MaskedLoop loop, Counterparts counterparts, Set<String> roots, Map<String, String> copies)
       throws NoMatchException {
     String name = counterpart(loop.unmasked(), counterparts).getName();
     NodeDef masked = graph.node(loop.masked());
@@ -149,6 +149,7 @@ final class MissingMasks {
               ? nodes.get(name).getInput(place)
               : copy(masked.getInput(i), name, counterparts, copies));
     }
+    inputs.addAll(Tensors.controls(nodes.get(name)));
     String completed = add(masked, name, inputs);
     for (int i = 0; i < loop.places().size(); i++) {
       String result = tensor(name, i);
@@ -163,6 +164,23 @@ final class MissingMasks {
                 roots);
         replace(replaced, tensor(completed, place));
       }
+    }
+    redirect(name, completed, loop.places());
+  }
+
+  /** Lets what waits for a loop, or copies its results, take another, so that one alone runs. */
+  private void redirect(String loop, String by, List<Integer> places) {
+    for (NodeDef node : List.copyOf(nodes.values())) {
+      NodeDef.Builder redirected = node.toBuilder();
+      for (int i = 0; i < node.getInputCount(); i++) {
+        String input = node.getInput(i);
+        if (input.equals("^" + loop)) {
+          redirected.setInput(i, "^" + by);
+        } else if (!input.startsWith("^") && Tensors.node(input).equals(loop)) {
+          redirected.setInput(i, tensor(by, places.get(Tensors.index(input))));
+        }
+      }
+      nodes.put(node.getName(), redirected.build());
     }
   }
 
@@ -205,6 +223,7 @@ final class MissingMasks {
           String user =
               counterparts
                   .ofNode(second.getName())
+                  .filter(node -> graph.isSameOperation(node, second))
                   .map(NodeDef::getName)
                   .orElseThrow(() -> cannot("it cannot be told what uses them"));
           Use use = new Use(user, i);
@@ -242,14 +261,20 @@ final class MissingMasks {
     }
     Set<String> known = new LinkedHashSet<>();
     boolean isKnown = false;
+    boolean isSame = true;
     for (Pair pair : same) {
       if (pair.first().equals(tensor)) {
         isKnown = true;
-        known.addAll(counterparts.of(pair.second()));
+        for (String counterpart : counterparts.of(pair.second())) {
+          known.add(counterpart);
+          isSame &=
+              graph.isSameOperation(graph.node(counterpart), graph.node(pair.second()))
+                  && Tensors.index(counterpart) == Tensors.index(pair.second());
+        }
       }
     }
     if (isKnown) {
-      if (known.size() != 1) {
+      if (known.size() != 1 || !isSame) {
         throw cannot("what they are computed from is not the same in training");
       }
       return known.iterator().next();
@@ -278,7 +303,15 @@ final class MissingMasks {
           .noneMatch(use -> graph.node(use.node).getOp().startsWith("Assign"));
     }
     OpDef operation = operations.get(node.getOp());
-    return operation != null && !operation.getIsStateful() && !node.getOp().equals("Placeholder");
+    return operation != null
+        && !operation.getIsStateful()
+        && !node.getOp().equals("Placeholder")
+        && node.getAttrMap().values().stream().noneMatch(MissingMasks::namesFunctions);
+  }
+
+  /** A branch or a loop may do something else in training. */
+  private static boolean namesFunctions(AttrValue attribute) {
+    return attribute.hasFunc() || attribute.getList().getFuncCount() > 0;
   }
 
   private String add(NodeDef original, String scope, List<String> inputs) {

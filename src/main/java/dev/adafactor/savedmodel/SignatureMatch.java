@@ -19,7 +19,7 @@ import org.tensorflow.proto.TensorShapeProto;
  *
  * @param arguments the tensors of the signature's inputs in the order of the function's arguments
  * @param results which of the function's results each output of the signature is, by its name
- * @param lacksMasks whether the signature adds masks to scores that the function does not
+ * @param lacksMasks whether the signature has masks, of scores or in loops, that the function lacks
  */
 record SignatureMatch(List<String> arguments, Map<String, Integer> results, boolean lacksMasks) {
 

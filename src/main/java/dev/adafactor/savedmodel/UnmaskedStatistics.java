@@ -25,6 +25,11 @@ import org.tensorflow.proto.NodeDef;
 final class UnmaskedStatistics {
   private static final Set<String> REDUCTIONS = Set.of("Mean", "Sum");
 
+  private static final Set<String> COPIES = Set.of("Cast", "Identity");
+
+  /** Axes that are not known, or counted from the last, may be any. */
+  private static final List<Long> UNKNOWN = List.of(-1L);
+
   private static final Set<String> MODELS =
       Set.of("_tf_keras_network", "_tf_keras_sequential", "_tf_keras_model");
 
@@ -86,14 +91,26 @@ final class UnmaskedStatistics {
     return before;
   }
 
-  /** Whether a node reduces a batch over its examples and more, such as the positions in them. */
+  /**
+   * Whether a node may reduce a batch over its examples and more, such as the positions in them.
+   *
+   * <p>A layer that is applied to each position by itself gets them as further examples.
+   */
   private boolean isOverPositions(NodeDef node) {
-    return REDUCTIONS.contains(node.getOp())
-        && node.getInputCount() > 1
-        && numbers
-            .known(node.getInput(1))
-            .filter(axes -> axes.size() > 1 && axes.contains(0L))
-            .isPresent();
+    if (!REDUCTIONS.contains(node.getOp()) || node.getInputCount() < 2) {
+      return false;
+    }
+    List<Long> axes = numbers.known(node.getInput(1)).orElse(UNKNOWN);
+    boolean overExamples = axes.contains(0L) || axes.stream().anyMatch(axis -> axis < 0);
+    return overExamples && (axes.size() > 1 || axes.get(0) < 0 || isReshaped(node.getInput(0)));
+  }
+
+  private boolean isReshaped(String tensor) {
+    NodeDef node = nodes.get(Tensors.node(tensor));
+    while (node != null && COPIES.contains(node.getOp()) && node.getInputCount() > 0) {
+      node = nodes.get(Tensors.node(node.getInput(0)));
+    }
+    return node != null && node.getOp().equals("Reshape");
   }
 
   /** Whether a node is of a {@code Masking} layer. */

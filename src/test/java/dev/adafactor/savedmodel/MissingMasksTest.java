@@ -2,6 +2,7 @@ package dev.adafactor.savedmodel;
 
 import static dev.adafactor.savedmodel.Operations.node;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -24,7 +25,7 @@ class MissingMasksTest {
   private static final String SIGNATURE =
       node("s/scores", "Exp", "ids", "")
           + node("s/NotEqual", "NotEqual", "ids zero", "")
-          + node("s/Cast", "Cast", "s/NotEqual", "")
+          + node("s/Cast", "Cast", "s/NotEqual", "SrcT:BOOL")
           + node("s/add", "AddV2", "s/scores s/Cast", "")
           + node("s/softmax", "Softmax", "s/add", "")
           + node("s/out", "Neg", "s/softmax", "");
@@ -49,6 +50,11 @@ class MissingMasksTest {
 
   private static Map<String, NodeDef> add(List<String> losses, String... parts)
       throws NoMatchException {
+    return completed(List.of(part("t/out", losses.toArray(String[]::new))), losses, parts);
+  }
+
+  private static Map<String, NodeDef> completed(
+      List<Part> functions, List<String> losses, String... parts) throws NoMatchException {
     GraphDef graph = Operations.graph(INPUT, String.join("\n", parts));
     List<String> tensors = new ArrayList<>(List.of("s/out", "f/out", "t/out"));
     tensors.addAll(losses);
@@ -57,13 +63,7 @@ class MissingMasksTest {
             graph,
             tensors.stream().collect(Collectors.toMap(name -> name, name -> name + ":0")),
             Optional.empty());
-    return MissingMasks.add(
-            flat,
-            part("s/out"),
-            part("f/out"),
-            List.of(part("t/out", losses.toArray(String[]::new))),
-            graph,
-            Operations.ALL)
+    return MissingMasks.add(flat, part("s/out"), part("f/out"), functions, graph, Operations.ALL)
         .graphDef()
         .getNodeList()
         .stream()
@@ -114,19 +114,92 @@ class MissingMasksTest {
     assertEquals("t/causal", and.getInput(1));
   }
 
+  /** A step: counts, reads its mask, and takes the next state where that is true. */
+  private static final String MASKED_STEP =
+      function(
+          "masked",
+          List.of("INT32", "VARIANT", "FLOAT"),
+          "next:z:0 a1 kept:output:0",
+          node("next", "AddV2", "a0 a0", "T:INT32")
+              + node("mask", "TensorListGetItem", "a1 a0 a0", "element_dtype:BOOL")
+              + node("state", "Exp", "a2", "T:FLOAT")
+              + node("kept", "SelectV2", "mask:item:0 state:y:0 a2", "T:FLOAT"));
+
+  private static final String STEP =
+      function(
+          "step",
+          List.of("INT32", "FLOAT"),
+          "next:z:0 state:y:0",
+          node("next", "AddV2", "a0 a0", "T:INT32") + node("state", "Exp", "a1", "T:FLOAT"));
+
+  private static final String LIBRARY =
+      MASKED_STEP
+          + STEP
+          + function(
+              "masked_cond",
+              List.of("INT32", "VARIANT", "FLOAT"),
+              "less:z:0",
+              node("less", "Less", "a0 a0", "T:INT32"))
+          + function(
+              "cond",
+              List.of("INT32", "FLOAT"),
+              "less:z:0",
+              node("less", "Less", "a0 a0", "T:INT32"));
+
+  /** The text of a function of arguments {@code a0, a1, ...}. */
+  private static String function(String name, List<String> types, String results, String nodes) {
+    StringBuilder text =
+        new StringBuilder("library { function { signature { name: '" + name + "' ");
+    for (int i = 0; i < types.size(); i++) {
+      text.append("input_arg { name: 'a%d' type: DT_%s } ".formatted(i, types.get(i)));
+    }
+    String[] tensors = results.split(" ", -1);
+    for (int i = 0; i < tensors.length; i++) {
+      String type = tensors.length == 1 ? "BOOL" : types.get(i);
+      text.append("output_arg { name: 'r%d' type: DT_%s } ".formatted(i, type));
+    }
+    text.append("} ").append(nodes.replace("node {", "node_def {"));
+    for (int i = 0; i < tensors.length; i++) {
+      text.append(" ret { key: 'r%d' value: '%s' }".formatted(i, tensors[i]));
+    }
+    return text.append(" } }\n").toString();
+  }
+
+  private static String loop(String name, String inputs, String condition, String body) {
+    return node(name, "While", inputs, "")
+        .replaceFirst(
+            "}$",
+            "attr { key: 'cond' value { func { name: '%s' } } } attr { key: 'body' value { func { name: '%s' } } } }"
+                .formatted(condition, body));
+  }
+
+  private static String masked(String name, String mask, String state) {
+    return node(name + "/list", "TensorListFromTensor", mask + " zero", "element_dtype:BOOL")
+        + loop(name, "zero " + name + "/list " + state, "masked_cond", "masked");
+  }
+
+  private static String unmasked(String name, String state) {
+    return loop(name, "zero " + state, "cond", "step");
+  }
+
   private static final String LOOPS =
-      node("s/x", "Exp", "ids", "")
+      LIBRARY
+          + node("s/x", "Exp", "ids", "")
           + node("s/NotEqual", "NotEqual", "ids zero", "")
-          + node("s/while", "While", "zero s/NotEqual s/x", "")
+          + masked("s/while", "s/NotEqual", "s/x")
           + node("s/out", "Neg", "s/while:2", "")
           + node("f/x", "Exp", "ids", "")
-          + node("f/while", "While", "zero f/x", "")
+          + unmasked("f/while", "f/x")
           + node("f/out", "Neg", "f/while:1", "")
           + node("t/x", "Exp", "ids", "")
           + node("t/random", "RandomUniform", "t/x", "")
           + node("t/drop", "Mul", "t/x t/random", "")
-          + node("t/while", "While", "zero t/drop", "")
+          + unmasked("t/while", "t/drop")
           + node("t/out", "Neg", "t/while:1", "");
+
+  private static NodeDef mask(Map<String, NodeDef> nodes, NodeDef loop) {
+    return nodes.get(nodes.get(loop.getInput(1)).getInput(0));
+  }
 
   @Test
   void trainingRunsTheLoopThatKnowsTheMask() throws NoMatchException {
@@ -135,14 +208,160 @@ class MissingMasksTest {
     NodeDef loop = nodes.get(Tensors.node(result));
     assertEquals(2, Tensors.index(result));
     assertEquals(List.of("zero", "t/drop"), List.of(loop.getInput(0), loop.getInput(2)));
-    NodeDef mask = nodes.get(loop.getInput(1));
+    NodeDef mask = mask(nodes, loop);
     assertEquals("NotEqual", mask.getOp());
     assertEquals("ids", mask.getInput(0));
   }
 
   @Test
+  void whatWaitsForALoopWaitsForTheOneThatKnowsTheMask() throws NoMatchException {
+    Map<String, NodeDef> nodes =
+        add(
+            List.of(),
+            LOOPS,
+            node("t/copy", "Identity", "t/while:1", ""),
+            node("t/end", "NoOp", "^t/while ^t/copy", ""));
+    String loop = Tensors.node(nodes.get("t/out").getInput(0));
+    assertEquals(List.of("^" + loop, "^t/copy"), nodes.get("t/end").getInputList());
+    assertEquals(List.of(loop + ":2"), nodes.get("t/copy").getInputList());
+  }
+
+  @Test
+  void loopsOfWhichAllResultsAreUsedAreReplaced() throws NoMatchException {
+    String both =
+        LOOPS
+            .replaceAll(
+                "node \\{ name: '(.)/out' op: 'Neg' input: '(.*?)' ", "$0 input: '$1/while' ")
+            .replace("op: 'Neg'", "op: 'Sub'");
+    Map<String, NodeDef> nodes = add(List.of(), both);
+    NodeDef out = nodes.get("t/out");
+    assertEquals(out.getInput(1) + ":2", out.getInput(0));
+    assertEquals("NotEqual", mask(nodes, nodes.get(out.getInput(1))).getOp());
+  }
+
+  /** Two results of a loop, and between them one of a loop over another input. */
+  private static MaskedMatch siblings(String second) {
+    GraphDef graph =
+        Operations.graph(
+            LIBRARY,
+            INPUT,
+            node("others", "Placeholder", "", "dtype:FLOAT"),
+            node("s/mask", "NotEqual", "ids zero", ""),
+            node("s/x", "Exp", "ids", ""),
+            node("s/y", "Exp", "others", ""),
+            masked("s/first", "s/mask", "s/x"),
+            masked("s/second", "s/mask", "s/y"),
+            node("s/out", "AddN", "s/first:2 s/second:2 s/first", ""),
+            node("f/a", "Placeholder", "", "dtype:FLOAT"),
+            node("f/b", "Placeholder", "", "dtype:FLOAT"),
+            node("f/x", "Exp", "f/a", ""),
+            node("f/y", "Exp", second, ""),
+            unmasked("f/first", "f/x"),
+            unmasked("f/second", "f/y"),
+            node("f/out", "AddN", "f/first:1 f/second:1 f/first", ""));
+    return MaskedMatch.of(new GraphMatch(graph, graph, Operations.ALL), "s/out", "f/out", Map.of());
+  }
+
+  @Test
+  void loopsTellWhichInputIsWhich() {
+    MaskedMatch match = siblings("f/b");
+    assertTrue(match.isSame());
+    assertEquals(Map.of("f/a", "ids", "f/b", "others"), match.placeholders());
+    assertFalse(siblings("f/a").isSame());
+  }
+
+  /** Two loops over two inputs; a third over the sum of their results, with the first's mask. */
+  @Test
+  void stackedLoopsGetTheirOwnMasks() throws NoMatchException {
+    String computed =
+        node("%/x", "Exp", "ids", "")
+            + node("%/y", "Exp", "others", "")
+            + node("%/sum", "AddV2", "%/first:@ %/second:@", "")
+            + node("%/out", "Neg", "%/third:@", "");
+    String plain =
+        computed.replace("@", "1")
+            + unmasked("%/first", "%/x")
+            + unmasked("%/second", "%/y")
+            + unmasked("%/third", "%/sum");
+    Map<String, NodeDef> nodes =
+        add(
+            List.of(),
+            LIBRARY,
+            node("others", "Placeholder", "", "dtype:FLOAT"),
+            node("s/mask", "NotEqual", "ids zero", ""),
+            node("s/other", "NotEqual", "others zero", ""),
+            computed.replace("@", "2").replace("%", "s"),
+            masked("s/first", "s/mask", "s/x"),
+            masked("s/second", "s/other", "s/y"),
+            masked("s/third", "s/mask", "s/sum"),
+            plain.replace("%", "f"),
+            plain.replace("%", "t"));
+    NodeDef third = nodes.get(Tensors.node(nodes.get("t/out").getInput(0)));
+    NodeDef sum = nodes.get(third.getInput(2));
+    assertEquals("t/sum", sum.getName());
+    NodeDef first = nodes.get(Tensors.node(sum.getInput(0)));
+    NodeDef second = nodes.get(Tensors.node(sum.getInput(1)));
+    assertEquals("ids", mask(nodes, third).getInput(0));
+    assertEquals("ids", mask(nodes, first).getInput(0));
+    assertEquals("others", mask(nodes, second).getInput(0));
+    assertEquals(List.of("t/x", "t/y"), List.of(first.getInput(2), second.getInput(2)));
+  }
+
+  @Test
+  void aLoopThatDoesSomethingElseIsAnotherLoop() {
+    assertRefused(
+        "differ otherwise", LOOPS.replace(MASKED_STEP, MASKED_STEP.replace("'Exp'", "'Sqrt'")));
+    assertRefused(
+        "differ otherwise",
+        LOOPS.replace("input: 'state:y:0' input: 'a2'", "input: 'a2' input: 'state:y:0'"));
+    assertRefused("differ otherwise", LOOPS.replaceFirst("'Less'", "'Greater'"));
+    assertRefused(
+        "differ otherwise", LOOPS.replace("'r1' value: 'a1'", "'r1' value: 'mask:item:0'"));
+  }
+
+  @Test
+  void whatIsNoMaskIsNotAdded() {
+    String variable =
+        node("variable", "VarHandleOp", "", "dtype:FLOAT")
+            + node("s/read", "ReadVariableOp", "variable", "dtype:FLOAT");
+    assertRefused(
+        "differ otherwise",
+        SIGNATURE.replace("input: 's/Cast'", "input: 's/read'"),
+        variable,
+        INFERENCE,
+        TRAINING);
+    assertRefused(
+        "differ otherwise",
+        SIGNATURE.replace("input: 's/Cast'", "input: 'zero'"),
+        INFERENCE,
+        TRAINING);
+    assertRefused("differ otherwise", SIGNATURE.replace("SrcT", "DstT"), INFERENCE, TRAINING);
+  }
+
+  @Test
+  void inferenceAndTrainingBothGetTheMask() throws NoMatchException {
+    Map<String, NodeDef> nodes =
+        completed(List.of(part("f/out"), part("t/out")), List.of(), SIGNATURE, INFERENCE, TRAINING);
+    for (String function : List.of("f", "t")) {
+      NodeDef sum = nodes.get(nodes.get(function + "/softmax").getInput(0));
+      assertEquals(function + "/scores", sum.getInput(0));
+      assertEquals("NotEqual", nodes.get(nodes.get(sum.getInput(1)).getInput(0)).getOp());
+    }
+  }
+
+  @Test
+  void aMaskThatABranchDecidesIsRefused() {
+    String branch = SIGNATURE.replace("'NotEqual'", "'StatelessIf'") + "library { }";
+    String named =
+        branch.replace(
+            "op: 'StatelessIf'",
+            "op: 'StatelessIf' attr { key: 'then_branch' value { func { name: 'any' } } }");
+    assertRefused("what they are computed from", named, INFERENCE, TRAINING);
+  }
+
+  @Test
   void anotherVariableOfTheLoopIsAnotherResult() {
-    assertRefused("differ otherwise", LOOPS.replace("'s/while:2'", "'s/while:1'"));
+    assertRefused("differ otherwise", LOOPS.replace("'s/while:2'", "'s/while'"));
   }
 
   @Test
@@ -185,9 +404,18 @@ class MissingMasksTest {
   }
 
   @Test
-  void aMaskThatAVariableOfTrainingDecidesIsRefused() {
+  void aMaskThatAVariableDecidesIsNone() {
     String learned =
         SIGNATURE.replace("'ids' input: 'zero'", "'ids' input: 's/read'")
+            + node("variable", "VarHandleOp", "", "dtype:FLOAT")
+            + node("s/read", "ReadVariableOp", "variable", "dtype:FLOAT");
+    assertRefused("differ otherwise", learned, INFERENCE, TRAINING);
+  }
+
+  @Test
+  void aMaskOfWhatAVariableThatTrainingAssignsGivesIsRefused() {
+    String learned =
+        SIGNATURE.replace("'ids' input: 'zero'", "'s/read' input: 'zero'")
             + node("variable", "VarHandleOp", "", "dtype:FLOAT")
             + node("s/read", "ReadVariableOp", "variable", "dtype:FLOAT")
             + node("t/assign", "AssignVariableOp", "variable t/out", "dtype:FLOAT");

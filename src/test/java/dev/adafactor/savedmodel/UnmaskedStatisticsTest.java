@@ -59,6 +59,19 @@ class UnmaskedStatisticsTest {
   }
 
   @Test
+  void statisticsOverWhatIsNotKnownMayNeedAMask() {
+    assertTrue(mayBe(PLAIN, EXAMPLES.replace("int_val: 0", "int_val: -2"), MASKING));
+    assertTrue(mayBe(PLAIN, "} } } attr { key: 'unknown' value { tensor {", MASKING));
+    assertFalse(mayBe(PLAIN, EXAMPLES.replace("int_val: 0", "int_val: 1"), MASKING));
+  }
+
+  @Test
+  void positionsMayBeExamplesToALayerWithin() {
+    String reshaped = MASKING.replace("'h'", "'masked'") + node("h", "Reshape", "masked axes", "");
+    assertTrue(mayBe(PLAIN, EXAMPLES, reshaped));
+  }
+
+  @Test
   void withoutAMaskNoneIsLost() {
     assertFalse(mayBe(PLAIN, POSITIONS, node("h", "Neg", "x", "")));
   }
