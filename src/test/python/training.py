@@ -289,14 +289,14 @@ MODELS = {
     ),
     "float16_norm": lambda: (mixed("mixed_float16", [5], lambda: L.Dense(4), L.BatchNormalization), [(8, 5)]),
     "float16_norm_fused": lambda: (
-        mixed("mixed_float16", [6, 6, 2], lambda: L.Conv2D(4, 3), L.BatchNormalization, L.ReLU),
+        mixed("mixed_float16", [6, 6, 2], lambda: L.Conv2D(4, 3), L.BatchNormalization, lambda: L.Activation("tanh")),
         [(4, 6, 6, 2)],
     ),
     "float16_norm_of_float16": lambda: (mixed("float16", [5], lambda: L.Dense(4), L.BatchNormalization), [(8, 5)]),
     "float16_layer_norm": lambda: (mixed("mixed_float16", [6, 5], lambda: L.Dense(4), L.LayerNormalization), [(4, 6, 5)]),
     "bfloat16_norm": lambda: (mixed("mixed_bfloat16", [5], lambda: L.Dense(4), L.BatchNormalization), [(8, 5)]),
     "bfloat16_norm_fused": lambda: (
-        mixed("mixed_bfloat16", [6, 6, 2], lambda: L.Conv2D(4, 3), L.BatchNormalization, L.ReLU),
+        mixed("mixed_bfloat16", [6, 6, 2], lambda: L.Conv2D(4, 3), L.BatchNormalization, lambda: L.Activation("tanh")),
         [(4, 6, 6, 2)],
     ),
     "bfloat16_norm_of_bfloat16": lambda: (mixed("bfloat16", [5], lambda: L.Dense(4), L.BatchNormalization), [(8, 5)]),
@@ -331,7 +331,7 @@ def attention():
 
 
 def mixed(policy, shape, *layers):
-    """Layers that compute in fewer bits than their variables have. The result is float32."""
+    """Layers that compute in fewer bits than their variables have, without kinks. The result is float32."""
     tf_keras.mixed_precision.set_global_policy(policy)
     model = sequential(shape, *(layer() for layer in layers), L.Flatten(), L.Dense(3, dtype="float32"))
     tf_keras.mixed_precision.set_global_policy("float32")

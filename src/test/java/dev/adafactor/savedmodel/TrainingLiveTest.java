@@ -43,14 +43,22 @@ import org.tensorflow.types.TInt64;
 import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
 
-/** What models of tf_keras compute in training, in Java and in Python. */
+/**
+ * What models of tf_keras compute in training, in Java and in Python. {@code
+ * -Dlive.models=dense,masked} takes those alone.
+ */
 @Tag("live")
 class TrainingLiveTest {
   @TempDir static Path folder;
 
   @TestFactory
   Stream<DynamicTest> models() throws Exception {
-    Python.run("training.py", folder);
+    List<Object> arguments = new ArrayList<>(List.of(folder));
+    String only = System.getProperty("live.models");
+    if (only != null) {
+      arguments.addAll(List.of(only.split(",", -1)));
+    }
+    Python.run("training.py", arguments.toArray());
     List<DynamicTest> tests = new ArrayList<>();
     try (Stream<Path> files = Files.list(folder)) {
       for (Path file : files.filter(f -> f.toString().endsWith(".json")).sorted().toList()) {
