@@ -27,17 +27,12 @@ final class BranchGradients {
     this.library = library;
   }
 
-  /** Adds the node, with its gradient if it has one. */
-  void add(NodeDef node, GradientRewriter.Pass pass) {
-    try {
-      addDifferentiable(node, pass);
-    } catch (NoGradientException e) {
-      pass.refuse(node, e);
-    }
-  }
-
-  private void addDifferentiable(NodeDef node, GradientRewriter.Pass pass)
-      throws NoGradientException {
+  /**
+   * Adds the node with its gradient.
+   *
+   * @throws NoGradientException if it has none; nothing is added
+   */
+  void add(NodeDef node, GradientRewriter.Pass pass) throws NoGradientException {
     library.inputTypes(node);
     List<String> inputs = new ArrayList<>(Tensors.inputs(node));
     String condition = inputs.remove(0);

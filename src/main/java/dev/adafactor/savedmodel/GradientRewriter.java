@@ -151,6 +151,14 @@ final class GradientRewriter {
         rewritten.addNode(node);
         return;
       }
+      try {
+        addDifferentiable(node);
+      } catch (NoGradientException e) {
+        refuse(node, e);
+      }
+    }
+
+    private void addDifferentiable(NodeDef node) throws NoGradientException {
       switch (node.getOp()) {
         case "ResourceGather" -> gather(node, "GatherV2");
         case "ResourceGatherNd" -> gather(node, "GatherNd");
@@ -215,7 +223,7 @@ final class GradientRewriter {
     }
 
     /** Leaves a node as it is, to be refused for a reason. */
-    void refuse(NodeDef node, NoGradientException reason) {
+    private void refuse(NodeDef node, NoGradientException reason) {
       keep(
           node.toBuilder()
               .putAttr(TrustedGradients.REFUSED, Nodes.text(reason.getMessage()))
@@ -320,15 +328,11 @@ final class GradientRewriter {
       add(wrapper, gradient.function, gradient.arguments);
     }
 
-    private void identities(NodeDef node) {
-      if (!node.containsAttr(FunctionGradients.PYTHON)) {
-        keep(node);
-        return;
-      }
-      try {
+    private void identities(NodeDef node) throws NoGradientException {
+      if (node.containsAttr(FunctionGradients.PYTHON)) {
         withPythonGradient(node);
-      } catch (NoGradientException e) {
-        refuse(node, e);
+      } else {
+        keep(node);
       }
     }
 

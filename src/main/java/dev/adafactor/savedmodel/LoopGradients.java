@@ -31,15 +31,6 @@ final class LoopGradients {
     this.library = library;
   }
 
-  /** Adds the node, with its gradient if it has one. */
-  void add(NodeDef node, GradientRewriter.Pass pass) {
-    try {
-      addDifferentiable(node, pass);
-    } catch (NoGradientException e) {
-      pass.refuse(node, e);
-    }
-  }
-
   /**
    * A loop and its derivative.
    *
@@ -60,8 +51,12 @@ final class LoopGradients {
       List<Integer> kept,
       List<Integer> constant) {}
 
-  private void addDifferentiable(NodeDef node, GradientRewriter.Pass pass)
-      throws NoGradientException {
+  /**
+   * Adds the node with its gradient.
+   *
+   * @throws NoGradientException if it has none; nothing is added
+   */
+  void add(NodeDef node, GradientRewriter.Pass pass) throws NoGradientException {
     library.inputTypes(node);
     List<String> inputs = new ArrayList<>(Tensors.inputs(node));
     List<DataType> types = new ArrayList<>(Library.attribute(node, "T").getList().getTypeList());
