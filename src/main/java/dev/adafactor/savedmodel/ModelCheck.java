@@ -51,9 +51,11 @@ final class ModelCheck {
           DataType.DT_COMPLEX128);
 
   private final MetaGraphDef model;
+  private final CallFit calls;
 
   private ModelCheck(MetaGraphDef model) {
     this.model = model;
+    this.calls = new CallFit(model.getGraphDef().getLibrary());
   }
 
   /**
@@ -123,6 +125,7 @@ final class ModelCheck {
             "in %s, node '%s', attribute '%s'".formatted(scope, node.getName(), attribute.getKey());
         require(place, attribute.getValue());
       }
+      calls.require(scope, node);
     }
   }
 

@@ -137,4 +137,16 @@ class ModelCheckTest {
                 .putConcreteFunctions(
                     "f", SavedConcreteFunction.newBuilder().addBoundInputs(-1).build()));
   }
+
+  @Test
+  void callsFitTheirFunctions() {
+    for (String attribute : new String[] {"Tin", "Tout"}) {
+      assertDamaged(
+          "attribute '" + attribute + "' is [], and function '__inference__traced_restore",
+          model ->
+              model.getGraphDefBuilder().getNodeBuilderList().stream()
+                  .filter(node -> node.getName().equals(digits.getSaverDef().getRestoreOpName()))
+                  .forEach(node -> node.putAttr(attribute, AttrValue.getDefaultInstance())));
+    }
+  }
 }
