@@ -59,6 +59,8 @@ import picocli.CommandLine.Spec;
       "  java -jar target/adafactor.jar compare --python python3 --shapes 64x10,10 --report page.html"
     })
 final class CompareCommand implements Callable<Integer> {
+  private static final List<String> SETTINGS = List.of("numerics", "variables");
+
   /** A field, since the level of a logger that nobody holds is forgotten. */
   private static final Logger OPTIMIZER_LOG = Logger.getLogger(Adafactor.class.getName());
 
@@ -219,7 +221,13 @@ final class CompareCommand implements Callable<Integer> {
         .map(Recording::versions)
         .distinct()
         .forEach(versions -> facts.add(new ReportPage.Facts("Recorded with Python", versions)));
-    facts.add(new ReportPage.Facts("Replayed with Java", meta()));
+    Map<String, String> here = meta();
+    Map<String, String> settings = new LinkedHashMap<>();
+    for (String setting : SETTINGS) {
+      settings.put(setting, here.remove(setting));
+    }
+    facts.add(new ReportPage.Facts("Replayed with Java", here));
+    facts.add(new ReportPage.Facts("Replayed as", settings));
     return facts;
   }
 }

@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 
 /**
  * How something goes over the steps of a run, on both sides: a summary that can be plotted, not all
@@ -15,8 +16,9 @@ import java.util.TreeMap;
  * @param subject what it is
  * @param shape of its values
  * @param differences for each point
- * @param rms the root of the mean square of all elements; NaN where one of them is
- * @param largest the largest magnitude of an element; NaN where one of them is
+ * @param rms the root of the mean square of the elements that are finite in tf_keras; NaN where
+ *     none is, and of Java's own there
+ * @param largest the largest magnitude of the same elements
  * @param elements a few of the elements on their own
  */
 public record Course(
@@ -89,14 +91,13 @@ public record Course(
     roles(recorded, computed)
         .forEach(
             (index, roles) ->
-                elements.add(
-                    new Element(index, roles, Curve.of(values -> values.get(index), then, now))));
+                elements.add(new Element(index, roles, Curve.ofElement(index, then, now))));
     return new Course(
         subject,
         shape,
         differences,
-        Curve.of(Course::rms, then, now),
-        Curve.of(Course::largest, then, now),
+        Curve.ofFinite(Course::rms, then, now),
+        Curve.ofFinite(Course::largest, then, now),
         elements);
   }
 
@@ -148,25 +149,21 @@ public record Course(
     return Double.isFinite(computed) ? Math.abs(recorded - computed) : Double.POSITIVE_INFINITY;
   }
 
-  private static double rms(Values values) {
-    double largest = largest(values);
+  private static double rms(Values values, int[] elements) {
+    double largest = largest(values, elements);
     if (largest == 0 || !Double.isFinite(largest)) {
       return largest;
     }
-    double sum = 0;
-    for (int i = 0; i < values.size(); i++) {
-      // Scaled, as the squares of small or large numbers are no doubles.
-      double scaled = values.get(i) / largest;
-      sum += scaled * scaled;
-    }
-    return largest * Math.sqrt(sum / values.size());
+    // Scaled, as the squares of small or large numbers are no doubles.
+    double squares =
+        IntStream.of(elements).mapToDouble(i -> values.get(i) / largest).map(x -> x * x).sum();
+    return largest * Math.sqrt(squares / elements.length);
   }
 
-  private static double largest(Values values) {
-    double largest = 0;
-    for (int i = 0; i < values.size(); i++) {
-      largest = Math.max(largest, Math.abs(values.get(i)));
-    }
-    return largest;
+  private static double largest(Values values, int[] elements) {
+    return IntStream.of(elements)
+        .mapToDouble(i -> Math.abs(values.get(i)))
+        .max()
+        .orElse(Double.NaN);
   }
 }

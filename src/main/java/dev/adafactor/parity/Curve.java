@@ -16,19 +16,31 @@ public record Curve(List<Double> recorded, List<Double> computed) {
     computed = List.copyOf(computed);
   }
 
-  /** Something that is taken of the values at each point. */
+  /** A number that is taken of some elements. */
   interface Measure {
-    double of(Values values);
+    double of(Values values, int[] elements);
   }
 
-  static Curve of(Measure measure, List<Values> recorded, List<Values> computed) {
-    return new Curve(each(measure, recorded), each(measure, computed));
+  /** Of those elements that are finite in tf_keras or, where none is, of those that are here. */
+  static Curve ofFinite(Measure measure, List<Values> recorded, List<Values> computed) {
+    List<Double> then = new ArrayList<>();
+    List<Double> now = new ArrayList<>();
+    for (int point = 0; point < recorded.size(); point++) {
+      int[] elements = recorded.get(point).finiteElements();
+      then.add(measure.of(recorded.get(point), elements));
+      now.add(
+          measure.of(
+              computed.get(point),
+              elements.length > 0 ? elements : computed.get(point).finiteElements()));
+    }
+    return new Curve(then, now);
   }
 
-  private static List<Double> each(Measure measure, List<Values> points) {
-    List<Double> numbers = new ArrayList<>();
-    points.forEach(values -> numbers.add(measure.of(values)));
-    return numbers;
+  /** Of one element. */
+  static Curve ofElement(int index, List<Values> recorded, List<Values> computed) {
+    return new Curve(
+        recorded.stream().map(values -> values.get(index)).toList(),
+        computed.stream().map(values -> values.get(index)).toList());
   }
 
   /** Whether both sides are the same at all points; any two NaN are. */

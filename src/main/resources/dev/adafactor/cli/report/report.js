@@ -2,12 +2,12 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const STANDINGS = {
-    failed: { mark: "!", name: "could not run", plural: "could not run" },
-    apart: { mark: "≠", name: "differs by more than is allowed" },
-    not_finite: { mark: "∞", name: "as required, but tf_keras is not finite", hollow: true },
-    within_rounding: { mark: "≈", name: "within rounding", hollow: true },
-    bit_equal: { mark: "✓", name: "bit-equal" },
-    unrecorded: { mark: "–", name: "nothing to compare with", hollow: true },
+    failed: { mark: "!", name: "could not run", short: "could not run" },
+    apart: { mark: "≠", name: "further apart than allowed", short: "too far apart" },
+    not_finite: { mark: "∞", name: "within rounding as far as tf_keras is finite", short: "not finite in tf_keras", hollow: true },
+    within_rounding: { mark: "≈", name: "within rounding", short: "within rounding", hollow: true },
+    bit_equal: { mark: "✓", name: "bit-equal", short: "bit-equal" },
+    unrecorded: { mark: "–", name: "nothing to compare with", short: "not recorded", hollow: true },
   };
   const SEVERITY = Object.keys(STANDINGS);
   const QUANTITIES = {
@@ -20,6 +20,7 @@
     lr: "learning rate",
     it: "step counter",
   };
+  const FACTS = { tf: "TensorFlow", numpy: "NumPy", adafactor: "Adafactor", java: "Java" };
   const ROLES = { worst: "furthest off", first: "first to differ", largest: "largest" };
   const UNITS = {
     relative: "relative to scale",
@@ -97,9 +98,12 @@
     const equal = count("bit_equal");
     if (!compared) return ["unrecorded", "Nothing is recorded to compare with"];
     if (equal === compared) return ["bit_equal", `${of(equal)} ${is(equal)} bit-equal to tf_keras`];
+    const lost = count("not_finite");
     return [
-      count("not_finite") === compared ? "not_finite" : "within_rounding",
-      `${of(compared)} ${is(compared)} as required${equal ? `, ${whole(equal)} of them bit-equal` : ""}`,
+      lost === compared ? "not_finite" : "within_rounding",
+      `${of(compared)} ${is(compared)} within rounding of tf_keras` +
+        (lost ? " as far as that is finite" : "") +
+        (equal ? `, ${whole(equal)} of them bit-equal` : ""),
     ];
   }
 
@@ -113,14 +117,14 @@
     document.getElementById("lede").textContent =
       `Required: ${data.requirement.text}. ` +
       `Compared: ${plural(elements, "element")} in ${plural(steps, "step")}.` +
-      (lost ? ` In ${plural(lost, data.noun)} tf_keras itself is not finite everywhere; there, nothing is required.` : "");
+      (lost ? ` In ${plural(lost, data.noun)} tf_keras has NaN or infinities; where it has, nothing is required.` : "");
     document.getElementById("facts").append(
       ...data.facts.map((facts) =>
         element(
           "div",
           {},
           element("h3", {}, facts.title),
-          element("dl", {}, ...Object.entries(facts.entries).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
+          element("dl", {}, ...Object.entries(facts.entries).flatMap(([name, value]) => [element("dt", {}, FACTS[name] ?? name), element("dd", {}, value)])),
         ),
       ),
     );
@@ -140,9 +144,9 @@
         "tr",
         {},
         element("th", { scope: "row" }, element("code", {}, quantity), " ", element("span", { class: "muted" }, QUANTITIES[quantity])),
-        number(whole(sum("elements"))),
+        element("td", { class: "number wide" }, whole(sum("elements"))),
         number(whole(sum("different")), !apart),
-        number(whole(sum("not_finite")), !sum("not_finite")),
+        element("td", { class: sum("not_finite") ? "number wide" : "number wide zero" }, whole(sum("not_finite"))),
         number(ulps(most("ulps")), !most("ulps")),
         number(short(most("relative")), !most("relative")),
         number(short(most("scale_ulps")), !most("scale_ulps")),
@@ -216,7 +220,7 @@
           },
         },
         mark(standing),
-        ` ${whole(count(standing))} ${STANDINGS[standing].name}`,
+        ` ${whole(count(standing))} ${STANDINGS[standing].short}`,
       ),
     );
     document.getElementById("standings").append(...chips);
@@ -284,13 +288,13 @@
     return element(
       "p",
       {},
-      `${what} step ${whole(difference.step + 1)}: `,
+      `${what}: step ${whole(difference.step + 1)}, `,
       element("code", {}, `${difference.quantity}${where}`),
-      " is ",
-      element("code", {}, exact(Number(difference.computed))),
-      ", in tf_keras ",
+      ". tf_keras has ",
       element("code", {}, exact(Number(difference.recorded))),
-      `${distance}. `,
+      ", Java ",
+      element("code", {}, exact(Number(difference.computed))),
+      `${distance}.`,
     );
   }
 
@@ -309,9 +313,9 @@
     const standing = STANDINGS[run.standing];
     const partings = element("div", { class: `parting ${run.standing}` });
     if (run.error) partings.append(element("p", {}, run.error));
-    if (run.first_failure) partings.append(parting(run, run.first_failure, "Beyond what is allowed first at"));
+    if (run.first_failure) partings.append(parting(run, run.first_failure, "First beyond what is allowed"));
     if (run.first && JSON.stringify(run.first) !== JSON.stringify(run.first_failure)) {
-      partings.append(parting(run, run.first, "They part at"));
+      partings.append(parting(run, run.first, run.first_failure ? "First of all" : "They part first here"));
     }
     const variables = run.variables.map((v) => [v.name, `${v.shape.length ? v.shape.join(" × ") : "scalar"} ${v.dtype}`]);
     const notes = [...run.notes, ...(run.tags.length ? [`tags: ${run.tags.join(", ")}`] : [])];
@@ -330,7 +334,7 @@
       element(
         "div",
         { class: "pairs" },
-        pairs("Arguments", settings.length ? settings : [["", "tf_keras's defaults"]]),
+        settings.length ? pairs("Arguments", settings) : element("div", {}, element("h3", {}, "Arguments"), "tf_keras's defaults"),
         element("div", {}, pairs("Variables", variables), ...notes.map((note) => element("p", { class: "muted" }, note))),
       ),
     );
@@ -551,7 +555,7 @@
     const room = most - least || Math.abs(most) * 0.1 || 1;
     least -= room * 0.08;
     most += room * 0.08;
-    const marks = ticks(least, most, 4);
+    const marks = ticks(least, most, 5);
     const digits = marks.length > 1 ? Math.max(2, Math.ceil(Math.log10(Math.max(...marks.map(Math.abs)) / (marks[1] - marks[0]))) + 1) : 4;
     return {
       at: (value) => (Number.isFinite(value) ? (value - least) / (most - least) : null),
