@@ -3,6 +3,7 @@ package dev.adafactor.cli;
 import dev.adafactor.Adafactor;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
+import dev.adafactor.schedules.ScheduleRegistry;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -151,9 +152,10 @@ final class AdafactorOptions {
     } catch (CharacterCodingException e) {
       throw new IOException("--optimizer %s: not JSON: it is no text".formatted(file), e);
     }
+    ScheduleRegistry schedules = ScheduleRegistry.installed();
     return graph -> {
       try {
-        return with(Adafactor.fromConfig(graph, json));
+        return with(Adafactor.fromConfig(graph, json, schedules));
       } catch (IllegalArgumentException e) {
         throw new IllegalArgumentException("--optimizer %s: %s".formatted(file, e.getMessage()), e);
       }
