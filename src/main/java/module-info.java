@@ -17,6 +17,8 @@ module dev.adafactor {
   exports dev.adafactor.savedmodel;
   exports dev.adafactor.schedules;
 
+  uses dev.adafactor.schedules.ScheduleProvider;
+
   opens dev.adafactor.cli to
       info.picocli;
 }

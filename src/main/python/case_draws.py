@@ -48,7 +48,7 @@ def completed(spec, seed, index):
 
 def _draw(rng):
     variables = _variables(rng)
-    kwargs = _kwargs(rng, {v["dtype"] for v in variables})
+    kwargs = random_arguments(rng, {v["dtype"] for v in variables})
     count = int(rng.integers(1, 9))
     return {
         "kwargs": kwargs,
@@ -135,7 +135,7 @@ def _learning_rate(rng):
     return _pick(rng, [0.05, 0.05, 0.01, 0.001, 0.3, 1.0, 1, 2, 100.0, 0, 0.0, -0.01, -1, 1e-8])
 
 
-def _kwargs(rng, dtypes):
+def random_arguments(rng, dtypes):
     """Each argument is there in about half of the cases, the numbers as Python's ints now and then."""
     choices = {
         "learning_rate": None,

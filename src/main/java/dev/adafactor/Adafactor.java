@@ -9,6 +9,7 @@ import dev.adafactor.graph.Snapshots;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.schedules.ConfigurableSchedule;
 import dev.adafactor.schedules.LearningRateSchedule;
+import dev.adafactor.schedules.ScheduleRegistry;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -83,8 +84,15 @@ import org.tensorflow.types.family.TType;
  *       KeyError.
  *   <li>With {@code global_clipnorm} the variables may be of several types; tf_keras raises an
  *       error.
- *   <li>Arguments that are not finite are refused when they are set, also the few with which
- *       tf_keras trains; infinite {@code clip_threshold} and {@code clipvalue} are taken.
+ *   <li>Arguments that are not finite (in float32, where tf_keras takes the way over it) are
+ *       refused when they are set, also the few with which tf_keras trains; infinite {@code
+ *       clip_threshold} and {@code clipvalue} are taken.
+ *   <li>Configurations are read more strictly: a text, a list or an object is no number and no
+ *       truth value, {@code ema_overwrite_frequency} is an integer of 32 bits also without {@code
+ *       use_ema}, no key occurs twice, a serialized object has no unknown keys, and a class of
+ *       another module or registered name is not taken for tf_keras's. But an integer or truth
+ *       value may stand for any number, where tf_keras's schedules fail, and the name of the class
+ *       alone says what is serialized.
  *   <li>A variable given twice to {@code applyGradients}, and a gradient that would have to be
  *       broadcast to its variable, are refused; tf_keras applies both.
  *   <li>{@link #setLearningRate} takes a number; tf_keras's setter takes a schedule too.
@@ -261,8 +269,22 @@ public final class Adafactor extends Optimizer {
    *     wrong type or impossible; {@code lr} is ignored with a warning, as in tf_keras
    */
   public static Builder fromConfig(Graph graph, String json) {
+    return fromConfig(graph, json, ScheduleRegistry.standard());
+  }
+
+  /**
+   * Reads a configuration whose learning rate may be a schedule of your own.
+   *
+   * @param graph the graph of the variables
+   * @param json what tf_keras's {@code get_config()} or {@code serialize()} gives, as JSON
+   * @param schedules those that the configuration may name
+   * @return a builder with these arguments, as of {@link #fromConfig(Graph, String)}
+   * @throws IllegalArgumentException if an argument is unknown, deprecated ({@code decay}), of the
+   *     wrong type or impossible; {@code lr} is ignored with a warning, as in tf_keras
+   */
+  public static Builder fromConfig(Graph graph, String json, ScheduleRegistry schedules) {
     Builder builder = builder(graph);
-    ConfigJson.read(json, builder);
+    ConfigJson.read(json, schedules, builder);
     return builder;
   }
 
@@ -551,7 +573,7 @@ public final class Adafactor extends Optimizer {
               + " learning rate to be settable, you should instantiate the optimizer with a float"
               + " `learning_rate` argument.");
     }
-    Builder.requireFinite("learning_rate", rate);
+    Builder.requireFiniteFloat("learning_rate", rate);
     try (TFloat32 value = TFloat32.scalarOf((float) rate)) {
       session.runner().feed(newLearningRate, value).addTarget(setLearningRate).run();
     }
@@ -614,14 +636,26 @@ public final class Adafactor extends Optimizer {
   }
 
   /**
-   * tf_keras's {@code get_config()}, as JSON. The learning rate is the one set last, in whatever
-   * session.
+   * tf_keras's {@code get_config()}, as JSON, which Python's {@code Adafactor.from_config} reads.
+   * The learning rate is the one set last, in whatever session.
    *
    * @throws IllegalStateException if the learning rate is a schedule that is no {@link
    *     ConfigurableSchedule}
    */
   public String toJson() {
     return ConfigJson.write(config, currentLearningRate(), jitCompile);
+  }
+
+  /**
+   * tf_keras's {@code serialize()}, as JSON: {@link #toJson} with the name of the class, which
+   * Python's {@code tf_keras.saving.deserialize_keras_object} reads ({@code
+   * tf_keras.optimizers.deserialize} makes a string of it, of its own as well).
+   *
+   * @throws IllegalStateException if the learning rate is a schedule that is no {@link
+   *     ConfigurableSchedule}
+   */
+  public String serialize() {
+    return ConfigJson.serialize(config, currentLearningRate(), jitCompile);
   }
 
   @Override
@@ -672,7 +706,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is not finite
      */
     public Builder learningRate(double learningRate) {
-      requireFinite("learning_rate", learningRate);
+      requireFiniteFloat("learning_rate", learningRate);
       this.learningRate = new AdafactorConfig.Constant((float) learningRate);
       return this;
     }
@@ -711,7 +745,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is not finite
      */
     public Builder epsilon2(double epsilon2) {
-      requireFinite("epsilon_2", epsilon2);
+      requireFiniteFloat("epsilon_2", epsilon2);
       this.epsilon2 = epsilon2;
       return this;
     }
@@ -742,7 +776,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is not finite
      */
     public Builder weightDecay(double weightDecay) {
-      requireFinite("weight_decay", weightDecay);
+      requireFiniteFloat("weight_decay", weightDecay);
       this.weightDecay = OptionalDouble.of(weightDecay);
       return this;
     }
@@ -912,6 +946,15 @@ public final class Adafactor extends Optimizer {
       if (!Double.isFinite(value)) {
         throw new IllegalArgumentException(
             "`" + argument + "` must be a finite number. Received: " + argument + "=" + value);
+      }
+    }
+
+    /** For what goes through float32, as in tf_keras. */
+    private static void requireFiniteFloat(String argument, double value) {
+      requireFinite(argument, value);
+      if (!Float.isFinite((float) value)) {
+        throw new IllegalArgumentException(
+            "`" + argument + "` must fit into float32. Received: " + argument + "=" + value);
       }
     }
 

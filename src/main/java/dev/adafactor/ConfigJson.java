@@ -1,23 +1,24 @@
 package dev.adafactor;
 
+import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.adafactor.schedules.ConfigReader;
 import dev.adafactor.schedules.ConfigurableSchedule;
-import dev.adafactor.schedules.CosineDecay;
-import dev.adafactor.schedules.CosineDecayRestarts;
-import dev.adafactor.schedules.ExponentialDecay;
-import dev.adafactor.schedules.InverseTimeDecay;
 import dev.adafactor.schedules.LearningRateSchedule;
-import dev.adafactor.schedules.PiecewiseConstantDecay;
-import dev.adafactor.schedules.PolynomialDecay;
+import dev.adafactor.schedules.ScheduleRegistry;
 import java.lang.System.Logger.Level;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.DoubleConsumer;
 
 /** Configurations as tf_keras's {@code get_config()} and {@code serialize()} give them. */
 final class ConfigJson {
@@ -30,12 +31,15 @@ final class ConfigJson {
           .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
           .disable(JsonWriteFeature.WRITE_NAN_AS_STRINGS)
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .build();
 
   /** Arguments that tf_keras's {@code _process_kwargs} refuses. */
   private static final Set<String> DEPRECATED =
       Set.of("decay", "gradient_aggregator", "gradient_transformers");
+
+  /** Under which tf_keras registered its class; in the legacy form it is the class's name. */
+  private static final String REGISTERED_NAME = "Custom>Adafactor";
 
   private ConfigJson() {}
 
@@ -45,37 +49,56 @@ final class ConfigJson {
    * @param current the learning rate, which can have changed since the configuration
    */
   static String write(AdafactorConfig config, LearningRateSchedule current, boolean jitCompile) {
-    ObjectNode json = arguments(config, jitCompile);
-    json.set("learning_rate", learningRate(current));
-    return text(json);
+    return text(arguments(config, learningRate(current), jitCompile));
   }
 
-  /** Not by the node's {@code toString}, which makes a string of an infinite number. */
-  private static String text(ObjectNode json) {
+  /** tf_keras's {@code serialize()}, as text. */
+  static String serialize(
+      AdafactorConfig config, LearningRateSchedule current, boolean jitCompile) {
+    Map<String, Object> form = new LinkedHashMap<>();
+    form.put("module", "keras.optimizers");
+    form.put("class_name", "Adafactor");
+    form.put("config", arguments(config, learningRate(current), jitCompile));
+    form.put("registered_name", null);
+    return text(form);
+  }
+
+  /** The same as {@link #write}, also for a schedule without a configuration. */
+  static String describe(AdafactorConfig config, LearningRateSchedule current, boolean jitCompile) {
+    boolean writable =
+        current instanceof AdafactorConfig.Constant || current instanceof ConfigurableSchedule;
+    return text(
+        arguments(config, writable ? learningRate(current) : current.toString(), jitCompile));
+  }
+
+  private static String text(Map<String, Object> json) {
     try {
       return MAPPER.writeValueAsString(json);
     } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e);
+      throw new IllegalStateException(
+          "the configuration of the learning rate schedule is no JSON: " + e.getOriginalMessage(),
+          e);
     }
   }
 
-  private static ObjectNode arguments(AdafactorConfig config, boolean jitCompile) {
-    ObjectNode json = MAPPER.createObjectNode();
+  private static Map<String, Object> arguments(
+      AdafactorConfig config, Object learningRate, boolean jitCompile) {
+    Map<String, Object> json = new LinkedHashMap<>();
     json.put("name", config.name());
-    put(json, "weight_decay", config.weightDecay());
-    put(json, "clipnorm", config.clipnorm());
-    put(json, "global_clipnorm", config.globalClipnorm());
-    put(json, "clipvalue", config.clipvalue());
+    json.put("weight_decay", orNull(config.weightDecay()));
+    json.put("clipnorm", orNull(config.clipnorm()));
+    json.put("global_clipnorm", orNull(config.globalClipnorm()));
+    json.put("clipvalue", orNull(config.clipvalue()));
     json.put("use_ema", config.useEma());
     json.put("ema_momentum", config.emaMomentum());
-    if (config.emaOverwriteFrequency().isPresent()) {
-      json.put("ema_overwrite_frequency", config.emaOverwriteFrequency().getAsInt());
-    } else {
-      json.putNull("ema_overwrite_frequency");
-    }
+    json.put(
+        "ema_overwrite_frequency",
+        config.emaOverwriteFrequency().isPresent()
+            ? config.emaOverwriteFrequency().getAsInt()
+            : null);
     json.put("jit_compile", jitCompile);
     json.put("is_legacy_optimizer", false);
-    json.putNull("learning_rate"); // its place among the others
+    json.put("learning_rate", learningRate);
     json.put("beta_2_decay", config.beta2Decay());
     json.put("epsilon_1", config.epsilon1());
     json.put("epsilon_2", config.epsilon2());
@@ -84,36 +107,16 @@ final class ConfigJson {
     return json;
   }
 
-  /** The same as {@link #write}, also for a schedule without a configuration. */
-  static String describe(AdafactorConfig config, LearningRateSchedule current, boolean jitCompile) {
-    ObjectNode json = arguments(config, jitCompile);
-    if (current instanceof AdafactorConfig.Constant || current instanceof ConfigurableSchedule) {
-      json.set("learning_rate", learningRate(current));
-    } else {
-      json.put("learning_rate", current.toString());
-    }
-    return text(json);
+  private static Double orNull(OptionalDouble value) {
+    return value.isPresent() ? value.getAsDouble() : null;
   }
 
-  private static void put(ObjectNode json, String key, OptionalDouble value) {
-    if (value.isPresent()) {
-      json.put(key, value.getAsDouble());
-    } else {
-      json.putNull(key);
-    }
-  }
-
-  private static JsonNode learningRate(LearningRateSchedule learningRate) {
+  private static Object learningRate(LearningRateSchedule learningRate) {
     if (learningRate instanceof AdafactorConfig.Constant constant) {
-      return MAPPER.getNodeFactory().numberNode((double) constant.value());
+      return (double) constant.value();
     }
     if (learningRate instanceof ConfigurableSchedule schedule) {
-      ObjectNode json = MAPPER.createObjectNode();
-      json.put("module", "keras.optimizers.schedules");
-      json.put("class_name", schedule.className());
-      json.set("config", MAPPER.valueToTree(schedule.config()));
-      json.putNull("registered_name");
-      return json;
+      return schedule.serialized();
     }
     throw new IllegalStateException(
         "the learning rate schedule "
@@ -127,33 +130,57 @@ final class ConfigJson {
    * @throws IllegalArgumentException if the text is no such JSON, or an argument is unknown,
    *     deprecated, of the wrong type or impossible
    */
-  static void read(String text, Adafactor.Builder builder) {
-    JsonNode root;
+  static void read(String text, ScheduleRegistry schedules, Adafactor.Builder builder) {
+    Map<String, Object> json = object(text);
+    ConfigReader form = new ConfigReader("configuration", json, schedules);
+    Map<String, Object> arguments = form.has("class_name") ? config(form) : json;
+    readArguments(new ConfigReader("Adafactor", arguments, schedules), builder);
+  }
+
+  private static Map<String, Object> object(String text) {
+    Object root;
     try {
-      root = MAPPER.readTree(text);
+      root = MAPPER.readValue(text, Object.class);
     } catch (JsonProcessingException e) {
+      JsonLocation place = e.getLocation();
       throw new IllegalArgumentException(
-          "the configuration is not JSON: " + e.getOriginalMessage(), e);
+          "the configuration is not JSON: "
+              + e.getOriginalMessage().lines().findFirst().orElse("")
+              + (place == null
+                  ? ""
+                  : " (line %d, column %d)".formatted(place.getLineNr(), place.getColumnNr())),
+          e);
     }
-    if (root.isMissingNode()) {
-      throw new IllegalArgumentException("the configuration is not JSON: it is empty");
-    }
-    if (!(root instanceof ObjectNode)) {
+    if (!(root instanceof Map<?, ?> members)) {
       throw new IllegalArgumentException(
           "the configuration must be a JSON object, as get_config() or serialize() gives it."
               + " Received: "
-              + root);
+              + text.strip().lines().findFirst().orElse(""));
     }
-    if (root.has("class_name")) {
-      ConfigReader serialized = new ConfigReader("configuration", (ObjectNode) root);
-      String className = serialized.string("class_name", null);
-      if (!"Adafactor".equals(className)) {
-        throw new IllegalArgumentException(
-            "the configuration is of a '" + className + "'; `class_name` must be Adafactor");
-      }
-      root = serialized.object("config");
+    Map<String, Object> object = new LinkedHashMap<>();
+    members.forEach((key, value) -> object.put((String) key, value));
+    return object;
+  }
+
+  /** The arguments within what {@code serialize()} gives. */
+  private static Map<String, Object> config(ConfigReader form) {
+    String className = form.string("class_name");
+    boolean legacy = className.equals(REGISTERED_NAME);
+    if (!legacy && !className.equals("Adafactor")) {
+      throw form.wrong("class_name", "Adafactor");
     }
-    readArguments(new ConfigReader("Adafactor", (ObjectNode) root), builder);
+    String registeredName = form.stringOrNull("registered_name");
+    if (registeredName != null && !registeredName.equals(REGISTERED_NAME)) {
+      throw form.wrong("registered_name", "null or \"" + REGISTERED_NAME + "\"");
+    }
+    String module = form.stringOrNull("module");
+    if (module != null && !module.startsWith("keras.") && !module.startsWith("tf_keras.")) {
+      throw form.wrong("module", "\"keras.optimizers\"");
+    }
+    Map<String, Object> config = form.object("config");
+    form.value("shared_object_id");
+    form.requireNothingLeft();
+    return config;
   }
 
   private static void readArguments(ConfigReader config, Adafactor.Builder builder) {
@@ -166,110 +193,72 @@ final class ConfigJson {
                 + " tf.keras.optimizers.legacy.Adafactor.");
       }
     }
-    config.ignore("is_legacy_optimizer");
-    if (config.isTruthy("lr")) {
+    Object learningRate = config.value("learning_rate");
+    if (learningRate instanceof Map) {
+      builder.learningRate(config.schedule("learning_rate"));
+    } else if (learningRate instanceof String || learningRate instanceof Collection) {
+      throw config.wrong("learning_rate", "a number or a serialized schedule");
+    } else {
+      ifThere(config, "learning_rate", builder::learningRate);
+    }
+    ifThere(config, "beta_2_decay", builder::beta2Decay);
+    ifThere(config, "epsilon_1", builder::epsilon1);
+    ifThere(config, "epsilon_2", builder::epsilon2);
+    ifThere(config, "clip_threshold", builder::clipThreshold);
+    ifTrueOrFalse(config, "relative_step", builder::relativeStep);
+    ifNotNull(config, "weight_decay", builder::weightDecay);
+    ifNotNull(config, "clipnorm", builder::clipnorm);
+    ifNotNull(config, "clipvalue", builder::clipvalue);
+    ifNotNull(config, "global_clipnorm", builder::globalClipnorm);
+    ifTrueOrFalse(config, "use_ema", builder::useEma);
+    if (config.bool("use_ema", false)) {
+      ifThere(config, "ema_momentum", builder::emaMomentum);
+    } else {
+      ifNotNull(config, "ema_momentum", builder::emaMomentum);
+    }
+    config.integerOrNull("ema_overwrite_frequency").ifPresent(builder::emaOverwriteFrequency);
+    ifTrueOrFalse(config, "jit_compile", builder::jitCompile);
+    if (config.has("name")) {
+      builder.name(config.stringOrNull("name"));
+    }
+    if (isTruthy(config.value("lr"))) {
       LOG.log(
           Level.WARNING,
           "`lr` is deprecated in TF-Keras optimizer and ignored, please use `learning_rate`.");
     }
-    if (config.isTruthy("mesh")) {
+    if (isTruthy(config.value("mesh"))) {
       throw new IllegalArgumentException("`mesh` cannot be given in a configuration");
     }
-    JsonNode learningRate = config.take("learning_rate");
-    if (learningRate != null) {
-      if (learningRate instanceof ObjectNode schedule) {
-        builder.learningRate(schedule(schedule));
-      } else {
-        builder.learningRate(
-            config.toNumber("learning_rate", "a number or a serialized schedule", learningRate));
-      }
-    }
-    config.ifNumber("beta_2_decay", builder::beta2Decay);
-    config.ifNumber("epsilon_1", builder::epsilon1);
-    config.ifNumber("epsilon_2", builder::epsilon2);
-    config.ifNumber("clip_threshold", builder::clipThreshold);
-    config.ifBoolean("relative_step", builder::relativeStep);
-    config.ifOptionalNumber("weight_decay", builder::weightDecay);
-    config.ifOptionalNumber("clipnorm", builder::clipnorm);
-    config.ifOptionalNumber("clipvalue", builder::clipvalue);
-    config.ifOptionalNumber("global_clipnorm", builder::globalClipnorm);
-    config.ifOptionalNumber("ema_momentum", builder::emaMomentum);
-    config.ifOptionalInteger("ema_overwrite_frequency", builder::emaOverwriteFrequency);
-    config.ifBoolean("use_ema", builder::useEma);
-    config.ifBoolean("jit_compile", builder::jitCompile);
-    if (config.has("name")) {
-      builder.name(config.string("name", null));
-    }
-    config.requireNothingLeft(
-        key ->
-            key
-                + " is not a valid argument, kwargs should be empty  for"
-                + " `optimizer_experimental.Optimizer`.");
+    config.value("is_legacy_optimizer");
+    config.requireNothingLeft();
   }
 
-  private static LearningRateSchedule schedule(ObjectNode json) {
-    ConfigReader serialized = new ConfigReader("learning_rate", json);
-    String className = serialized.string("class_name", null);
-    if (className == null) {
-      throw new IllegalArgumentException(
-          "`learning_rate` must be a number or a serialized schedule with a `class_name`."
-              + " Received: "
-              + json);
+  private static void ifThere(ConfigReader config, String key, DoubleConsumer setter) {
+    if (config.has(key)) {
+      setter.accept(config.number(key));
     }
-    ConfigReader config = new ConfigReader(className, serialized.object("config"));
-    LearningRateSchedule schedule =
-        switch (className) {
-          case "ExponentialDecay" ->
-              new ExponentialDecay(
-                  config.number("initial_learning_rate"),
-                  config.number("decay_steps"),
-                  config.number("decay_rate"),
-                  config.bool("staircase", false),
-                  config.string("name", null));
-          case "InverseTimeDecay" ->
-              new InverseTimeDecay(
-                  config.number("initial_learning_rate"),
-                  config.number("decay_steps"),
-                  config.number("decay_rate"),
-                  config.bool("staircase", false),
-                  config.string("name", null));
-          case "PolynomialDecay" ->
-              new PolynomialDecay(
-                  config.number("initial_learning_rate"),
-                  config.number("decay_steps"),
-                  config.number("end_learning_rate", 0.0001),
-                  config.number("power", 1.0),
-                  config.bool("cycle", false),
-                  config.string("name", null));
-          case "PiecewiseConstantDecay" ->
-              new PiecewiseConstantDecay(
-                  config.numbers("boundaries"),
-                  config.numbers("values"),
-                  config.string("name", null));
-          case "CosineDecay" ->
-              new CosineDecay(
-                  config.number("initial_learning_rate"),
-                  config.number("decay_steps"),
-                  config.number("alpha", 0.0),
-                  config.string("name", null),
-                  config.numberOrNull("warmup_target"),
-                  config.number("warmup_steps", 0.0));
-          case "CosineDecayRestarts" ->
-              new CosineDecayRestarts(
-                  config.number("initial_learning_rate"),
-                  config.number("first_decay_steps"),
-                  config.number("t_mul", 2.0),
-                  config.number("m_mul", 1.0),
-                  config.number("alpha", 0.0),
-                  config.string("name", null));
-          default ->
-              throw new IllegalArgumentException(
-                  "`learning_rate` is of the unknown schedule '"
-                      + className
-                      + "'; known are ExponentialDecay, InverseTimeDecay, PolynomialDecay,"
-                      + " PiecewiseConstantDecay, CosineDecay and CosineDecayRestarts");
-        };
-    config.requireNothingLeft(key -> className + " has no argument `" + key + "`");
-    return schedule;
+  }
+
+  private static void ifNotNull(ConfigReader config, String key, DoubleConsumer setter) {
+    Double value = config.numberOrNull(key);
+    if (value != null) {
+      setter.accept(value);
+    }
+  }
+
+  private static void ifTrueOrFalse(ConfigReader config, String key, Consumer<Boolean> setter) {
+    if (config.has(key)) {
+      setter.accept(config.bool(key));
+    }
+  }
+
+  /** Whether a value counts as true in Python. */
+  private static boolean isTruthy(Object value) {
+    return value != null
+        && !Boolean.FALSE.equals(value)
+        && !(value instanceof Number number && number.doubleValue() == 0)
+        && !(value instanceof String text && text.isEmpty())
+        && !(value instanceof Collection<?> values && values.isEmpty())
+        && !(value instanceof Map<?, ?> members && members.isEmpty());
   }
 }

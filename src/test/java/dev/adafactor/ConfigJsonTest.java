@@ -76,6 +76,26 @@ class ConfigJsonTest {
 
   @ParameterizedTest
   @MethodSource("recorded")
+  void serializesAsTfKeras(String json) throws IOException {
+    JsonNode recorded = MAPPER.readTree(json);
+    if (recorded.has("class_name")) {
+      try (Graph graph = new Graph()) {
+        String serialized = Adafactor.fromConfig(graph, json).build().serialize();
+        assertEquals(normalized(recorded), normalized(MAPPER.readTree(serialized)));
+        assertEquals(rewritten(json), rewritten(serialized));
+      }
+    }
+  }
+
+  @Test
+  void readsTheLegacyForm() {
+    assertEquals(
+        rewritten("{\"epsilon_1\": 0.5}"),
+        rewritten("{\"class_name\": \"Custom>Adafactor\", \"config\": {\"epsilon_1\": 0.5}}"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("recorded")
   void describesAnOptimizerByItsConfiguration(String json) throws IOException {
     try (Graph graph = new Graph()) {
       Adafactor adafactor = Adafactor.fromConfig(graph, json).build();
@@ -99,6 +119,10 @@ class ConfigJsonTest {
     assertEquals(
         rewritten("{\"use_ema\": true, \"relative_step\": false, \"weight_decay\": 0.0}"),
         rewritten("{\"use_ema\": 1, \"relative_step\": null, \"weight_decay\": false}"));
+    assertEquals(
+        rewritten("{\"learning_rate\": 1, \"use_ema\": true, \"ema_overwrite_frequency\": 1}"),
+        rewritten(
+            "{\"learning_rate\": true, \"use_ema\": true, \"ema_overwrite_frequency\": true}"));
     assertEquals(rewritten("{}"), rewritten("{\"ema_momentum\": null}"));
   }
 
@@ -158,41 +182,62 @@ class ConfigJsonTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "{\"beta_1\": 0.9} | beta_1 is not a valid argument, kwargs should be empty  for"
-            + " `optimizer_experimental.Optimizer`.",
+        "{\"beta_1\": 0.9, \"decay_rate\": 1} | Adafactor has no argument `beta_1`; its arguments"
+            + " are learning_rate, beta_2_decay, epsilon_1, epsilon_2, clip_threshold,"
+            + " relative_step, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,"
+            + " ema_momentum, ema_overwrite_frequency, jit_compile, name, lr, mesh,"
+            + " is_legacy_optimizer. Received: 0.9",
         "{\"epsilon_1\": \"x\"} | Adafactor: `epsilon_1` must be a number. Received: \"x\"",
         "{\"epsilon_2\": null} | Adafactor: `epsilon_2` must be a number. Received: null",
-        "{\"clipnorm\": [1]} | Adafactor: `clipnorm` must be a number. Received: [1]",
+        "{\"clipnorm\": [1]} | Adafactor: `clipnorm` must be a number or null. Received: [1]",
         "{\"use_ema\": \"no\"} | Adafactor: `use_ema` must be true or false. Received: \"no\"",
+        "{\"use_ema\": true, \"ema_momentum\": null} | Adafactor: `ema_momentum` must be a number."
+            + " Received: null",
         "{\"ema_overwrite_frequency\": 2.5} | Adafactor: `ema_overwrite_frequency` must be an"
-            + " integer or null. Received: 2.5",
+            + " integer (of 32 bits) or null. Received: 2.5",
+        "{\"ema_overwrite_frequency\": 4294967296} | Adafactor: `ema_overwrite_frequency` must be an"
+            + " integer (of 32 bits) or null. Received: 4294967296",
         "{\"name\": 3} | Adafactor: `name` must be a string or null. Received: 3",
-        "{\"learning_rate\": true} | Adafactor: `learning_rate` must be a number or a serialized"
-            + " schedule. Received: true",
-        "{\"learning_rate\": {}} | `learning_rate` must be a number or a serialized schedule with"
-            + " a `class_name`. Received: {}",
-        "{\"learning_rate\": {\"class_name\": \"Noam\", \"config\": {}}} | `learning_rate` is of"
-            + " the unknown schedule 'Noam'; known are ExponentialDecay, InverseTimeDecay,"
-            + " PolynomialDecay, PiecewiseConstantDecay, CosineDecay and CosineDecayRestarts",
-        "{\"learning_rate\": {\"class_name\": \"CosineDecay\"}} | learning_rate: the argument"
-            + " `config` is missing",
+        "{\"learning_rate\": \"0.1\"} | Adafactor: `learning_rate` must be a number or a serialized"
+            + " schedule. Received: \"0.1\"",
+        "{\"learning_rate\": 1e39} | `learning_rate` must fit into float32. Received:"
+            + " learning_rate=1.0E39",
+        "{\"epsilon_2\": 1e400} | `epsilon_2` must be a finite number. Received:"
+            + " epsilon_2=Infinity",
+        "{\"learning_rate\": {}} | Adafactor: `learning_rate` must be a number or a serialized"
+            + " schedule with a `class_name` and a `config`. Received: {}",
+        "{\"learning_rate\": {\"class_name\": \"CosineDecay\"}} | Adafactor: `learning_rate`: the"
+            + " argument `config` is missing",
+        "{\"learning_rate\": {\"class_name\": 3, \"config\": {}}} | Adafactor: `learning_rate`:"
+            + " `class_name` must be a string. Received: 3",
         "{\"learning_rate\": {\"class_name\": \"CosineDecay\", \"config\":"
             + " {\"initial_learning_rate\": 1}}} | CosineDecay: the argument `decay_steps` is"
             + " missing",
         "{\"learning_rate\": {\"class_name\": \"CosineDecay\", \"config\":"
             + " {\"initial_learning_rate\": 1, \"decay_steps\": 5, \"warm\": 1}}} | CosineDecay has"
-            + " no argument `warm`",
+            + " no argument `warm`; its arguments are initial_learning_rate, decay_steps, alpha,"
+            + " name, warmup_target, warmup_steps. Received: 1",
         "{\"learning_rate\": {\"class_name\": \"PiecewiseConstantDecay\", \"config\":"
             + " {\"boundaries\": 3}}} | PiecewiseConstantDecay: `boundaries` must be a list of"
             + " numbers. Received: 3",
-        "{\"class_name\": \"Adam\", \"config\": {}} | the configuration is of a 'Adam';"
-            + " `class_name` must be Adafactor",
+        "{\"class_name\": \"Adam\", \"config\": {}} | configuration: `class_name` must be"
+            + " Adafactor. Received: \"Adam\"",
         "{\"class_name\": \"Adafactor\"} | configuration: the argument `config` is missing",
         "{\"class_name\": \"Adafactor\", \"config\": 1} | configuration: `config` must be an"
             + " object. Received: 1",
+        "{\"class_name\": \"Adafactor\", \"config\": {}, \"module\": \"mine\"} | configuration:"
+            + " `module` must be \"keras.optimizers\". Received: \"mine\"",
+        "{\"class_name\": \"Adafactor\", \"config\": {}, \"registered_name\": \"mine>Adafactor\"} |"
+            + " configuration: `registered_name` must be null or \"Custom>Adafactor\". Received:"
+            + " \"mine>Adafactor\"",
+        "{\"class_name\": \"Adafactor\", \"config\": {}, \"lr\": 1} | configuration has no argument"
+            + " `lr`; its arguments are class_name, registered_name, module, config,"
+            + " shared_object_id. Received: 1",
         "{\"epsilon_1\": NaN} | `epsilon_1` must be a finite number. Received: epsilon_1=NaN",
         "[] | the configuration must be a JSON object, as get_config() or serialize() gives it."
             + " Received: []",
+        "{\"name\": \"a\",\"name\": \"b\"} | the configuration is not JSON: Duplicate field 'name'"
+            + " (line 1, column 20)",
       })
   void whatIsWrongIsNamed(String json, String message) {
     assertEquals(message, refusal(json));
@@ -201,7 +246,7 @@ class ConfigJsonTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
-      value = {"''", "{", "{'name': 1}", "{} {}", "{\"name\": \"a\", \"name\": \"b\"}"})
+      value = {"''", "{", "{'name': 1}", "{} {}"})
   void textThatIsNotJsonIsRefused(String text) {
     String message = refusal(text);
     assertTrue(message.startsWith("the configuration is not JSON: "), message);

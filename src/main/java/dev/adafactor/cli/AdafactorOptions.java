@@ -3,6 +3,7 @@ package dev.adafactor.cli;
 import dev.adafactor.Adafactor;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
+import dev.adafactor.schedules.ScheduleRegistry;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -133,9 +134,10 @@ final class AdafactorOptions {
     }
     ConfigurationFile file = new ConfigurationFile("--optimizer", configuration.get());
     String json = file.json();
+    ScheduleRegistry schedules = ScheduleRegistry.installed();
     return graph -> {
       try {
-        return with(Adafactor.fromConfig(graph, json));
+        return with(Adafactor.fromConfig(graph, json, schedules));
       } catch (IllegalArgumentException e) {
         throw file.failure(e);
       }

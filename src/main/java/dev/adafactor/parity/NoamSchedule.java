@@ -1,7 +1,8 @@
 package dev.adafactor.parity;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import dev.adafactor.schedules.LearningRateSchedule;
+import dev.adafactor.schedules.ConfigReader;
+import dev.adafactor.schedules.ConfigurableSchedule;
+import java.util.Map;
 import org.tensorflow.Operand;
 import org.tensorflow.op.Ops;
 import org.tensorflow.types.TFloat32;
@@ -11,24 +12,21 @@ import org.tensorflow.types.TInt64;
  * The schedule that stands for a user's own in case files: {@code base * min(rsqrt(step + 1), (step
  * + 1) * warmup^-1.5)} in float32.
  */
-record NoamSchedule(double base, double warmup) implements LearningRateSchedule {
-  static final String CLASS_NAME = "TestNoam";
+record NoamSchedule(double base, double warmup) implements ConfigurableSchedule {
+  static final String NAME = "TestNoam";
 
-  /**
-   * Reads the configuration.
-   *
-   * @throws IllegalArgumentException if a number is missing
-   */
-  static NoamSchedule of(JsonNode config) {
-    return new NoamSchedule(number(config, "base"), number(config, "warmup"));
+  static NoamSchedule of(ConfigReader config) {
+    return new NoamSchedule(config.number("base"), config.number("warmup"));
   }
 
-  private static double number(JsonNode config, String name) {
-    JsonNode value = config.path(name);
-    if (!value.isNumber()) {
-      throw new IllegalArgumentException(CLASS_NAME + " needs a number \"" + name + "\"");
-    }
-    return value.doubleValue();
+  @Override
+  public String registeredName() {
+    return NAME;
+  }
+
+  @Override
+  public Map<String, Object> config() {
+    return Map.of("base", base, "warmup", warmup);
   }
 
   @Override

@@ -1,10 +1,9 @@
 package dev.adafactor.parity;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.Adafactor;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
+import dev.adafactor.schedules.ScheduleRegistry;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -45,6 +44,9 @@ public final class Replay {
               GraphOptions.newBuilder()
                   .setRewriteOptions(RewriterConfig.newBuilder().setDisableMetaOptimizer(true)))
           .build();
+
+  private static final ScheduleRegistry SCHEDULES =
+      ScheduleRegistry.standard().with(NoamSchedule.NAME, NoamSchedule::of);
 
   private final Numerics numerics;
   private final VariableKind kind;
@@ -135,18 +137,10 @@ public final class Replay {
     }
 
     private Adafactor optimizer() {
-      ObjectNode settings = input.settings().deepCopy();
-      JsonNode rate = settings.path("learning_rate");
-      Optional<NoamSchedule> noam = Optional.empty();
-      if (rate.path("class_name").asText().equals(NoamSchedule.CLASS_NAME)) {
-        noam = Optional.of(NoamSchedule.of(rate.path("config")));
-        settings.remove("learning_rate");
-      }
       Adafactor.Builder builder =
-          Adafactor.fromConfig(graph, settings.toString())
+          Adafactor.fromConfig(graph, input.settings().toString(), SCHEDULES)
               .numerics(numerics)
               .jitCompile(JitCompile.OFF);
-      noam.ifPresent(builder::learningRate);
       if (input.exclusion() instanceof Exclusion.ByName names) {
         builder.excludeFromWeightDecay(names.regexes().toArray(String[]::new));
       } else if (input.exclusion() instanceof Exclusion.ByVariable indices) {

@@ -9,23 +9,24 @@ final class Arguments {
   private Arguments() {}
 
   /**
-   * @throws IllegalArgumentException if the value is not a finite number
+   * @throws IllegalArgumentException if the value is not a finite number in float32, in which
+   *     schedules compute
    */
   static void requireFinite(String schedule, String argument, double value) {
-    if (!Double.isFinite(value)) {
+    if (!Float.isFinite((float) value)) {
       throw new IllegalArgumentException(
-          schedule + ": `" + argument + "` must be a finite number. Received: " + value);
+          schedule + ": `" + argument + "` must be a finite float32 number. Received: " + value);
     }
   }
 
   /**
-   * @throws IllegalArgumentException if the value is 0 or not a finite number
+   * @throws IllegalArgumentException if the value is 0 or not a finite number in float32
    */
   static void requireDivisor(String schedule, String argument, double value) {
     requireFinite(schedule, argument, value);
-    if (value == 0) {
+    if ((float) value == 0) {
       throw new IllegalArgumentException(
-          schedule + ": `" + argument + "` must not be 0. Received: " + value);
+          schedule + ": `" + argument + "` must not be 0 in float32. Received: " + value);
     }
   }
 

@@ -24,7 +24,7 @@ public record CosineDecay(
     String name,
     Double warmupTarget,
     double warmupSteps)
-    implements ConfigurableSchedule {
+    implements TfKerasSchedule {
 
   /**
    * @throws IllegalArgumentException if an argument is not finite or {@code decaySteps} is 0
@@ -42,6 +42,17 @@ public record CosineDecay(
   /** Down to 0, without warm-up. */
   public CosineDecay(double initialLearningRate, double decaySteps) {
     this(initialLearningRate, decaySteps, 0, null, null, 0);
+  }
+
+  /** Reads what {@code get_config()} gives. */
+  static CosineDecay of(ConfigReader config) {
+    return new CosineDecay(
+        config.number("initial_learning_rate"),
+        config.number("decay_steps"),
+        config.number("alpha", 0.0),
+        config.stringOrNull("name"),
+        config.numberOrNull("warmup_target"),
+        config.number("warmup_steps", 0.0));
   }
 
   @Override

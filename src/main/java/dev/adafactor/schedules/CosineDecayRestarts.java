@@ -23,7 +23,7 @@ public record CosineDecayRestarts(
     double mMul,
     double alpha,
     String name)
-    implements ConfigurableSchedule {
+    implements TfKerasSchedule {
 
   /**
    * @throws IllegalArgumentException if an argument is not finite or {@code firstDecaySteps} is 0
@@ -39,6 +39,17 @@ public record CosineDecayRestarts(
   /** Each cosine twice as long as the one before, from the same rate down to 0. */
   public CosineDecayRestarts(double initialLearningRate, double firstDecaySteps) {
     this(initialLearningRate, firstDecaySteps, 2, 1, 0, null);
+  }
+
+  /** Reads what {@code get_config()} gives. */
+  static CosineDecayRestarts of(ConfigReader config) {
+    return new CosineDecayRestarts(
+        config.number("initial_learning_rate"),
+        config.number("first_decay_steps"),
+        config.number("t_mul", 2.0),
+        config.number("m_mul", 1.0),
+        config.number("alpha", 0.0),
+        config.stringOrNull("name"));
   }
 
   @Override

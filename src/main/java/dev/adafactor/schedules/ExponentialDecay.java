@@ -17,7 +17,7 @@ import org.tensorflow.types.TInt64;
  */
 public record ExponentialDecay(
     double initialLearningRate, double decaySteps, double decayRate, boolean staircase, String name)
-    implements ConfigurableSchedule {
+    implements TfKerasSchedule {
 
   /**
    * @throws IllegalArgumentException if an argument is not finite or {@code decaySteps} is 0
@@ -31,6 +31,16 @@ public record ExponentialDecay(
   /** Without a staircase. */
   public ExponentialDecay(double initialLearningRate, double decaySteps, double decayRate) {
     this(initialLearningRate, decaySteps, decayRate, false, null);
+  }
+
+  /** Reads what {@code get_config()} gives. */
+  static ExponentialDecay of(ConfigReader config) {
+    return new ExponentialDecay(
+        config.number("initial_learning_rate"),
+        config.number("decay_steps"),
+        config.number("decay_rate"),
+        config.bool("staircase", false),
+        config.stringOrNull("name"));
   }
 
   @Override

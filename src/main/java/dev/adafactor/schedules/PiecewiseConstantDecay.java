@@ -17,7 +17,7 @@ import org.tensorflow.types.TInt64;
  * @param name tf_keras's name of the operation, or null
  */
 public record PiecewiseConstantDecay(List<Double> boundaries, List<Double> values, String name)
-    implements ConfigurableSchedule {
+    implements TfKerasSchedule {
 
   /**
    * @throws IllegalArgumentException if there is no boundary, or they fall, or the lengths do not
@@ -59,6 +59,12 @@ public record PiecewiseConstantDecay(List<Double> boundaries, List<Double> value
   /** Without a name. */
   public PiecewiseConstantDecay(List<Double> boundaries, List<Double> values) {
     this(boundaries, values, null);
+  }
+
+  /** Reads what {@code get_config()} gives. */
+  static PiecewiseConstantDecay of(ConfigReader config) {
+    return new PiecewiseConstantDecay(
+        config.numbers("boundaries"), config.numbers("values"), config.stringOrNull("name"));
   }
 
   @Override

@@ -24,7 +24,7 @@ public record PolynomialDecay(
     double power,
     boolean cycle,
     String name)
-    implements ConfigurableSchedule {
+    implements TfKerasSchedule {
 
   /**
    * @throws IllegalArgumentException if an argument is not finite or {@code decaySteps} is 0
@@ -39,6 +39,17 @@ public record PolynomialDecay(
   /** A straight line down to 0.0001, tf_keras's defaults. */
   public PolynomialDecay(double initialLearningRate, double decaySteps) {
     this(initialLearningRate, decaySteps, 0.0001, 1, false, null);
+  }
+
+  /** Reads what {@code get_config()} gives. */
+  static PolynomialDecay of(ConfigReader config) {
+    return new PolynomialDecay(
+        config.number("initial_learning_rate"),
+        config.number("decay_steps"),
+        config.number("end_learning_rate", 0.0001),
+        config.number("power", 1.0),
+        config.bool("cycle", false),
+        config.stringOrNull("name"));
   }
 
   @Override

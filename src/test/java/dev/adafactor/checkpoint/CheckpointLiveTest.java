@@ -23,6 +23,7 @@ import org.tensorflow.types.family.TType;
 
 /** Java restores Python's checkpoints, and Python Java's. */
 @Tag("live")
+@Tag("newest")
 class CheckpointLiveTest {
   @TempDir Path folder;
 

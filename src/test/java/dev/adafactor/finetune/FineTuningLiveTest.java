@@ -22,6 +22,7 @@ import org.tensorflow.ndarray.Shape;
  * The bundled job beside the same job in Python's tf_keras, and what Python makes of the export.
  */
 @Tag("live")
+@Tag("newest")
 class FineTuningLiveTest {
   private static final int STEPS = 20;
   private static final String OPTIMIZER = "{\"learning_rate\": 0.03, \"epsilon_1\": 1e-16}";

@@ -28,6 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
  * -Dlive.full=true}; {@code -Dlive.models=cnn,lstm} takes those alone.
  */
 @Tag("live")
+@Tag("newest")
 class ModelsLiveTest {
   /** These go through the program, in a process of its own; the others through the library. */
   private static final Set<String> BY_COMMAND_LINE =

@@ -3,7 +3,9 @@ package dev.adafactor.parity;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import dev.adafactor.schedules.ConfigReader;
+import dev.adafactor.schedules.ScheduleRegistry;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.tensorflow.Graph;
 import org.tensorflow.Session;
@@ -29,9 +31,10 @@ class NoamScheduleTest {
 
   @Test
   void aMissingNumberIsNamed() {
-    var config = JsonNodeFactory.instance.objectNode().put("base", 1);
+    ConfigReader config =
+        new ConfigReader(NoamSchedule.NAME, Map.of("base", 1), ScheduleRegistry.standard());
     IllegalArgumentException refused =
         assertThrows(IllegalArgumentException.class, () -> NoamSchedule.of(config));
-    assertEquals("TestNoam needs a number \"warmup\"", refused.getMessage());
+    assertEquals("TestNoam: the argument `warmup` is missing", refused.getMessage());
   }
 }

@@ -17,6 +17,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** Cases that Python's tf_keras has just recorded, others every time. */
 @Tag("live")
+@Tag("newest")
 class RandomCasesLiveTest {
   private static final int CASES = Boolean.getBoolean("live.full") ? 1000 : 200;
 

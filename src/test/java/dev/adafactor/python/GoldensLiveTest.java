@@ -13,6 +13,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The committed goldens are what tf_keras does here and now. */
 @Tag("live")
+@Tag("newest")
 class GoldensLiveTest {
   private static final Path GOLDENS = Path.of("src", "test", "resources", "goldens");
 

@@ -10,7 +10,8 @@ import java.util.List;
 /**
  * Runs the scripts of {@code src/test/python} and {@code src/main/python} for the live tests. The
  * system property {@code python} names the interpreter; it needs the packages of {@code
- * src/test/python/requirements.txt}.
+ * src/test/python/requirements.txt}, or for the tests tagged "newest" those of {@code
+ * requirements-newest.txt}.
  */
 public final class Python {
   private static final Path TESTS = Path.of("src", "test", "python");
