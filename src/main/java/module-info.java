@@ -8,6 +8,7 @@ module dev.adafactor {
   requires com.fasterxml.jackson.databind;
   requires static info.picocli;
   requires static me.tongfei.progressbar;
+  requires static java.desktop;
   requires static org.knowm.xchart;
   requires static com.sun.jna;
   requires static org.jline.terminal;

@@ -150,6 +150,9 @@ public final class Adafactor extends Optimizer {
 
   private final Map<Operation, VariableView<?>> views = new HashMap<>();
 
+  /** Of the update that was added last for each variable. */
+  private final Map<VariableView<?>, UpdateStatistics<?>> statistics = new HashMap<>();
+
   /** The number last set as learning rate; 0 with a schedule. */
   private volatile float rate;
 
@@ -517,7 +520,9 @@ public final class Adafactor extends Optimizer {
           variable.readAfter(
               ops, weightDecay.get().apply(constants, gated, variable, step.learningRate()));
     }
-    Op last = step.update(variable, state, gradient, w, writes);
+    UpdateStep.Updated updated = step.update(variable, state, gradient, w, writes);
+    statistics.put(variable, updated.statistics());
+    Op last = updated.write();
     if (movingAverage.isPresent()) {
       last = movingAverage.get().apply(constants, variable, state.average(), last, overwriteDue);
     }
@@ -628,6 +633,27 @@ public final class Adafactor extends Optimizer {
           "the optimizer has no state for variable '" + view.name() + "'");
     }
     return state.v(constants, view);
+  }
+
+  /**
+   * The numbers that the update of a variable comes by, such as its step size: operands of the
+   * step's own graph, to which this adds nothing. Fetched in the run that does the step, they are
+   * those of that step; a run that fetches them alone may do a part of the step, such as the weight
+   * decay.
+   *
+   * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}
+   * @throws IllegalArgumentException if no update of the variable has been added yet
+   */
+  public UpdateStatistics<?> statistics(Operand<?> variable) {
+    VariableView<?> view = view(variable.asOutput());
+    UpdateStatistics<?> known = statistics.get(view);
+    if (known == null) {
+      throw new IllegalArgumentException(
+          "the optimizer has no update of variable '"
+              + view.name()
+              + "': add one by minimize or applyGradients");
+    }
+    return known;
   }
 
   /** How the update is computed. */

@@ -98,10 +98,11 @@ final class StableUpdate implements UpdateRule {
       Constants constants, Scalars<T> s, Operand<T> g, Operand<T> w, SecondMoment<T> state) {
     Ops tf = constants.ops();
     if (g.shape().size() == 0) {
-      return new Step<>(s.rho(), g, state); // Its means would be 0/0.
+      return withoutElements(constants, s, g, state);
     }
     // alpha_t = max(epsilon_2, rms(w)) * rho_t
-    Operand<T> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), rms(constants, w)), s.rho());
+    Operand<T> variableRms = rms(constants, w);
+    Operand<T> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), variableRms), s.rho());
     Operand<T> square = tf.math.square(g);
     SecondMoment<T> moved =
         state.map(
@@ -121,9 +122,25 @@ final class StableUpdate implements UpdateRule {
             },
             v -> tf.math.mul(g, inverseRoot(constants, v)));
     // alpha_t / max(1, rms(u_t) / clip_threshold); where both are 0, the variable stays
-    Operand<T> rms = tf.math.maximum(rms(constants, u), tiny(constants, g.type()));
+    Operand<T> updateRms = rms(constants, u);
+    Operand<T> rms = tf.math.maximum(updateRms, tiny(constants, g.type()));
     Operand<T> divisor = tf.math.maximum(s.one(), tf.math.div(rms, s.clipThreshold()));
-    return new Step<>(tf.math.div(alpha, divisor), u, moved);
+    return new Step<>(
+        tf.math.div(alpha, divisor),
+        u,
+        moved,
+        new UpdateStatistics<>(s.rho(), s.beta2(), variableRms, alpha, updateRms, divisor));
+  }
+
+  /** Nothing to do; the means would be 0/0. */
+  private static <T extends TNumber> Step<T> withoutElements(
+      Constants constants, Scalars<T> s, Operand<T> g, SecondMoment<T> state) {
+    Operand<T> zero = constants.number(g.type(), 0);
+    return new Step<>(
+        s.rho(),
+        g,
+        state,
+        new UpdateStatistics<>(s.rho(), s.beta2(), zero, s.rho(), zero, s.one()));
   }
 
   @Override

@@ -24,7 +24,8 @@ final class TfKerasUpdate implements UpdateRule {
       Constants constants, Scalars<T> s, Operand<T> g, Operand<T> w, SecondMoment<T> state) {
     Ops tf = constants.ops();
     // alpha_t = max(epsilon_2, rms(w)) * rho_t
-    Operand<T> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), rms(constants, w)), s.rho());
+    Operand<T> variableRms = rms(constants, w);
+    Operand<T> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), variableRms), s.rho());
     // regulated_grad_square = g^2 + epsilon_1
     Operand<T> square = tf.math.add(tf.math.square(g), s.epsilon1());
     SecondMoment<T> moved =
@@ -35,9 +36,13 @@ final class TfKerasUpdate implements UpdateRule {
     // u_t = g * rsqrt(v)
     Operand<T> u = tf.math.mul(g, tf.math.rsqrt(v(constants, moved)));
     // u_t_hat = u_t / max(1, rms(u_t) / clip_threshold)
-    Operand<T> uHat =
-        tf.math.div(u, tf.math.maximum(s.one(), tf.math.div(rms(constants, u), s.clipThreshold())));
-    return new Step<>(alpha, uHat, moved);
+    Operand<T> updateRms = rms(constants, u);
+    Operand<T> divisor = tf.math.maximum(s.one(), tf.math.div(updateRms, s.clipThreshold()));
+    return new Step<>(
+        alpha,
+        tf.math.div(u, divisor),
+        moved,
+        new UpdateStatistics<>(s.rho(), s.beta2(), variableRms, alpha, updateRms, divisor));
   }
 
   @Override

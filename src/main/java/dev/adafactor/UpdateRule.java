@@ -19,8 +19,13 @@ interface UpdateRule {
    * @param rate a scalar
    * @param direction of the variable's shape
    * @param state the new second moment
+   * @param statistics what rate and direction come of
    */
-  record Step<T extends TNumber>(Operand<T> rate, Operand<T> direction, SecondMoment<T> state) {}
+  record Step<T extends TNumber>(
+      Operand<T> rate,
+      Operand<T> direction,
+      SecondMoment<T> state,
+      UpdateStatistics<T> statistics) {}
 
   /** The type of the state and of the computation for variables of a type. */
   Class<? extends TNumber> computeType(Class<? extends TNumber> variable);

@@ -36,6 +36,13 @@ final class UpdateStep {
   private record FunctionKey(Class<?> type, Shape shape) {}
 
   /**
+   * The update of a variable.
+   *
+   * @param write of the variable
+   */
+  record Updated(Op write, UpdateStatistics<?> statistics) {}
+
+  /**
    * @param gated operations that run after every gradient is known: writes to variables
    */
   UpdateStep(
@@ -67,9 +74,8 @@ final class UpdateStep {
    * @param gradient dense, of the variable's shape, of the rule's type of computation
    * @param w the variable's value, after weight decay
    * @param writes where the writes of the state are added
-   * @return the write of the variable
    */
-  <T extends TNumber, C extends TNumber> Op update(
+  <T extends TNumber, C extends TNumber> Updated update(
       VariableView<T> variable,
       VariableState state,
       Operand<C> gradient,
@@ -88,7 +94,7 @@ final class UpdateStep {
             cast(ops, w, computeType),
             before);
     assignState(state, step.state().parts(), writes);
-    return rule.apply(ops, gated, variable, w, step);
+    return new Updated(rule.apply(ops, gated, variable, w, step), step.statistics());
   }
 
   @SuppressWarnings("unchecked") // The slots have the type of the computation.
@@ -101,7 +107,7 @@ final class UpdateStep {
   }
 
   @SuppressWarnings("unchecked") // As the body of the function gives them.
-  private <T extends TNumber, C extends TNumber> Op compiled(
+  private <T extends TNumber, C extends TNumber> Updated compiled(
       VariableView<T> variable,
       VariableState state,
       SecondMoment<C> before,
@@ -112,7 +118,8 @@ final class UpdateStep {
     arguments.add(gradient);
     arguments.add(w);
     arguments.addAll(before.parts());
-    arguments.addAll(scalars(gradient.type(), variable.type()).parts());
+    Scalars<C> shared = scalars(gradient.type(), variable.type());
+    arguments.addAll(shared.parts());
     CompiledFunction function =
         functions.computeIfAbsent(
             new FunctionKey(variable.type(), variable.shape()),
@@ -120,11 +127,20 @@ final class UpdateStep {
     List<Output<?>> results = function.call(ops, arguments);
     List<Operand<C>> parts = new ArrayList<>();
     results.subList(1, results.size()).forEach(part -> parts.add((Output<C>) part));
-    assignState(state, parts, writes);
-    return variable.assign(gated, (Output<T>) results.get(0));
+    int stateSize = before.parts().size();
+    assignState(state, parts.subList(0, stateSize), writes);
+    return new Updated(
+        variable.assign(gated, (Output<T>) results.get(0)),
+        new UpdateStatistics<>(
+            shared.rho(),
+            shared.beta2(),
+            parts.get(stateSize),
+            parts.get(stateSize + 1),
+            parts.get(stateSize + 2),
+            parts.get(stateSize + 3)));
   }
 
-  /** The function (g, w, state, scalars) → (w, state). */
+  /** The function (g, w, state, scalars) → (w, state, statistics of the variable). */
   @SuppressWarnings("unchecked") // The arguments have the types declared for them.
   private <T extends TNumber, C extends TNumber> CompiledFunction function(
       VariableView<T> variable, SecondMoment<C> state, Class<C> computeType) {
@@ -159,6 +175,13 @@ final class UpdateStep {
               cast(
                   tf, tf.math.sub(w, tf.math.mul(step.rate(), step.direction())), variable.type()));
           results.addAll(step.state().parts());
+          UpdateStatistics<C> statistics = step.statistics();
+          results.addAll(
+              List.of(
+                  statistics.variableRms(),
+                  statistics.alpha(),
+                  statistics.updateRms(),
+                  statistics.clipping()));
           return results;
         });
   }

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
@@ -80,6 +81,35 @@ final class FedTraining implements AutoCloseable {
   /** Takes a step with the gradients of the variables. */
   void step(double[]... elements) {
     step(Session.Runner::run, elements).close();
+  }
+
+  /** Takes a step and gives some of its scalars. */
+  double[] step(List<? extends Operand<? extends TNumber>> scalars, double[]... elements) {
+    List<Operand<TFloat64>> fetched =
+        scalars.stream()
+            .<Operand<TFloat64>>map(scalar -> tf.dtypes.cast(scalar, TFloat64.class))
+            .toList();
+    try (Result result =
+        step(
+            runner -> {
+              fetched.forEach(runner::fetch);
+              return runner.run();
+            },
+            elements)) {
+      return IntStream.range(0, fetched.size())
+          .mapToDouble(i -> ((TFloat64) result.get(i)).getDouble())
+          .toArray();
+    }
+  }
+
+  UpdateStatistics<?> statistics(int i) {
+    return adafactor.statistics(variables.get(i));
+  }
+
+  long operations() {
+    long[] count = {0};
+    graph.operations().forEachRemaining(op -> count[0]++);
+    return count[0];
   }
 
   /** Takes a step and gives what ran. */

@@ -2,6 +2,7 @@ package dev.adafactor.cli;
 
 import dev.adafactor.Numerics;
 import dev.adafactor.finetune.EarlyStopping.Monitor;
+import dev.adafactor.finetune.VariableDetail;
 import dev.adafactor.parity.ElementType;
 import dev.adafactor.parity.VariableKind;
 import dev.adafactor.savedmodel.Mode;
@@ -60,6 +61,12 @@ abstract sealed class ConstantConverter<E extends Enum<E>> implements ITypeConve
   static final class OfElementType extends ConstantConverter<ElementType> {
     OfElementType() {
       super(ElementType.class);
+    }
+  }
+
+  static final class OfDetail extends ConstantConverter<VariableDetail> {
+    OfDetail() {
+      super(VariableDetail.class);
     }
   }
 

@@ -163,6 +163,8 @@ final class FineTuneCommand implements Callable<Integer> {
     addCourse(builder);
     builder.optimizer(adafactor.optimizer());
     output.export.ifPresent(builder::export);
+    builder.logVariables(output.variableDetail());
+    output.logEvery.ifPresent(builder::logEvery);
     output.checkpoint.ifPresent(builder::checkpoint);
     output.checkpointEvery.ifPresent(builder::checkpointEvery);
     output.keep.ifPresent(builder::keepCheckpoints);
@@ -218,6 +220,11 @@ final class FineTuneCommand implements Callable<Integer> {
             require(steps > 0, "--checkpoint-every is %d; 1 or more is wanted".formatted(steps)));
     output.keep.ifPresent(
         count -> require(count > 0, "--keep is %d; 1 or more is wanted".formatted(count)));
+    require(
+        output.logDir.isPresent() || (output.logVariables.isEmpty() && output.logEvery.isEmpty()),
+        "--log-variables and --log-every are for --log-dir, which is missing");
+    output.logEvery.ifPresent(
+        steps -> require(steps > 0, "--log-every is %d; 1 or more is wanted".formatted(steps)));
     requireOnce("--features", data.features);
     requireOnce("--validation-features", data.validationFeatures);
   }

@@ -1,6 +1,7 @@
 package dev.adafactor.cli;
 
 import dev.adafactor.files.OutputPath;
+import dev.adafactor.finetune.VariableDetail;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -45,15 +46,33 @@ final class OutputOptions {
   Optional<Path> logDir = Optional.empty();
 
   @Option(
+      names = "--log-variables",
+      paramLabel = "DETAIL",
+      converter = ConstantConverter.OfDetail.class,
+      description =
+          "What the events tell of the variables and their updates: none; summary, of all of them;"
+              + " scalars, of each; histograms, of their elements, too. Default: summary.")
+  Optional<VariableDetail> logVariables = Optional.empty();
+
+  @Option(
+      names = "--log-every",
+      paramLabel = "STEPS",
+      description =
+          "Steps from one such event to the next; loss and rate are of every step. Default: 10.")
+  Optional<Integer> logEvery = Optional.empty();
+
+  @Option(
       names = "--chart",
       paramLabel = "FILE.png",
       description = "Draw loss and accuracy over the steps.")
   Optional<Path> chart = Optional.empty();
 
   @Option(
-      names = "--json",
+      names = {"--json", "--report"},
       paramLabel = "FILE",
-      description = "Write losses, metrics and timings there.")
+      description =
+          "Write losses, metrics and timings there, as src/main/resources/dev/adafactor/cli/"
+              + "run-report.schema.json describes.")
   Optional<Path> json = Optional.empty();
 
   /** All of them. */
@@ -76,6 +95,11 @@ final class OutputOptions {
 
   Optional<OutputPath> jsonFile() {
     return json.map(path -> new OutputPath("--json", path, OutputPath.Kind.FILE));
+  }
+
+  /** What is told of the variables, to those who listen. */
+  VariableDetail variableDetail() {
+    return logDir.isEmpty() ? VariableDetail.NONE : logVariables.orElse(VariableDetail.SUMMARY);
   }
 
   /** Options for what a run of the bundled job writes, where they are left out. */

@@ -20,32 +20,35 @@ final class RunReport {
   private static final ObjectMapper JSON =
       JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
 
+  /** Of the format: a program that reads it can rely on it. */
+  private static final int VERSION = 1;
+
   private RunReport() {}
 
-  /**
-   * Writes an object with {@code losses} (one number a step, from {@code first_step} on, which is
-   * greater than 1 where the job went on from a checkpoint), {@code accuracies} and {@code
-   * learning_rates} alike, {@code metrics} before, after, and at the end of each epoch, {@code
-   * best_epoch} (null without early stopping), {@code ending} (completed, stopped_early or
-   * interrupted), {@code timings} in seconds, {@code state_bytes}, {@code mode} and {@code
-   * mode_reason}, and {@code export}, the folder of the trained model or null.
-   */
+  /** Writes an object as the schema {@code run-report.schema.json} beside this class has it. */
   static void write(FineTuningResult result, OutputPath file) throws IOException {
     ObjectNode report = JSON.createObjectNode();
+    report.put("version", VERSION);
     report.put("mode", ConstantConverter.label(result.plan().mode()));
     report.put("mode_reason", result.plan().modeReason());
     report.put("ending", ConstantConverter.label(result.ending()));
     report.put("examples", result.plan().examples());
     report.put("epochs", result.plan().epochs());
+    report.put("steps_per_epoch", result.plan().stepsPerEpoch());
+    report
+        .putObject("variables")
+        .put("trained", result.plan().trainableVariables())
+        .put("unused", result.plan().unusedVariables())
+        .put("frozen", result.plan().frozenVariables());
     report.put(
         "first_step", result.steps().isEmpty() ? null : (Long) result.steps().get(0).number());
     ArrayNode losses = report.putArray("losses");
     ArrayNode accuracies = report.putArray("accuracies");
     ArrayNode rates = report.putArray("learning_rates");
     for (Step step : result.steps()) {
-      losses.add(step.loss());
-      step.accuracy().ifPresent(accuracies::add);
-      rates.add(step.learningRate());
+      losses.add(number(step.loss()));
+      step.accuracy().ifPresent(accuracy -> accuracies.add(number(accuracy)));
+      rates.add(number(step.learningRate()));
     }
     ObjectNode metrics = report.putObject("metrics");
     result.before().ifPresent(before -> put(metrics.putObject("before"), before));
@@ -81,9 +84,14 @@ final class RunReport {
   }
 
   private static void put(ObjectNode node, Evaluation evaluation) {
-    node.put("loss", evaluation.loss());
-    evaluation.accuracy().ifPresent(accuracy -> node.put("accuracy", accuracy));
+    node.put("loss", number(evaluation.loss()));
+    evaluation.accuracy().ifPresent(accuracy -> node.put("accuracy", number(accuracy)));
     node.put("examples", evaluation.examples());
+  }
+
+  /** Null in the place of what JSON has no number for. */
+  private static Double number(double value) {
+    return Double.isFinite(value) ? value : null;
   }
 
   private static double seconds(Duration duration) {

@@ -1,8 +1,7 @@
 package dev.adafactor.finetune;
 
-import java.io.BufferedOutputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
-import java.io.Flushable;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
@@ -14,15 +13,19 @@ import java.time.Clock;
 import java.util.Map;
 import java.util.zip.CRC32C;
 import org.tensorflow.proto.Event;
+import org.tensorflow.proto.HistogramProto;
+import org.tensorflow.proto.SessionLog;
 import org.tensorflow.proto.Summary;
 
 /**
  * A file of events that TensorBoard reads: {@link Event} messages in TFRecord framing.
  *
- * <p>It is a log: TensorBoard reads it while it grows, and whatever happens, the records that are
- * in it stay good.
+ * <p>It is a log: TensorBoard reads it while it grows, each record is written at once, and whatever
+ * happens, the records that are in it stay good.
  */
-final class EventFile implements Closeable, Flushable {
+final class EventFile implements Closeable {
+  private static final long MILLIS = 1000;
+
   private final OutputStream out;
   private final Clock clock;
 
@@ -34,19 +37,27 @@ final class EventFile implements Closeable, Flushable {
   /** Creates a file of a new name in the directory, which is made if it is not there. */
   static EventFile create(Path directory, Clock clock) throws IOException {
     Files.createDirectories(directory);
+    // TensorBoard reads the files in the order of their names.
+    long now = clock.millis();
     Path file =
         directory.resolve(
-            "events.out.tfevents.%d.%d.adafactor"
-                .formatted(clock.millis() / 1000, ProcessHandle.current().pid()));
+            "events.out.tfevents.%010d.%03d.%d.adafactor"
+                .formatted(now / MILLIS, now % MILLIS, ProcessHandle.current().pid()));
     for (int i = 1; Files.exists(file); i++) {
       file = file.resolveSibling(file.getFileName() + "." + i);
     }
     EventFile events =
-        new EventFile(
-            new BufferedOutputStream(Files.newOutputStream(file, StandardOpenOption.CREATE_NEW)),
-            clock);
+        new EventFile(Files.newOutputStream(file, StandardOpenOption.CREATE_NEW), clock);
     events.write(Event.newBuilder().setFileVersion("brain.Event:2"));
     return events;
+  }
+
+  /** Has TensorBoard forget what other files of the directory hold of this step and later ones. */
+  void restartAt(long step) throws IOException {
+    write(
+        Event.newBuilder()
+            .setStep(step)
+            .setSessionLog(SessionLog.newBuilder().setStatus(SessionLog.SessionStatus.START)));
   }
 
   /** Appends numbers that belong to a step, each under its tag. */
@@ -57,14 +68,38 @@ final class EventFile implements Closeable, Flushable {
     write(Event.newBuilder().setStep(step).setSummary(summary));
   }
 
+  /** Appends histograms that belong to a step, each under its tag. */
+  void histograms(long step, Map<String, Histogram> values) throws IOException {
+    Summary.Builder summary = Summary.newBuilder();
+    values.forEach(
+        (tag, histogram) -> summary.addValueBuilder().setTag(tag).setHisto(message(histogram)));
+    write(Event.newBuilder().setStep(step).setSummary(summary));
+  }
+
+  private static HistogramProto message(Histogram histogram) {
+    HistogramProto.Builder message =
+        HistogramProto.newBuilder()
+            .setMin(histogram.min())
+            .setMax(histogram.max())
+            .setNum((double) histogram.count())
+            .setSum(histogram.sum())
+            .setSumSquares(histogram.sumOfSquares());
+    for (int i = 0; i < histogram.counts().size(); i++) {
+      message.addBucketLimit(histogram.upperEdge(i)).addBucket((double) histogram.counts().get(i));
+    }
+    return message.build();
+  }
+
   private void write(Event.Builder event) throws IOException {
-    byte[] data = event.setWallTime(clock.millis() / 1000.0).build().toByteArray();
+    byte[] data = event.setWallTime(clock.millis() / (double) MILLIS).build().toByteArray();
     byte[] length = new byte[Long.BYTES];
     ByteBuffer.wrap(length).order(ByteOrder.LITTLE_ENDIAN).putLong(data.length);
-    out.write(length);
-    out.write(checksum(length));
-    out.write(data);
-    out.write(checksum(data));
+    ByteArrayOutputStream record = new ByteArrayOutputStream();
+    record.write(length);
+    record.write(checksum(length));
+    record.write(data);
+    record.write(checksum(data));
+    record.writeTo(out);
   }
 
   /** TFRecord's masked CRC-32C. */
@@ -75,11 +110,6 @@ final class EventFile implements Closeable, Flushable {
     byte[] bytes = new byte[Integer.BYTES];
     ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putInt(value);
     return bytes;
-  }
-
-  @Override
-  public void flush() throws IOException {
-    out.flush();
   }
 
   @Override

@@ -59,6 +59,7 @@ public final class FineTuning {
   final List<Pattern> freeze;
   final UncheckedGradients uncheckedGradients;
   final Function<Graph, Adafactor> optimizer;
+  final VariableWatch.Wish watch;
   final Optional<Checkpoints.Wish> checkpoints;
   final Optional<Path> export;
   final ExistingFolder existing;
@@ -83,6 +84,7 @@ public final class FineTuning {
     freeze = List.copyOf(builder.freeze);
     uncheckedGradients = builder.uncheckedGradients;
     optimizer = builder.optimizer;
+    watch = new VariableWatch.Wish(builder.logVariables, builder.logEvery);
     checkpoints =
         builder.checkpoint.map(
             folder ->
@@ -134,6 +136,8 @@ public final class FineTuning {
     private final List<Pattern> freeze = new ArrayList<>();
     private UncheckedGradients uncheckedGradients = UncheckedGradients.REFUSE;
     private Function<Graph, Adafactor> optimizer = Adafactor::new;
+    private VariableDetail logVariables = VariableDetail.NONE;
+    private int logEvery = 10;
     private Optional<Path> checkpoint = Optional.empty();
     private OptionalInt checkpointEvery = OptionalInt.empty();
     private int keptCheckpoints = 5;
@@ -321,6 +325,21 @@ public final class FineTuning {
     /** Makes the optimizer in the model's graph; {@code Adafactor::new} if not given. */
     public Builder optimizer(Function<Graph, Adafactor> maker) {
       optimizer = maker;
+      return this;
+    }
+
+    /**
+     * How much {@link TrainingListener#reported listeners} are told of the variables and their
+     * updates; nothing if not given.
+     */
+    public Builder logVariables(VariableDetail detail) {
+      logVariables = detail;
+      return this;
+    }
+
+    /** How many steps there are from one such report to the next, 1 or more; 10 if not given. */
+    public Builder logEvery(int steps) {
+      logEvery = positive("log every", steps);
       return this;
     }
 

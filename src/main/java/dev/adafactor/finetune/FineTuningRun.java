@@ -67,7 +67,8 @@ final class FineTuningRun {
               step,
               model.variables(),
               (job.batchSize - 1) / partSize + 1,
-              new TrainingGraph.Randomness(model.randomness(), job.seed));
+              new TrainingGraph.Randomness(model.randomness(), job.seed),
+              job.watch);
       Optional<TrainingLoop.Keeper> keeper =
           job.earlyStopping.map(
               rule ->

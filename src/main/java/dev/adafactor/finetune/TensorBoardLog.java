@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.files.OutputPath;
+import dev.adafactor.finetune.UpdateReport.Variable;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -9,25 +10,60 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.function.ToDoubleFunction;
 
 /**
- * Writes a training job's numbers for TensorBoard: {@code loss}, {@code accuracy} (of a
- * classification) and {@code learning_rate} of each step, {@code validation_loss} and {@code
- * validation_accuracy} of step 0 and of the last one; and by epoch, counted from 0 and named as by
- * tf_keras, {@code epoch_loss} and {@code epoch_accuracy}, where those of the validation data are a
- * run of their own in the folder {@code validation}.
+ * Writes a training job's numbers for TensorBoard.
+ *
+ * <ul>
+ *   <li>Of each step {@code loss}, {@code accuracy} (of a classification) and {@code
+ *       learning_rate}.
+ *   <li>Of the first step and the last {@code validation_loss} and {@code validation_accuracy}; the
+ *       first is that before it, 0 for a job that was not resumed.
+ *   <li>By epoch, counted from 0 and named as by tf_keras, {@code epoch_loss} and {@code
+ *       epoch_accuracy}, where those of the validation data are a run of their own in the folder
+ *       {@code validation}.
+ *   <li>With {@link FineTuning.Builder#logVariables}, every so many steps, {@code adafactor/rho},
+ *       {@code adafactor/beta2} and {@code adafactor/clipped}, the share of clipped updates of all
+ *       variables since the last time; and the least, median and largest {@code alpha}, {@code
+ *       rms_update} and {@code rms_variable} among the variables, as {@code adafactor/alpha_min},
+ *       {@code adafactor/alpha_median}, {@code adafactor/alpha_max} and so on. {@link UpdateReport}
+ *       says what they are.
+ *   <li>From {@link VariableDetail#SCALARS} on {@code adafactor_alpha/NAME}, {@code
+ *       adafactor_rms_update/NAME}, {@code adafactor_rms_variable/NAME} and {@code
+ *       adafactor_clipped/NAME} of each variable: TensorBoard shows what comes before the first
+ *       slash as a group.
+ *   <li>With {@link VariableDetail#HISTOGRAMS} {@code adafactor_values/NAME}, the variable's
+ *       elements after the step, and {@code adafactor_changes/NAME}, by how much the step has
+ *       changed each.
+ * </ul>
  *
  * <p>The directory and the files appear with the first event, so that a job that does not start
- * leaves nothing behind. What has been written of a job that fails is kept.
+ * leaves nothing behind. What has been written of a job that fails is kept. A job that goes on from
+ * a checkpoint writes a file of its own; TensorBoard shows both as one, without the steps that were
+ * done twice.
  *
  * <p>Where something cannot be written, as on a full disk, the log ends, not the job: {@link
  * #close} tells of it.
  */
 public final class TensorBoardLog implements TrainingListener, Closeable {
+  private static final String GROUP = "adafactor";
+
+  /** What is told of each variable. */
+  private static final Map<String, ToDoubleFunction<Variable>> NUMBERS = new LinkedHashMap<>();
+
+  static {
+    NUMBERS.put("alpha", Variable::alpha);
+    NUMBERS.put("rms_update", Variable::updateRms);
+    NUMBERS.put("rms_variable", Variable::variableRms);
+  }
+
   private final Path directory;
   private Optional<EventFile> file = Optional.empty();
   private Optional<EventFile> validationFile = Optional.empty();
   private Optional<IOException> failure = Optional.empty();
+  private OptionalLong resumedAfter = OptionalLong.empty();
   private long lastStep;
 
   /**
@@ -37,6 +73,12 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
    */
   public TensorBoardLog(Path directory) {
     this.directory = directory;
+  }
+
+  @Override
+  public void resumed(Path checkpoint, long steps) {
+    resumedAfter = OptionalLong.of(steps);
+    lastStep = steps;
   }
 
   @Override
@@ -55,15 +97,61 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
   }
 
   @Override
+  public void reported(UpdateReport report) {
+    Map<String, Double> values = new LinkedHashMap<>();
+    values.put(GROUP + "/rho", report.rho());
+    values.put(GROUP + "/beta2", report.beta2());
+    values.put(
+        GROUP + "/clipped",
+        report.variables().stream().mapToDouble(Variable::clipped).average().orElseThrow());
+    NUMBERS.forEach((name, number) -> summarize(name, report, number, values));
+    Map<String, Histogram> histograms = new LinkedHashMap<>();
+    if (report.detail().compareTo(VariableDetail.SCALARS) >= 0) {
+      for (Variable variable : report.variables()) {
+        NUMBERS.forEach(
+            (name, number) -> values.put(tag(name, variable), number.applyAsDouble(variable)));
+        values.put(tag("clipped", variable), variable.clipped());
+        variable
+            .distributions()
+            .ifPresent(
+                each -> {
+                  histograms.put(tag("values", variable), each.values());
+                  histograms.put(tag("changes", variable), each.changes());
+                });
+      }
+    }
+    write(values);
+    if (!histograms.isEmpty()) {
+      write(() -> file().histograms(report.step(), histograms));
+    }
+  }
+
+  private static String tag(String name, Variable variable) {
+    return GROUP + "_" + name + "/" + variable.name();
+  }
+
+  private static void summarize(
+      String name,
+      UpdateReport report,
+      ToDoubleFunction<Variable> number,
+      Map<String, Double> values) {
+    double[] sorted = report.variables().stream().mapToDouble(number).sorted().toArray();
+    int middle = sorted.length / 2;
+    double median =
+        sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    values.put("%s/%s_min".formatted(GROUP, name), sorted[0]);
+    values.put("%s/%s_median".formatted(GROUP, name), median);
+    values.put("%s/%s_max".formatted(GROUP, name), sorted[sorted.length - 1]);
+  }
+
+  @Override
   public void epochEnded(Epoch epoch) {
     int index = epoch.number() - 1;
     write(
         () -> {
           file().scalars(index, ofEpoch(epoch.training()));
-          file().flush();
           if (epoch.validation().isPresent()) {
-            validationFile().scalars(index, ofEpoch(epoch.validation().get()));
-            validationFile().flush();
+            validationFile(index).scalars(index, ofEpoch(epoch.validation().get()));
           }
         });
   }
@@ -107,17 +195,24 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
 
   private EventFile file() throws IOException {
     if (file.isEmpty()) {
-      file = Optional.of(EventFile.create(directory, Clock.systemUTC()));
+      file = Optional.of(open(directory, resumedAfter.orElse(0) + 1));
     }
     return file.get();
   }
 
-  private EventFile validationFile() throws IOException {
+  private EventFile validationFile(int epoch) throws IOException {
     if (validationFile.isEmpty()) {
-      validationFile =
-          Optional.of(EventFile.create(directory.resolve("validation"), Clock.systemUTC()));
+      validationFile = Optional.of(open(directory.resolve("validation"), epoch));
     }
     return validationFile.get();
+  }
+
+  private EventFile open(Path folder, long first) throws IOException {
+    EventFile events = EventFile.create(folder, Clock.systemUTC());
+    if (resumedAfter.isPresent()) {
+      events.restartAt(first);
+    }
+    return events;
   }
 
   /**

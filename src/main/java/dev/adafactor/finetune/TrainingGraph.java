@@ -11,6 +11,7 @@ import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Result;
@@ -27,8 +28,9 @@ import org.tensorflow.types.family.TType;
 /** The operations of a training job in a model's graph, and the session that runs them. */
 final class TrainingGraph {
 
-  /** What a step came to: its batch before the update, and the rate of the update. */
-  record Stepped(Measures.Values measured, double learningRate) {}
+  /** What a step came to: its batch before the update, the rate of the update, and a report. */
+  record Stepped(
+      Measures.Values measured, double learningRate, Optional<UpdateReport> updateReport) {}
 
   /**
    * The random numbers of a run.
@@ -48,6 +50,7 @@ final class TrainingGraph {
   private final int partsPerStep;
   private final Op checked;
   private final Update update;
+  private final Optional<VariableWatch> watch;
   private final Op finish;
   private final Operand<TInt64> iterations;
   private final Finiteness finite;
@@ -59,6 +62,7 @@ final class TrainingGraph {
    * @param function what a step computes
    * @param variables all of the model
    * @param partsPerStep how many parts a step's batch comes in, at most
+   * @param wish what is told of the variables
    */
   TrainingGraph(
       Session session,
@@ -66,7 +70,8 @@ final class TrainingGraph {
       StepFunction function,
       List<ModelVariable> variables,
       int partsPerStep,
-      Randomness randomness) {
+      Randomness randomness,
+      VariableWatch.Wish wish) {
     Ops tf = Ops.create(session.graph());
     this.session = session;
     this.function = function;
@@ -87,6 +92,11 @@ final class TrainingGraph {
         partsPerStep == 1
             ? Update.AtOnce.of(tf, function, adafactor, checked)
             : Update.OfParts.of(tf, function, adafactor);
+    this.watch =
+        wish.detail() == VariableDetail.NONE
+            ? Optional.empty()
+            : Optional.of(
+                new VariableWatch(session, adafactor, updated(function, variables), wish));
     this.iterations = adafactor.iterations();
     this.finish = adafactor.finalizeVariableValues();
     this.finite = Finiteness.of(tf, values(tf, variables));
@@ -94,10 +104,20 @@ final class TrainingGraph {
   }
 
   private static List<ModelVariable> trained(StepFunction function, List<ModelVariable> variables) {
+    return of(function.gradients().stream(), variables);
+  }
+
+  /** Those that are trained and have a gradient. */
+  private static List<ModelVariable> updated(StepFunction function, List<ModelVariable> variables) {
+    return of(
+        function.gradients().stream().filter(pair -> StepFunction.isPresent(pair.getGradient())),
+        variables);
+  }
+
+  private static List<ModelVariable> of(
+      Stream<GradAndVar<? extends TType>> gradients, List<ModelVariable> variables) {
     Set<String> names =
-        function.gradients().stream()
-            .map(pair -> pair.getVariable().op().name())
-            .collect(Collectors.toSet());
+        gradients.map(pair -> pair.getVariable().op().name()).collect(Collectors.toSet());
     return variables.stream()
         .filter(variable -> names.contains(variable.handle().op().name()))
         .toList();
@@ -125,6 +145,7 @@ final class TrainingGraph {
    */
   Stepped step(long number, BatchReader reader, int examples) {
     long draw = (number - 1) * partsPerStep + 1;
+    watch.ifPresent(each -> each.before(number));
     if (update instanceof Update.OfParts parts) {
       Measures.Values sum = new Measures.Values(0, OptionalDouble.empty());
       for (int done = 0; done < examples; draw++) {
@@ -135,15 +156,28 @@ final class TrainingGraph {
           done += part.size();
         }
       }
-      try (Result result = session.runner().fetch(update.rate()).run()) {
-        return new Stepped(sum, ((TFloat32) result.get(0)).getFloat());
+      try (Result result = updating().run()) {
+        return stepped(number, sum, result);
       }
     }
     try (Examples.Batch batch = reader.next();
-        Result result = train(session.runner().fetch(update.rate()), batch, draw)) {
-      return new Stepped(
-          function.measures().read(result, 1), ((TFloat32) result.get(0)).getFloat());
+        Result result = train(updating(), batch, draw)) {
+      return stepped(number, function.measures().read(result, watch.isPresent() ? 2 : 1), result);
     }
+  }
+
+  /** Fetches what is known of the update, and so does it. */
+  private Session.Runner updating() {
+    Session.Runner runner = session.runner().fetch(update.rate());
+    watch.ifPresent(each -> runner.fetch(each.numbers()));
+    return runner;
+  }
+
+  private Stepped stepped(long number, Measures.Values measured, Result result) {
+    return new Stepped(
+        measured,
+        ((TFloat32) result.get(0)).getFloat(),
+        watch.flatMap(each -> each.after(number, (TFloat32) result.get(1))));
   }
 
   private Measures.Values accumulate(

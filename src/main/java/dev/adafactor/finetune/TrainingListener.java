@@ -87,6 +87,9 @@ public interface TrainingListener {
   /** A step is done. */
   default void stepped(Step step) {}
 
+  /** The update of the step that {@link #stepped} has just told of; where that is wanted. */
+  default void reported(UpdateReport report) {}
+
   /** An epoch is done. */
   default void epochEnded(Epoch epoch) {}
 

@@ -227,6 +227,7 @@ final class TrainingLoop {
     done = number;
     last = BatchOrder.parts(rows, course.partSize()).findFirst().orElseThrow();
     context.tell(listener -> listener.stepped(step));
+    stepped.updateReport().ifPresent(report -> context.tell(each -> each.reported(report)));
     return step;
   }
 

@@ -261,6 +261,9 @@ class MainTest {
         Arguments.of("--sample-weights=absent.npy", "absent.npy"),
         Arguments.of("--freeze=encoder", "'encoder'"),
         Arguments.of("--freeze=[", "regular expression"),
+        Arguments.of("--log-variables=all", "none of none, summary, scalars, histograms"),
+        Arguments.of("--log-variables=scalars", "--log-dir, which is missing"),
+        Arguments.of("--log-every=5", "--log-dir, which is missing"),
         Arguments.of("--unheard-of", "--unheard-of"));
   }
 
@@ -274,6 +277,13 @@ class MainTest {
     arguments.add(option);
     assertEquals(2, run(arguments.toArray(String[]::new)), err::toString);
     assertOneLine(part);
+  }
+
+  @Test
+  void stepsBetweenEventsAreAtLeastOne() {
+    String directory = folder.resolve("events").toString();
+    assertEquals(2, runJob("--log-dir", directory, "--log-every", "0"));
+    assertOneLine("--log-every is 0; 1 or more is wanted");
   }
 
   @ParameterizedTest

@@ -9,6 +9,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
@@ -47,6 +48,17 @@ class EventFileTest {
     assertEquals(0.5f, step.getSummary().getValue(0).getSimpleValue());
   }
 
+  @Test
+  void writesEachEventAtOnce() throws IOException {
+    try (EventFile events = EventFile.create(folder, CLOCK)) {
+      events.scalars(7, Map.of("loss", 0.5));
+      ByteBuffer bytes =
+          ByteBuffer.wrap(Files.readAllBytes(files().get(0))).order(ByteOrder.LITTLE_ENDIAN);
+      record(bytes);
+      assertEquals(7, record(bytes).getStep());
+    }
+  }
+
   private static Event record(ByteBuffer bytes) throws IOException {
     byte[] data = new byte[(int) bytes.getLong()];
     bytes.position(bytes.position() + 4);
@@ -57,15 +69,21 @@ class EventFileTest {
 
   @Test
   void masksChecksumsAsTensorFlowDoes() throws IOException {
-    try (EventFile events = EventFile.create(folder, CLOCK)) {
-      events.flush();
-    }
+    EventFile.create(folder, CLOCK).close();
     byte[] bytes = Files.readAllBytes(files().get(0));
     // The first record of every event file that TensorFlow writes has this length and checksum.
     assertEquals(24, bytes.length - FRAME);
     ByteBuffer frame = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
     assertEquals(24, frame.getLong());
     assertEquals(0x224B7FA3, frame.getInt());
+  }
+
+  @Test
+  void namesFilesInTheOrderOfTheirTimes() throws IOException {
+    EventFile.create(folder, CLOCK).close();
+    Path first = files().get(0);
+    EventFile.create(folder, Clock.offset(CLOCK, Duration.ofMillis(7))).close();
+    assertEquals(first, files().stream().sorted().toList().get(0));
   }
 
   @Test
