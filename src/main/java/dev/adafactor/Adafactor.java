@@ -467,11 +467,10 @@ public final class Adafactor extends Optimizer {
   /** Adds what all variables share in a step: the learning rate and its kin. */
   @Override
   protected Optional<Op> prepare(String scopeName) {
-    Op rate = learningRate;
-    if (isSchedule()) {
-      rate = ops.assign(learningRate, scheduledRate());
-    }
-    Operand<TFloat32> current = ops.withControlDependencies(List.of(rate)).identity(learningRate);
+    // The schedule's rate itself, not the variable read after it is set: Grappler moves a cast to a
+    // narrower type before the read, where no control dependency holds it back.
+    Operand<TFloat32> current = isSchedule() ? scheduledRate() : learningRate;
+    Op rate = isSchedule() ? ops.assign(learningRate, current) : learningRate;
     step = new UpdateStep(constants, gated, config, rule, jitCompile, current, iterations);
     overwriteDue = movingAverage.map(average -> average.due(ops, iterations)).orElse(null);
     return Optional.of(rate);
