@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.checkpoint.Extent;
 import dev.adafactor.graph.PythonRegex;
 import dev.adafactor.savedmodel.ExistingFolder;
 import dev.adafactor.savedmodel.Mode;
@@ -59,6 +60,7 @@ public final class FineTuning {
   final List<Pattern> freeze;
   final UncheckedGradients uncheckedGradients;
   final Function<Graph, Adafactor> optimizer;
+  final Optional<Start> start;
   final Optional<Checkpoints.Wish> checkpoints;
   final Optional<Path> export;
   final ExistingFolder existing;
@@ -83,6 +85,7 @@ public final class FineTuning {
     freeze = List.copyOf(builder.freeze);
     uncheckedGradients = builder.uncheckedGradients;
     optimizer = builder.optimizer;
+    start = builder.start;
     checkpoints =
         builder.checkpoint.map(
             folder ->
@@ -91,6 +94,14 @@ public final class FineTuning {
     export = builder.export;
     existing = builder.existing;
   }
+
+  /**
+   * A state to begin with.
+   *
+   * @param state where it is
+   * @param extent how much of it has to be there
+   */
+  record Start(Path state, Extent extent) {}
 
   /**
    * Starts the description of a job, which has tf_keras's defaults: one epoch, shuffled, in batches
@@ -134,6 +145,7 @@ public final class FineTuning {
     private final List<Pattern> freeze = new ArrayList<>();
     private UncheckedGradients uncheckedGradients = UncheckedGradients.REFUSE;
     private Function<Graph, Adafactor> optimizer = Adafactor::new;
+    private Optional<Start> start = Optional.empty();
     private Optional<Path> checkpoint = Optional.empty();
     private OptionalInt checkpointEvery = OptionalInt.empty();
     private int keptCheckpoints = 5;
@@ -321,6 +333,34 @@ public final class FineTuning {
     /** Makes the optimizer in the model's graph; {@code Adafactor::new} if not given. */
     public Builder optimizer(Function<Graph, Adafactor> maker) {
       optimizer = maker;
+      return this;
+    }
+
+    /**
+     * Begins with a state that Python or Java has written: the model's variables and, if it is in
+     * there, the optimizer's state, with its steps, its position in a schedule, its learning rate
+     * and its moving averages. The order of the data begins anew; a job {@linkplain #resume()
+     * resumed} from its own checkpoints does not come back to it.
+     *
+     * <p>{@link FineTuning#run} throws an {@link IllegalArgumentException} if it is that of another
+     * model or optimizer, and names the first differences.
+     *
+     * @param state the prefix of a checkpoint's files ({@code Checkpoint.save}, {@code
+     *     save_weights}), a folder of checkpoints, of which the newest that is whole is taken, or
+     *     the folder of a SavedModel, for instance that which is trained, of a model that was
+     *     compiled with an Adafactor
+     */
+    public Builder restore(Path state) {
+      start = Optional.of(new Start(state, Extent.MODEL));
+      return this;
+    }
+
+    /**
+     * {@link #restore} of whatever has the same place, shape and type; the rest stays as it is.
+     * {@link TrainingListener#restored} tells which is which.
+     */
+    public Builder restoreWhatFits(Path state) {
+      start = Optional.of(new Start(state, Extent.WHAT_FITS));
       return this;
     }
 
