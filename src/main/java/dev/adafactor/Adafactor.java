@@ -156,6 +156,9 @@ public final class Adafactor extends Optimizer {
   /** The number last set as learning rate; 0 with a schedule. */
   private volatile float rate;
 
+  /** For the variables that were known when it was made; null before the first snapshot. */
+  private StateTransfer transfer;
+
   /** Of the step that is being built: operations that run when all gradients are known. */
   private Ops gated;
 
@@ -492,11 +495,10 @@ public final class Adafactor extends Optimizer {
   /** Adds what all variables share in a step: the learning rate and its kin. */
   @Override
   protected Optional<Op> prepare(String scopeName) {
-    Op rate = learningRate;
-    if (isSchedule()) {
-      rate = ops.assign(learningRate, scheduledRate());
-    }
-    Operand<TFloat32> current = ops.withControlDependencies(List.of(rate)).identity(learningRate);
+    // The schedule's rate itself, not the variable read after it is set: Grappler moves a cast to a
+    // narrower type before the read, where no control dependency holds it back.
+    Operand<TFloat32> current = isSchedule() ? scheduledRate() : learningRate;
+    Op rate = isSchedule() ? ops.assign(learningRate, current) : learningRate;
     step = new UpdateStep(constants, gated, config, rule, jitCompile, current, iterations);
     overwriteDue = movingAverage.map(average -> average.due(ops, iterations)).orElse(null);
     return Optional.of(rate);
@@ -654,6 +656,45 @@ public final class Adafactor extends Optimizer {
               + "': add one by minimize or applyGradients");
     }
     return known;
+  }
+
+  /**
+   * Copies all that the next step follows from: the variables, their state, the number of steps and
+   * the learning rate.
+   *
+   * <p>The first call adds operations to the graph, and so does the first after an {@code
+   * applyGradients} that brought new variables.
+   *
+   * @param session of the optimizer's graph, in which no step is running
+   * @throws IllegalArgumentException if two variables have one name, or one has 2 GiB or more
+   */
+  public Snapshot snapshot(Session session) {
+    return transfer().take(session, isSchedule());
+  }
+
+  /**
+   * Puts back what {@link #snapshot} took, from this or another session, graph or optimizer: the
+   * next step is the one that would have come next there. Variables are told by their names ({@link
+   * Snapshot#renamed} changes them); arguments beside those that decide what is kept, as {@code
+   * use_ema}, may be others. Operations are added as by {@link #snapshot}.
+   *
+   * @param session of the optimizer's graph, in which no step is running
+   * @throws IllegalArgumentException if variables, shapes or types are not the same, or only one of
+   *     the two has moving averages or a schedule; the message names the first differences, and
+   *     nothing is changed
+   */
+  public void restore(Session session, Snapshot snapshot) {
+    transfer().put(session, snapshot, isSchedule());
+    if (!isSchedule()) {
+      this.rate = snapshot.learningRate();
+    }
+  }
+
+  private StateTransfer transfer() {
+    if (transfer == null || transfer.size() != states.size()) {
+      transfer = new StateTransfer(ops, iterations, learningRate, states.values());
+    }
+    return transfer;
   }
 
   /** How the update is computed. */

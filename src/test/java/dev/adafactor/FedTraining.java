@@ -78,6 +78,14 @@ final class FedTraining implements AutoCloseable {
     return adafactor;
   }
 
+  Snapshot snapshot() {
+    return adafactor.snapshot(session);
+  }
+
+  void restore(Snapshot snapshot) {
+    adafactor.restore(session, snapshot);
+  }
+
   /** Takes a step with the gradients of the variables. */
   void step(double[]... elements) {
     step(Session.Runner::run, elements).close();

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.FedTraining.Start;
+import dev.adafactor.schedules.PiecewiseConstantDecay;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -299,6 +300,31 @@ class UpdateRulePropertyTest {
         for (int i = 0; i < starts.length; i++) {
           training.state(i).forEach(UpdateRulePropertyTest::assertFinite);
         }
+      }
+    }
+  }
+
+  /** TensorFlow moves what makes a number narrower to where it is read: the rate is that before. */
+  @Example
+  void theRateOfAStepIsItsOwnForNarrowVariablesToo() {
+    UnaryOperator<Adafactor.Builder> arguments =
+        builder ->
+            builder
+                .learningRate(new PiecewiseConstantDecay(List.of(0.0), List.of(0.5, 0.0)))
+                .weightDecay(0.5);
+    for (int repetition = 0; repetition < 5; repetition++) {
+      try (FedTraining training =
+          new FedTraining(
+              VariableKind.REFERENCE,
+              arguments,
+              new Start(TFloat16.class, Shape.of(2), 3, 4),
+              new Start(TBfloat16.class, Shape.of(2), 3, 4))) {
+        training.step(new double[] {1, 1}, new double[] {1, 1});
+        double[][] after = {training.variable(0), training.variable(1)};
+        training.step(new double[] {1, 1}, new double[] {1, 1});
+        assertArrayEquals(after[0], training.variable(0));
+        assertArrayEquals(after[1], training.variable(1));
+        assertTrue(after[0][0] < 3);
       }
     }
   }

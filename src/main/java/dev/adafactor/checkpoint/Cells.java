@@ -14,6 +14,7 @@ import java.util.Optional;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.proto.DataType;
 import org.tensorflow.types.TInt64;
@@ -91,5 +92,12 @@ final class Cells {
           .map(slot -> Cell.reference(tf, slot, Cell.type(slot)));
     }
     return Optional.empty();
+  }
+
+  /** Sets a variable's moving average to the variable, as at the start. */
+  Op startAverage(Ops afterwards, int variable) {
+    ModelVariable of = trained.get(variable);
+    return cell(new OfOptimizer(Part.AVERAGE, variable))
+        .assign(afterwards, new RawVariable(of.handle(), of.dtype()).read(afterwards));
   }
 }

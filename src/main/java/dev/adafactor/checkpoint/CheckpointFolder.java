@@ -19,7 +19,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.function.BiConsumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -75,7 +74,7 @@ public final class CheckpointFolder {
 
   /**
    * Writes a checkpoint, and removes the oldest if there are too many, and those that {@link
-   * #restoreNewest} has found damaged.
+   * #resume} has found damaged.
    *
    * @param step how many steps were done, part of the name; Python's own count goes on from it
    * @return the prefix of its files
@@ -145,24 +144,30 @@ public final class CheckpointFolder {
 
   /**
    * Puts back the newest checkpoint that is whole: that which the file {@code checkpoint} names, or
-   * the one with the greatest number. Those that are damaged are named in the log.
+   * the one with the greatest number. Those that are damaged are named in the log. What a killed
+   * process left is removed.
    *
-   * @param accept gets a checkpoint and its note; see {@link TrainingState#restore}
-   * @return the prefix of its files; empty if there is none
+   * @param judge is asked about each; see {@link TrainingState#restore}
+   * @return what was put back; empty if there is none
    * @throws IOException if there are checkpoints, and all are damaged
    * @throws IllegalArgumentException if the newest is that of another model or optimizer
    */
-  public Optional<Path> restoreNewest(
-      TrainingState state, BiConsumer<Path, Optional<String>> accept) throws IOException {
+  public Optional<Restored> resume(TrainingState state, Content.Judge judge) throws IOException {
     sweep();
+    return restoreNewest(state, Extent.ALL, judge);
+  }
+
+  /** The same, to any extent, in a folder that is only read. */
+  Optional<Restored> restoreNewest(TrainingState state, Extent extent, Content.Judge judge)
+      throws IOException {
     List<Path> newestFirst = newestFirst();
     List<Path> damaged = new ArrayList<>();
     IOException damage = null;
     for (Path checkpoint : newestFirst) {
       try {
-        state.restore(checkpoint, note -> accept.accept(checkpoint, note));
+        Restored restored = state.restore(checkpoint, extent, judge);
         damaged.stream().filter(CheckpointFolder::isOwn).forEach(passedOver::add);
-        return Optional.of(checkpoint);
+        return Optional.of(restored);
       } catch (IOException e) {
         LOG.log(
             Level.WARNING,

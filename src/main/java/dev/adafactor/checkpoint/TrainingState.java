@@ -21,7 +21,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Consumer;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
@@ -53,6 +52,7 @@ public final class TrainingState {
 
   private final Session session;
   private final Layout layout;
+  private final Cells places;
   private final Map<String, Cell> cells = new LinkedHashMap<>();
   private final Placeholder<TString> prefix;
   private final Placeholder<TString> note;
@@ -80,13 +80,13 @@ public final class TrainingState {
     Map<Integer, ModelVariable> variables = model.variablesByObject();
     List<ModelVariable> ordered = ordered(tree, variables, trained);
     layout = layout(tree, variables, ordered, adafactor);
-    Cells source = new Cells(tf, adafactor, variables, ordered, saves);
-    layout.tensors().forEach((key, quantity) -> cells.put(key, source.cell(quantity)));
+    places = new Cells(tf, adafactor, variables, ordered, saves);
+    layout.tensors().forEach((key, quantity) -> cells.put(key, places.cell(quantity)));
     layout
         .tensors()
         .forEach(
             (key, quantity) ->
-                source.exact(quantity).ifPresent(cell -> cells.put(OWN + key, cell)));
+                places.exact(quantity).ifPresent(cell -> cells.put(OWN + key, cell)));
     beside.forEach((name, variable) -> cells.put(OWN + name, cell(tf, variable)));
     save = addSave(tf);
   }
@@ -191,25 +191,31 @@ public final class TrainingState {
    * Puts back what was written. Everything is read and compared before anything is changed.
    *
    * @param files the prefix of the files; of Java's or of Python's
-   * @param accept gets the note, which is empty in a checkpoint of Python's, before anything is
-   *     changed, and throws an exception if that is not to be
-   * @throws IOException if a file is missing or damaged
+   * @param judge is asked before anything is changed
+   * @throws IOException if a file is missing or damaged, or holds values that no job goes on from
    * @throws IllegalArgumentException if it is the state of another model or another optimizer; the
    *     message names the first differences
    */
-  void restore(Path files, Consumer<Optional<String>> accept) throws IOException {
+  Restored restore(Path files, Extent extent, Content.Judge judge) throws IOException {
     TensorBundle bundle = TensorBundle.read(files);
     bundle.requireIntact();
     Map<String, Kind> given = bundle.tensors();
-    accept.accept(
-        given.containsKey(NOTE)
-            ? Optional.of(new String(bundle.string(NOTE), StandardCharsets.UTF_8))
-            : Optional.empty());
-    assign(files, new Differences(layout, cells, OWN).sources(bundle, files), given);
+    Selection selection = new Selection(layout, cells, OWN, bundle, files);
+    judge.accept(
+        new Content(
+            files,
+            given.containsKey(NOTE)
+                ? Optional.of(new String(bundle.string(NOTE), StandardCharsets.UTF_8))
+                : Optional.empty(),
+            selection.iterations()));
+    Selection.Choice choice = selection.choose(extent);
+    assign(files, choice, given);
+    return choice.restored();
   }
 
-  private void assign(Path files, Map<String, Cell> sources, Map<String, Kind> given)
+  private void assign(Path files, Selection.Choice choice, Map<String, Kind> given)
       throws IOException {
+    Map<String, Cell> sources = choice.sources();
     Ops tf = Ops.create(session.graph()).withSubScope("restore");
     List<String> keys = List.copyOf(sources.keySet());
     GraphOperation restored =
@@ -226,7 +232,12 @@ public final class TrainingState {
     for (int i = 0; i < keys.size(); i++) {
       assigned.add(sources.get(keys.get(i)).assign(gated, restored.output(i)));
     }
-    Op all = tf.withControlDependencies(assigned).noOp();
+    Ops afterwards = tf.withControlDependencies(assigned);
+    List<Op> started = new ArrayList<>(assigned);
+    choice
+        .freshAverages()
+        .forEach(variable -> started.add(places.startAverage(afterwards, variable)));
+    Op all = tf.withControlDependencies(started).noOp();
     try (TString path = TString.scalarOf(files.toString())) {
       session.runner().feed(prefix, path).addTarget(all).run().close();
     } catch (TensorFlowException | TFInvalidArgumentException e) {

@@ -1,11 +1,27 @@
 package dev.adafactor.cli;
 
 import dev.adafactor.finetune.EarlyStopping.Monitor;
+import java.nio.file.Path;
 import java.util.Optional;
 import picocli.CommandLine.Option;
 
 /** How long, and in which steps. */
 final class CourseOptions {
+
+  @Option(
+      names = "--restore",
+      paramLabel = "STATE",
+      description =
+          "Begin with the state that is in there: the prefix of a checkpoint's files"
+              + " (Checkpoint.save, save_weights), a folder of checkpoints, or a SavedModel. Its"
+              + " variables, and its Adafactor if it has one: steps, learning rate, averages.")
+  Optional<Path> restore = Optional.empty();
+
+  @Option(
+      names = "--restore-what-fits",
+      paramLabel = "STATE",
+      description = "The same for another model or optimizer: leave what it does not have.")
+  Optional<Path> restoreWhatFits = Optional.empty();
 
   @Option(names = "--epochs", paramLabel = "N", description = "Default: 1.")
   int epochs = 1;

@@ -183,6 +183,9 @@ final class FineTuneCommand implements Callable<Integer> {
         !data.features.isEmpty(), "--features is missing: a .npy file with a row for each example");
     require(
         data.labels.isPresent(), "--labels is missing: a .npy file with a label for each example");
+    require(
+        course.restore.isEmpty() || course.restoreWhatFits.isEmpty(),
+        "--restore and --restore-what-fits exclude each other");
     require(course.epochs > 0, "--epochs is %d; 1 or more is wanted".formatted(course.epochs));
     require(
         course.batchSize > 0,
@@ -266,6 +269,8 @@ final class FineTuneCommand implements Callable<Integer> {
   }
 
   private void addCourse(FineTuning.Builder builder) {
+    course.restore.ifPresent(builder::restore);
+    course.restoreWhatFits.ifPresent(builder::restoreWhatFits);
     builder.epochs(course.epochs).batchSize(course.batchSize).seed(course.seed);
     course.microBatchSize.ifPresent(builder::microBatchSize);
     if (!course.shuffle.orElse(true)) {
@@ -284,6 +289,9 @@ final class FineTuneCommand implements Callable<Integer> {
     List<Outputs.Input> inputs = new ArrayList<>();
     model.model.ifPresent(path -> inputs.add(new Outputs.Input("the input model", path)));
     inputs.addAll(data.inputs());
+    course.restore.ifPresent(path -> inputs.add(new Outputs.Input("--restore", path)));
+    course.restoreWhatFits.ifPresent(
+        path -> inputs.add(new Outputs.Input("--restore-what-fits", path)));
     adafactor.configuration().ifPresent(path -> inputs.add(new Outputs.Input("--optimizer", path)));
     return inputs;
   }

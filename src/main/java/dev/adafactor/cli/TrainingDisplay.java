@@ -1,15 +1,18 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.checkpoint.Restored;
 import dev.adafactor.finetune.Evaluation;
 import dev.adafactor.finetune.TrainingListener;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
 
 /** Tells the user how training goes: what is done, and a line for each epoch. */
 class TrainingDisplay implements TrainingListener, AutoCloseable {
   private static final long NANOS_BETWEEN_REPORTS = 10_000_000_000L;
+  private static final int NAMES_SHOWN = 5;
 
   private final PrintWriter out;
   private Plan plan;
@@ -63,6 +66,39 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
   public void resumed(Path checkpoint, long steps) {
     before = steps;
     print("Going on from '%s': %,d steps are done".formatted(checkpoint, steps));
+  }
+
+  @Override
+  public void restored(Restored restored) {
+    print(
+        "Beginning with '%s': %s, %s"
+            .formatted(
+                restored.checkpoint(),
+                counted(restored.variables(), "variable"),
+                restored.iterations().isPresent()
+                    ? "the optimizer's state of %s after %,d steps"
+                        .formatted(
+                            counted(restored.states(), "variable"),
+                            restored.iterations().getAsLong())
+                    : "no state of the optimizer"));
+    if (!restored.left().isEmpty()) {
+      print("Not in it, left as they are: " + shortened(restored.left()));
+    }
+    if (!restored.unused().isEmpty()) {
+      print("In it, and of no use here: " + shortened(restored.unused()));
+    }
+  }
+
+  private static String counted(int number, String of) {
+    return "%,d %s%s".formatted(number, of, number == 1 ? "" : "s");
+  }
+
+  private static String shortened(List<String> names) {
+    return names.size() <= NAMES_SHOWN
+        ? String.join(", ", names)
+        : "%s and %,d more"
+            .formatted(
+                String.join(", ", names.subList(0, NAMES_SHOWN)), names.size() - NAMES_SHOWN);
   }
 
   @Override

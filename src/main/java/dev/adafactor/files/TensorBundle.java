@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.zip.CRC32C;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.proto.BundleEntryProto;
@@ -293,6 +294,78 @@ public final class TensorBundle {
     } catch (BufferUnderflowException | IllegalArgumentException e) {
       throw damaged(name, entry);
     }
+  }
+
+  /** What a tensor of floats holds beside finite numbers; of other types it is nothing. */
+  public enum Extreme {
+    NONE,
+    INFINITE,
+    NAN
+  }
+
+  /**
+   * The worst among a tensor's elements.
+   *
+   * @throws IOException if it cannot be read
+   */
+  public Extreme extreme(String name) throws IOException {
+    BundleEntryProto entry = entries.get(name);
+    long infinity =
+        switch (entry.getDtype()) {
+          case DT_HALF -> 0x7c00L;
+          case DT_BFLOAT16 -> 0x7f80L;
+          case DT_FLOAT -> 0x7f800000L;
+          case DT_DOUBLE -> 0x7ff0000000000000L;
+          default -> 0;
+        };
+    if (infinity == 0 || entry.getSize() == 0) {
+      return Extreme.NONE;
+    }
+    int width = width(entry.getDtype());
+    Extreme worst = Extreme.NONE;
+    ByteBuffer part = ByteBuffer.allocate((int) Math.min(PART, entry.getSize()));
+    part.order(ByteOrder.LITTLE_ENDIAN);
+    try (FileChannel channel = FileChannel.open(shard(entry.getShardId()))) {
+      long end = entry.getOffset() + entry.getSize();
+      for (long at = entry.getOffset(); at < end; at += part.limit()) {
+        part.clear().limit((int) Math.min(part.capacity(), end - at));
+        readFully(channel, part, at);
+        for (part.flip(); part.hasRemaining(); ) {
+          long magnitude = magnitude(part, width);
+          if (magnitude > infinity) {
+            return Extreme.NAN;
+          }
+          worst = magnitude == infinity ? Extreme.INFINITE : worst;
+        }
+      }
+    }
+    return worst;
+  }
+
+  /** The bits of the next element without its sign: in the order of the numbers, NaN last. */
+  private static long magnitude(ByteBuffer elements, int width) {
+    return switch (width) {
+      case Short.BYTES -> elements.getShort() & 0x7fff;
+      case Integer.BYTES -> elements.getInt() & 0x7fffffff;
+      default -> elements.getLong() & Long.MAX_VALUE;
+    };
+  }
+
+  /**
+   * The value of a tensor that is one number of type int64; empty if it is another.
+   *
+   * @throws IOException if it cannot be read
+   */
+  public OptionalLong integer(String name) throws IOException {
+    BundleEntryProto entry = entries.get(name);
+    if (entry.getDtype() != DataType.DT_INT64 || entry.getSize() != Long.BYTES) {
+      return OptionalLong.empty();
+    }
+    ByteBuffer value = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    try (FileChannel channel = FileChannel.open(shard(entry.getShardId()))) {
+      readFully(channel, value, entry.getOffset());
+    }
+    return OptionalLong.of(value.getLong(0));
   }
 
   private void requireChecksum(String name, BundleEntryProto entry, CRC32C checksum)

@@ -1,6 +1,8 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.checkpoint.CheckpointFolder;
+import dev.adafactor.checkpoint.Content;
+import dev.adafactor.checkpoint.Restored;
 import dev.adafactor.checkpoint.TrainingState;
 import java.io.IOException;
 import java.lang.System.Logger;
@@ -10,7 +12,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.LongSupplier;
 
 /** The checkpoints of a job: when they are written, and what is noted with them. */
 final class Checkpoints {
@@ -72,53 +73,52 @@ final class Checkpoints {
   }
 
   /**
-   * Puts back the newest checkpoint, where that is wished for.
+   * Puts back the newest checkpoint that is whole, where that is wished for. One whose note
+   * contradicts itself, or the optimizer's steps, is damaged like any other.
    *
-   * @param iterations tells the optimizer's steps: all that a checkpoint of Python's says about how
-   *     far its job was
    * @param stepsPerEpoch how many of them make an epoch
    * @throws IllegalArgumentException if it is of another job
    */
-  Optional<Resumed> resume(LongSupplier iterations, int stepsPerEpoch) throws IOException {
+  Optional<Resumed> resume(int stepsPerEpoch) throws IOException {
     if (!wish.resume()) {
       return Optional.empty();
     }
-    AtomicReference<Progress> noted = new AtomicReference<>();
-    Optional<Path> restored =
-        folder.restoreNewest(
-            state,
-            (checkpoint, note) ->
-                noted.set(note.map(text -> read(checkpoint, text, stepsPerEpoch)).orElse(null)));
-    return restored.map(
-        checkpoint -> {
-          Progress progress = progress(checkpoint, noted.get(), iterations, stepsPerEpoch);
-          saved = progress.steps();
+    AtomicReference<Progress> progress = new AtomicReference<>();
+    Optional<Restored> restored =
+        folder.resume(state, content -> progress.set(progress(content, stepsPerEpoch)));
+    restored.ifPresent(
+        whole -> {
+          saved = progress.get().steps();
           tried = saved;
-          return new Resumed(checkpoint, progress);
         });
+    return restored.map(whole -> new Resumed(whole.checkpoint(), progress.get()));
   }
 
-  private static Progress progress(
-      Path checkpoint, Progress noted, LongSupplier iterations, int stepsPerEpoch) {
-    long done = iterations.getAsLong();
-    if (noted == null ? !Progress.isPossible(done, stepsPerEpoch) : noted.steps() != done) {
-      throw new IllegalArgumentException(
-          "the checkpoint '%s' is damaged: its optimizer has done %d steps%s"
-              .formatted(
-                  checkpoint,
-                  done,
-                  noted == null ? "" : ", %d are noted".formatted(noted.steps())));
+  /** The optimizer's steps are all that a checkpoint of Python's says of how far its job was. */
+  private Progress progress(Content content, int stepsPerEpoch) throws IOException {
+    long done = content.iterations().orElse(0);
+    if (content.note().isEmpty()) {
+      if (!Progress.isPossible(done, stepsPerEpoch)) {
+        throw new IOException(
+            "'%s' is damaged: its optimizer has done %d steps".formatted(content.files(), done));
+      }
+      return Progress.ofSteps(done, stepsPerEpoch);
     }
-    return noted == null ? Progress.ofSteps(done, stepsPerEpoch) : noted;
-  }
-
-  private Progress read(Path checkpoint, String note, int stepsPerEpoch) {
+    Progress noted;
     try {
-      return Progress.fromJson(note, job, stepsPerEpoch);
+      noted = Progress.fromJson(content.note().get(), job, stepsPerEpoch);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(
-          "the checkpoint '%s' %s".formatted(checkpoint, e.getMessage()), e);
+          "the checkpoint '%s' %s".formatted(content.files(), e.getMessage()), e);
+    } catch (IOException e) {
+      throw new IOException("'%s' %s".formatted(content.files(), e.getMessage()), e);
     }
+    if (noted.before() + noted.steps() != done) {
+      throw new IOException(
+          "'%s' is damaged: its optimizer has done %d steps, %d are noted"
+              .formatted(content.files(), done, noted.before() + noted.steps()));
+    }
+    return noted;
   }
 
   /** Whether a checkpoint is due after a step. */

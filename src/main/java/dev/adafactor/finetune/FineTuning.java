@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.checkpoint.Extent;
 import dev.adafactor.graph.PythonRegex;
 import dev.adafactor.savedmodel.ExistingFolder;
 import dev.adafactor.savedmodel.Mode;
@@ -60,6 +61,7 @@ public final class FineTuning {
   final UncheckedGradients uncheckedGradients;
   final Function<Graph, Adafactor> optimizer;
   final VariableWatch.Wish watch;
+  final Optional<Start> start;
   final Optional<Checkpoints.Wish> checkpoints;
   final Optional<Path> export;
   final ExistingFolder existing;
@@ -85,6 +87,7 @@ public final class FineTuning {
     uncheckedGradients = builder.uncheckedGradients;
     optimizer = builder.optimizer;
     watch = new VariableWatch.Wish(builder.logVariables, builder.logEvery);
+    start = builder.start;
     checkpoints =
         builder.checkpoint.map(
             folder ->
@@ -93,6 +96,14 @@ public final class FineTuning {
     export = builder.export;
     existing = builder.existing;
   }
+
+  /**
+   * A state to begin with.
+   *
+   * @param state where it is
+   * @param extent how much of it has to be there
+   */
+  record Start(Path state, Extent extent) {}
 
   /**
    * Starts the description of a job, which has tf_keras's defaults: one epoch, shuffled, in batches
@@ -138,6 +149,7 @@ public final class FineTuning {
     private Function<Graph, Adafactor> optimizer = Adafactor::new;
     private VariableDetail logVariables = VariableDetail.NONE;
     private int logEvery = 10;
+    private Optional<Start> start = Optional.empty();
     private Optional<Path> checkpoint = Optional.empty();
     private OptionalInt checkpointEvery = OptionalInt.empty();
     private int keptCheckpoints = 5;
@@ -340,6 +352,34 @@ public final class FineTuning {
     /** How many steps there are from one such report to the next, 1 or more; 10 if not given. */
     public Builder logEvery(int steps) {
       logEvery = positive("log every", steps);
+      return this;
+    }
+
+    /**
+     * Begins with a state that Python or Java has written: the model's variables and, if it is in
+     * there, the optimizer's state, with its steps, its position in a schedule, its learning rate
+     * and its moving averages. The order of the data begins anew; a job {@linkplain #resume()
+     * resumed} from its own checkpoints does not come back to it.
+     *
+     * <p>{@link FineTuning#run} throws an {@link IllegalArgumentException} if it is that of another
+     * model or optimizer, and names the first differences.
+     *
+     * @param state the prefix of a checkpoint's files ({@code Checkpoint.save}, {@code
+     *     save_weights}), a folder of checkpoints, of which the newest that is whole is taken, or
+     *     the folder of a SavedModel, for instance that which is trained, of a model that was
+     *     compiled with an Adafactor
+     */
+    public Builder restore(Path state) {
+      start = Optional.of(new Start(state, Extent.MODEL));
+      return this;
+    }
+
+    /**
+     * {@link #restore} of whatever has the same place, shape and type; the rest stays as it is.
+     * {@link TrainingListener#restored} tells which is which.
+     */
+    public Builder restoreWhatFits(Path state) {
+      start = Optional.of(new Start(state, Extent.WHAT_FITS));
       return this;
     }
 

@@ -2,6 +2,8 @@ package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
 import dev.adafactor.checkpoint.FolderLock;
+import dev.adafactor.checkpoint.Restored;
+import dev.adafactor.checkpoint.StoredState;
 import dev.adafactor.checkpoint.TrainingState;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.finetune.Stopwatch.Part;
@@ -10,7 +12,6 @@ import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -92,13 +93,15 @@ final class FineTuningRun {
           job.shuffled
               ? BatchOrder.shuffled(training.rows(), job.batchSize, job.seed)
               : BatchOrder.inFileOrder(training.rows(), job.batchSize);
+      Optional<TrainingState> state =
+          job.checkpoints.isPresent() || job.start.isPresent()
+              ? Optional.of(state(model, adafactor, variables.trained(), keeper))
+              : Optional.empty();
       Optional<Checkpoints> checkpoints =
           job.checkpoints.map(
               wish ->
                   new Checkpoints(
-                      wish,
-                      state(model, adafactor, variables.trained(), keeper),
-                      course(model, training, order, adafactor)));
+                      wish, state.orElseThrow(), course(model, training, order, adafactor)));
       TrainingLoop loop =
           new TrainingLoop(
               graph,
@@ -116,8 +119,9 @@ final class FineTuningRun {
         job.checkpoints.get().requireUsable(); // A job that had the folder may have ended.
       }
       context.tell(listener -> listener.planned(plan));
-      if (checkpoints.isPresent()) {
-        resume(checkpoints.get(), loop, graph, order.batches());
+      boolean resumed = checkpoints.isPresent() && resume(checkpoints.get(), loop, order.batches());
+      if (job.start.isPresent() && !resumed) {
+        begin(job.start.get(), state.orElseThrow(), loop, graph);
       }
       context.stopwatch().lap(Part.BUILD);
 
@@ -201,29 +205,24 @@ final class FineTuningRun {
     return course;
   }
 
-  private void resume(
-      Checkpoints checkpoints, TrainingLoop loop, TrainingGraph graph, int stepsPerEpoch)
+  /** Goes on from a checkpoint of this job, if there is one. */
+  private boolean resume(Checkpoints checkpoints, TrainingLoop loop, int stepsPerEpoch)
       throws IOException {
-    checkpoints
-        .resume(graph::iterations, stepsPerEpoch)
-        .ifPresent(
-            resumed -> {
-              requireFinite(resumed.checkpoint(), graph);
-              loop.resume(resumed.progress());
-              context.tell(
-                  listener -> listener.resumed(resumed.checkpoint(), resumed.progress().steps()));
-            });
+    Optional<Checkpoints.Resumed> resumed = checkpoints.resume(stepsPerEpoch);
+    resumed.ifPresent(
+        from -> {
+          loop.resume(from.progress());
+          context.tell(listener -> listener.resumed(from.checkpoint(), from.progress().steps()));
+        });
+    return resumed.isPresent();
   }
 
-  /** Whatever else writes checkpoints may write such. */
-  private static void requireFinite(Path checkpoint, TrainingGraph graph) {
-    List<String> notFinite = graph.variablesNotFinite();
-    if (!notFinite.isEmpty()) {
-      throw new IllegalArgumentException(
-          "the checkpoint '%s' holds values that are not finite, of %s; remove it, or name another"
-                  .formatted(checkpoint, TrainingGraph.shortened(notFinite))
-              + " folder of checkpoints");
-    }
+  private void begin(
+      FineTuning.Start start, TrainingState state, TrainingLoop loop, TrainingGraph graph)
+      throws IOException {
+    Restored restored = StoredState.find(start.state()).restore(state, start.extent());
+    loop.beginAfter(graph.iterations());
+    context.tell(listener -> listener.restored(restored));
   }
 
   private Data openData() throws IOException {

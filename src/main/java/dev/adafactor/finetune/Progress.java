@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.finetune.TrainingListener.Epoch;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -15,6 +16,7 @@ import java.util.OptionalDouble;
 /**
  * How far a job is, beside the values of its variables: what a checkpoint notes, as JSON.
  *
+ * @param before how many steps the optimizer had done when the job began
  * @param steps how many are done
  * @param finished how many epochs are done
  * @param epochs what is known of them; nothing, where Python did them
@@ -22,6 +24,7 @@ import java.util.OptionalDouble;
  * @param best the best epoch so far, with early stopping
  */
 record Progress(
+    long before,
     long steps,
     int finished,
     List<Epoch> epochs,
@@ -38,6 +41,7 @@ record Progress(
   /** All that is known of a job of Python's. */
   static Progress ofSteps(long steps, int stepsPerEpoch) {
     return new Progress(
+        0,
         steps,
         Math.toIntExact(steps / stepsPerEpoch),
         List.of(),
@@ -52,7 +56,7 @@ record Progress(
    */
   String toJson(Map<String, String> job) {
     ObjectNode note = JSON.createObjectNode();
-    note.put("steps", steps).put("finished", finished);
+    note.put("before", before).put("steps", steps).put("finished", finished);
     job.forEach(note.putObject("job")::put);
     ArrayNode done = note.putArray("epochs");
     for (Epoch each : epochs) {
@@ -85,14 +89,16 @@ record Progress(
    * Reads it.
    *
    * @param job what {@link #toJson} was given, or would be
-   * @throws IllegalArgumentException if it is of a job that goes another way, or is not whole
+   * @throws IllegalArgumentException if it is of a job that goes another way
+   * @throws IOException if it is not whole, or cannot be
    */
-  static Progress fromJson(String text, Map<String, String> job, int stepsPerEpoch) {
+  static Progress fromJson(String text, Map<String, String> job, int stepsPerEpoch)
+      throws IOException {
     JsonNode note;
     try {
       note = JSON.readTree(text);
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException("has a note that is no JSON", e);
+      throw new IOException("has a note that is no JSON", e);
     }
     job.forEach(
         (name, value) -> {
@@ -108,10 +114,10 @@ record Progress(
     try {
       progress = read(note);
     } catch (NumberFormatException e) {
-      throw new IllegalArgumentException("has a note that is not whole", e);
+      throw new IOException("has a note that is not whole", e);
     }
     if (!progress.isConsistent(stepsPerEpoch)) {
-      throw new IllegalArgumentException(
+      throw new IOException(
           "has a note that contradicts itself: %d steps, %d epochs of %d steps each are done"
               .formatted(progress.steps(), progress.finished(), stepsPerEpoch));
     }
@@ -131,6 +137,7 @@ record Progress(
     }
     JsonNode best = note.path("best");
     return new Progress(
+        note.has("before") ? count(note.path("before"), Long.MAX_VALUE) : 0,
         count(note.path("steps"), Long.MAX_VALUE),
         (int) count(note.path("finished"), Integer.MAX_VALUE),
         List.copyOf(epochs),

@@ -1,5 +1,6 @@
 package dev.adafactor.finetune;
 
+import dev.adafactor.checkpoint.Restored;
 import dev.adafactor.savedmodel.Mode;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -80,6 +81,9 @@ public interface TrainingListener {
    * @param steps how many were done before
    */
   default void resumed(Path checkpoint, long steps) {}
+
+  /** Model and optimizer begin with a state that another job has left. */
+  default void restored(Restored restored) {}
 
   /** The model has been evaluated on the validation data, before the first step. */
   default void evaluatedBefore(Evaluation evaluation) {}

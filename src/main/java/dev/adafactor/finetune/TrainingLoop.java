@@ -41,6 +41,9 @@ final class TrainingLoop {
   private final List<Step> steps = new ArrayList<>();
   private final List<Epoch> epochs = new ArrayList<>();
 
+  /** Steps that the optimizer had done when the job began. */
+  private long before;
+
   /** Steps that are done, those before the job was resumed among them. */
   private long done;
 
@@ -72,8 +75,14 @@ final class TrainingLoop {
     this.context = context;
   }
 
+  /** Begins with an optimizer that has done steps already, in another job. */
+  void beginAfter(long iterations) {
+    before = iterations;
+  }
+
   /** Goes on where a job was. */
   void resume(Progress progress) {
+    before = progress.before();
     done = progress.steps();
     finished = progress.finished();
     epochs.addAll(progress.epochs());
@@ -83,7 +92,8 @@ final class TrainingLoop {
 
   /** What a checkpoint notes. */
   private Progress progress() {
-    return new Progress(done, finished, epochs(), mean, keeper.map(kept -> kept.best().state()));
+    return new Progress(
+        before, done, finished, epochs(), mean, keeper.map(kept -> kept.best().state()));
   }
 
   private void save() {

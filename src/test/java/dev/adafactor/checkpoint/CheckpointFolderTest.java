@@ -75,8 +75,12 @@ class CheckpointFolderTest {
   }
 
   private Optional<Path> restore(String note) throws IOException {
-    return checkpoints.restoreNewest(
-        job.state(), (checkpoint, found) -> assertEquals(Optional.of(note), found));
+    return restore(checkpoints, note);
+  }
+
+  private static Optional<Path> restore(CheckpointFolder from, String note) throws IOException {
+    return from.resume(job.state(), content -> assertEquals(Optional.of(note), content.note()))
+        .map(Restored::checkpoint);
   }
 
   @Test
@@ -103,9 +107,7 @@ class CheckpointFolderTest {
     Files.write(data, Arrays.copyOf(Files.readAllBytes(data), 1000));
     Files.writeString(folder.resolve("best-1000.index"), "somebody else's");
     try (LogCapture log = new LogCapture(CheckpointFolder.class)) {
-      assertEquals(
-          Optional.of(folder.resolve("ckpt-40")),
-          one.restoreNewest(job.state(), (path, note) -> assertEquals(Optional.of("forty"), note)));
+      assertEquals(Optional.of(folder.resolve("ckpt-40")), restore(one, "forty"));
       assertEquals(2, log.messages().size());
     }
     one.save(job.state(), 45, "forty-five");

@@ -55,7 +55,8 @@ class CheckpointLiveTest {
       model.session().initialize();
       Optional<Path> restored =
           new CheckpointFolder(job.resolve("python"), 1)
-              .restoreNewest(state, (path, note) -> assertEquals(Optional.empty(), note));
+              .resume(state, content -> assertEquals(Optional.empty(), content.note()))
+              .map(Restored::checkpoint);
       assertEquals(Optional.of(job.resolve("python").resolve("ckpt-1")), restored);
       new CheckpointFolder(job.resolve("java"), 1).save(state, 3, "");
     }

@@ -15,7 +15,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
-import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
 
 class LayoutTest {
   private static final String SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE";
@@ -66,27 +65,5 @@ class LayoutTest {
     assertEquals(new OfOptimizer(Part.R, 0), tensors.get("optimizer/_variables/3"));
     assertEquals(Counter.LEARNING_RATE, tensors.get("optimizer/_current_learning_rate"));
     assertEquals(null, tensors.get("optimizer/_learning_rate"));
-  }
-
-  @Test
-  void isFoundAgainByItsTree() {
-    Layout layout = layout(Set.of(Option.AVERAGES));
-    Map<String, String> keys = Matching.keys(layout.objects(), layout.objects());
-    assertEquals(layout.tensors().keySet(), keys.keySet());
-    keys.forEach((ours, theirs) -> assertEquals(ours, theirs));
-  }
-
-  /** As {@code save_weights} writes it: the model is the root. */
-  @Test
-  void isFoundInTheTreeOfAModelAlone() {
-    ObjectGraph alone = new ObjectGraph();
-    int layer = alone.add(alone.add(), "a.b/c");
-    String key = alone.setValue(alone.add(layer, "kernel"), "kernel", "a..b.Sc/kernel");
-    assertEquals(
-        Map.of("model/a..b.Sc/kernel" + SUFFIX, key),
-        Matching.keys(layout(Set.of()).objects(), alone.build()));
-    assertEquals(
-        Map.of(),
-        Matching.keys(layout(Set.of()).objects(), TrackableObjectGraph.getDefaultInstance()));
   }
 }

@@ -1,5 +1,6 @@
 package dev.adafactor.checkpoint;
 
+import static dev.adafactor.checkpoint.Content.Judge.TAKES_ALL;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -42,7 +43,9 @@ class TrainingStateTest {
         job.state().save(through, "six", 2);
       }
       try (DigitsJob job = new DigitsJob(optimizers.get(i))) {
-        job.state().restore(early, note -> assertEquals(Optional.of("three"), note));
+        job.state()
+            .restore(
+                early, Extent.ALL, content -> assertEquals(Optional.of("three"), content.note()));
         job.train(3);
         job.state().save(resumed, "six", 2);
       }
@@ -67,7 +70,9 @@ class TrainingStateTest {
       job.state().save(averaged, "", 1);
       byte[] before = data(averaged);
       String message =
-          assertThrows(IllegalArgumentException.class, () -> job.state().restore(plain, note -> {}))
+          assertThrows(
+                  IllegalArgumentException.class,
+                  () -> job.state().restore(plain, Extent.ALL, TAKES_ALL))
               .getMessage();
       assertTrue(message.contains("optimizer/_variables"), message);
       job.state().save(averaged, "", 1);
@@ -85,7 +90,7 @@ class TrainingStateTest {
       bytes[bytes.length / 2] ^= 1;
       Files.write(data, bytes);
       String message =
-          assertThrows(IOException.class, () -> job.state().restore(prefix, note -> {}))
+          assertThrows(IOException.class, () -> job.state().restore(prefix, Extent.ALL, TAKES_ALL))
               .getMessage();
       assertTrue(message.contains(data.getFileName().toString()), message);
     }

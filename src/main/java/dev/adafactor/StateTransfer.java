@@ -1,0 +1,160 @@
+package dev.adafactor;
+
+import dev.adafactor.graph.Slot;
+import dev.adafactor.graph.VariableView;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.tensorflow.Operand;
+import org.tensorflow.Result;
+import org.tensorflow.Session;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Placeholder;
+import org.tensorflow.op.core.Variable;
+import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.TInt64;
+import org.tensorflow.types.family.TNumber;
+
+/** The operations that take an optimizer's state out of a session and put it into one. */
+final class StateTransfer {
+  private static final int DIFFERENCES_SHOWN = 3;
+
+  /** A tensor of the state: what reads it, and what sets it to what is fed. */
+  private record Cell(Operand<? extends TNumber> read, Placeholder<? extends TNumber> fed, Op set) {
+    static <T extends TNumber> Cell of(Ops tf, Variable<T> variable) {
+      Placeholder<T> fed = tf.placeholder(variable.type(), Placeholder.shape(variable.shape()));
+      return new Cell(variable, fed, tf.assign(variable, fed));
+    }
+
+    static <T extends TNumber> Cell of(Ops tf, VariableView<T> variable) {
+      Placeholder<T> fed = tf.placeholder(variable.type(), Placeholder.shape(variable.shape()));
+      return new Cell(variable.read(tf), fed, variable.assign(tf, fed));
+    }
+
+    TensorValue.Kind kind() {
+      return new TensorValue.Kind(fed.asOutput().dataType(), fed.shape());
+    }
+  }
+
+  private final Cell iterations;
+  private final Cell learningRate;
+
+  /** By the name of the variable and of the part. */
+  private final Map<String, Map<String, Cell>> variables = new LinkedHashMap<>();
+
+  /**
+   * Adds the operations.
+   *
+   * @throws IllegalArgumentException if two variables have one name
+   */
+  StateTransfer(
+      Ops ops,
+      Variable<TInt64> iterations,
+      Variable<TFloat32> learningRate,
+      Collection<VariableState> states) {
+    Ops tf = ops.withSubScope("state");
+    this.iterations = Cell.of(tf, iterations);
+    this.learningRate = Cell.of(tf, learningRate);
+    for (VariableState state : states) {
+      Map<String, Cell> parts = new LinkedHashMap<>();
+      for (Map.Entry<String, Slot<?>> slot : state.slots().entrySet()) {
+        parts.put(slot.getKey(), Cell.of(tf, slot.getValue().variable()));
+      }
+      parts.put(Snapshot.Form.VALUE, Cell.of(tf, state.variable()));
+      String name = state.variable().name();
+      if (variables.put(name, parts) != null) {
+        throw new IllegalArgumentException(
+            "two variables are named '" + name + "': a snapshot tells them by their names");
+      }
+    }
+  }
+
+  /** How many variables there are. */
+  int size() {
+    return variables.size();
+  }
+
+  private List<Cell> cells() {
+    List<Cell> all = new ArrayList<>(List.of(iterations, learningRate));
+    variables.values().forEach(parts -> all.addAll(parts.values()));
+    return all;
+  }
+
+  /** Copies the state, all of it in one run. */
+  Snapshot take(Session session, boolean scheduled) {
+    Session.Runner runner = session.runner();
+    cells().forEach(cell -> runner.fetch(cell.read()));
+    try (Result result = runner.run()) {
+      int next = 2;
+      List<Snapshot.OfVariable> taken = new ArrayList<>();
+      for (Map.Entry<String, Map<String, Cell>> variable : variables.entrySet()) {
+        Map<String, TensorValue> parts = new LinkedHashMap<>();
+        for (String part : variable.getValue().keySet()) {
+          parts.put(part, TensorValue.copyOf((TNumber) result.get(next++)));
+        }
+        TensorValue value = parts.remove(Snapshot.Form.VALUE);
+        taken.add(new Snapshot.OfVariable(variable.getKey(), value, parts));
+      }
+      return new Snapshot(
+          ((TInt64) result.get(0)).getLong(),
+          ((TFloat32) result.get(1)).getFloat(),
+          scheduled,
+          taken);
+    }
+  }
+
+  /**
+   * Sets the state, all of it in one run.
+   *
+   * @throws IllegalArgumentException if it is that of another optimizer; nothing is changed
+   */
+  void put(Session session, Snapshot snapshot, boolean scheduled) {
+    requireSame(snapshot, scheduled);
+    List<TNumber> tensors = new ArrayList<>();
+    Session.Runner runner = session.runner();
+    try {
+      feed(runner, iterations, TInt64.scalarOf(snapshot.iterations()), tensors);
+      feed(runner, learningRate, TFloat32.scalarOf(snapshot.learningRate()), tensors);
+      for (Snapshot.OfVariable variable : snapshot.variables()) {
+        Map<String, Cell> parts = variables.get(variable.name());
+        feed(runner, parts.get(Snapshot.Form.VALUE), variable.value().tensor(), tensors);
+        variable
+            .slots()
+            .forEach((slot, value) -> feed(runner, parts.get(slot), value.tensor(), tensors));
+      }
+      runner.run().close();
+    } finally {
+      tensors.forEach(TNumber::close);
+    }
+  }
+
+  private static void feed(
+      Session.Runner runner, Cell cell, TNumber tensor, List<TNumber> tensors) {
+    tensors.add(tensor);
+    runner.feed(cell.fed(), tensor).addTarget(cell.set());
+  }
+
+  private void requireSame(Snapshot snapshot, boolean scheduled) {
+    Map<String, Map<String, TensorValue.Kind>> kinds = new LinkedHashMap<>();
+    variables.forEach(
+        (name, parts) -> {
+          Map<String, TensorValue.Kind> kindsOfParts = new LinkedHashMap<>();
+          parts.forEach((part, cell) -> kindsOfParts.put(part, cell.kind()));
+          kinds.put(name, kindsOfParts);
+        });
+    List<String> differences = snapshot.differences(new Snapshot.Form(scheduled, kinds));
+    if (!differences.isEmpty()) {
+      int shown = Math.min(DIFFERENCES_SHOWN, differences.size());
+      throw new IllegalArgumentException(
+          "the snapshot is of another optimizer: %s%s"
+              .formatted(
+                  String.join("; ", differences.subList(0, shown)),
+                  differences.size() > shown
+                      ? " (and %d more)".formatted(differences.size() - shown)
+                      : ""));
+    }
+  }
+}

@@ -1,0 +1,300 @@
+package dev.adafactor.checkpoint;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import dev.adafactor.checkpoint.Quantity.Counter;
+import dev.adafactor.checkpoint.Quantity.OfModel;
+import dev.adafactor.checkpoint.Quantity.OfOptimizer;
+import dev.adafactor.checkpoint.Quantity.Part;
+import dev.adafactor.files.TensorBundle;
+import dev.adafactor.files.TensorBundle.Extreme;
+import dev.adafactor.files.TensorBundle.Kind;
+import dev.adafactor.files.VariableKey;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.TreeSet;
+import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
+
+/**
+ * Compares a checkpoint with the state that it is to be put into, and finds which of its tensors
+ * belong where. Nothing is changed here.
+ */
+final class Selection {
+  private static final int SHOWN = 3;
+
+  private final Layout layout;
+  private final Map<String, Cell> cells;
+  private final String own;
+  private final TensorBundle bundle;
+  private final Path files;
+  private final Map<String, Kind> tensors;
+  private final Matching matching;
+
+  /**
+   * Reads the checkpoint's tree of objects.
+   *
+   * @param layout what the state would be written as
+   * @param cells where it is, by key
+   * @param own begins the keys that Python does not look at
+   * @param files the checkpoint's prefix, for messages
+   * @throws IOException if the tree cannot be read
+   */
+  Selection(Layout layout, Map<String, Cell> cells, String own, TensorBundle bundle, Path files)
+      throws IOException {
+    this.layout = layout;
+    this.cells = cells;
+    this.own = own;
+    this.bundle = bundle;
+    this.files = files;
+    this.tensors = bundle.tensors();
+    try {
+      matching =
+          new Matching(
+              layout.objects(), TrackableObjectGraph.parseFrom(bundle.string(ObjectGraph.KEY)));
+    } catch (InvalidProtocolBufferException e) {
+      throw new IOException("'" + files + "' is damaged: its tree of objects cannot be read", e);
+    }
+  }
+
+  /**
+   * What is going to be put back.
+   *
+   * @param sources where the checkpoint's tensors belong, by their keys
+   * @param freshAverages the variables, by number, whose moving averages have no value there: they
+   *     start again from the variable
+   */
+  record Choice(Map<String, Cell> sources, List<Integer> freshAverages, Restored restored) {}
+
+  /** The optimizer's steps, if it says how many. */
+  OptionalLong iterations() throws IOException {
+    Optional<String> key =
+        layout.tensors().entrySet().stream()
+            .filter(each -> each.getValue() == Counter.ITERATIONS)
+            .map(each -> matching.keys().get(each.getKey()))
+            .filter(there -> there != null && tensors.containsKey(there))
+            .findFirst();
+    return key.isPresent() ? bundle.integer(key.get()) : OptionalLong.empty();
+  }
+
+  /**
+   * Chooses.
+   *
+   * @throws IllegalArgumentException if something is missing, too much, or of another shape or
+   *     type, unless the extent allows it
+   * @throws IOException if the values cannot be those of a job
+   */
+  Choice choose(Extent extent) throws IOException {
+    Map<String, String> keys = new LinkedHashMap<>(matching.keys());
+    if (extent == Extent.WHAT_FITS) {
+      keys.keySet().removeIf(key -> isOfOptimizer(key));
+      keys.putAll(matching.statesByName());
+    }
+    Map<String, String> problems = problems(keys, extent);
+    Set<String> unused = new LinkedHashSet<>(matching.given());
+    if (extent == Extent.WHAT_FITS) {
+      keys.keySet().removeAll(alsoLeft(problems.keySet()));
+      unused.removeAll(keys.values());
+    } else {
+      unused.removeAll(keys.values());
+      requireNone(problems, unused, extent);
+    }
+    Map<String, Cell> sources = new LinkedHashMap<>();
+    layout
+        .tensors()
+        .forEach(
+            (key, quantity) -> {
+              String there = keys.get(key);
+              if (there != null && cells.get(key).destination().isPresent()) {
+                boolean exact = tensors.containsKey(own + there) && cells.containsKey(own + key);
+                sources.put(exact ? own + there : there, cells.get(exact ? own + key : key));
+              }
+            });
+    if (extent == Extent.ALL) {
+      beside().forEach(key -> sources.put(key, cells.get(key)));
+    }
+    requireSound(keys);
+    return new Choice(sources, freshAverages(keys), restored(keys, unused));
+  }
+
+  private boolean isOfOptimizer(String key) {
+    Quantity quantity = layout.tensors().get(key);
+    return quantity instanceof OfOptimizer
+        || ((quantity == Counter.ITERATIONS || quantity == Counter.LEARNING_RATE)
+            && !matching.hasAdafactor());
+  }
+
+  /** What does not fit, by the layout's keys. */
+  private Map<String, String> problems(Map<String, String> keys, Extent extent) {
+    Map<String, String> problems = new LinkedHashMap<>();
+    layout
+        .tensors()
+        .forEach(
+            (key, quantity) -> {
+              boolean wanted =
+                  quantity instanceof OfModel || extent != Extent.MODEL || matching.hasOptimizer();
+              if (wanted && cells.get(key).destination().isPresent()) {
+                problem(key, keys.get(key)).ifPresent(problem -> problems.put(key, problem));
+              }
+            });
+    return problems;
+  }
+
+  private Optional<String> problem(String key, String there) {
+    Cell cell = cells.get(key);
+    Kind kind = there == null ? null : tensors.get(there);
+    if (kind == null) {
+      return Optional.of("it has no '%s'".formatted(name(key)));
+    }
+    if (!kind.shape().equals(cell.shape())) {
+      return Optional.of(
+          "its '%s' has the shape %s in place of %s"
+              .formatted(name(there), kind.shape(), cell.shape()));
+    }
+    Kind wanted = new Kind(cell.value().dataType(), cell.shape());
+    return kind.dtype() == wanted.dtype()
+        ? Optional.empty()
+        : Optional.of("its '%s' is %s in place of %s".formatted(name(there), kind, wanted));
+  }
+
+  /** A variable's state is whole, or it is left: these keys, and those that go with them. */
+  private Set<String> alsoLeft(Set<String> left) {
+    Set<Integer> incomplete = new TreeSet<>();
+    for (String key : left) {
+      if (layout.tensors().get(key) instanceof OfOptimizer state) {
+        incomplete.add(state.variable());
+      }
+    }
+    Set<String> all = new LinkedHashSet<>(left);
+    layout
+        .tensors()
+        .forEach(
+            (key, quantity) -> {
+              if (quantity instanceof OfOptimizer state && incomplete.contains(state.variable())) {
+                all.add(key);
+              }
+            });
+    return all;
+  }
+
+  /** The keys of what belongs to the state beside model and optimizer. */
+  private List<String> beside() {
+    return cells.keySet().stream()
+        .filter(key -> key.startsWith(own))
+        .filter(key -> !layout.tensors().containsKey(key.substring(own.length())))
+        .toList();
+  }
+
+  private void requireNone(Map<String, String> problems, Set<String> unused, Extent extent) {
+    List<String> differences = new ArrayList<>();
+    boolean otherOptimizer = matching.hasOptimizer() && !matching.hasAdafactor();
+    if (otherOptimizer) {
+      differences.add("its optimizer is no Adafactor");
+    }
+    problems.forEach(
+        (key, problem) -> {
+          if (!otherOptimizer || layout.tensors().get(key) instanceof OfModel) {
+            differences.add(problem);
+          }
+        });
+    if (extent == Extent.ALL) {
+      for (String key : beside()) {
+        if (!tensors.containsKey(key)) {
+          differences.add("it has no '%s'".formatted(key));
+        }
+      }
+    }
+    unused.forEach(key -> differences.add("it has '%s' besides".formatted(name(key))));
+    if (!differences.isEmpty()) {
+      throw new IllegalArgumentException(
+          "the checkpoint '%s' is of another model or optimizer: %s%s"
+              .formatted(
+                  files,
+                  String.join("; ", differences.subList(0, Math.min(SHOWN, differences.size()))),
+                  differences.size() > SHOWN
+                      ? " (and %d more)".formatted(differences.size() - SHOWN)
+                      : ""));
+    }
+  }
+
+  /**
+   * No step follows from NaN. An infinite second moment is another matter: an element that float16
+   * does not hold is not trained on, and that is all.
+   */
+  private void requireSound(Map<String, String> keys) throws IOException {
+    for (Map.Entry<String, Quantity> each : layout.tensors().entrySet()) {
+      String there = keys.get(each.getKey());
+      if (there != null && cells.get(each.getKey()).destination().isPresent()) {
+        requireSound(there, each.getValue() instanceof OfModel ? Extreme.INFINITE : Extreme.NAN);
+        if (tensors.containsKey(own + there)) {
+          requireSound(own + there, Extreme.NAN);
+        }
+      }
+    }
+  }
+
+  private void requireSound(String key, Extreme least) throws IOException {
+    Extreme found = bundle.extreme(key);
+    if (found.compareTo(least) >= 0) {
+      throw new IOException(
+          "'%s' holds values that are %s, of '%s'"
+              .formatted(files, found == Extreme.NAN ? "NaN" : "infinite", name(key)));
+    }
+  }
+
+  private List<Integer> freshAverages(Map<String, String> keys) {
+    List<Integer> fresh = new ArrayList<>();
+    layout
+        .tensors()
+        .forEach(
+            (key, quantity) -> {
+              if (quantity instanceof OfOptimizer state
+                  && state.part() == Part.AVERAGE
+                  && !keys.containsKey(key)) {
+                fresh.add(state.variable());
+              }
+            });
+    return fresh;
+  }
+
+  private Restored restored(Map<String, String> keys, Set<String> unused) throws IOException {
+    int variables = 0;
+    Set<Integer> states = new TreeSet<>();
+    List<String> left = new ArrayList<>();
+    for (Map.Entry<String, Quantity> each : layout.tensors().entrySet()) {
+      boolean there = keys.containsKey(each.getKey());
+      if (each.getValue() instanceof OfModel && there) {
+        variables++;
+      } else if (each.getValue() instanceof OfOptimizer state
+          && state.part() != Part.UNUSED
+          && there) {
+        states.add(state.variable());
+      } else if (!there
+          && cells.get(each.getKey()).destination().isPresent()
+          && (each.getValue() instanceof OfModel || matching.hasAdafactor())) {
+        left.add(name(each.getKey()));
+      }
+    }
+    boolean counted =
+        layout.tensors().entrySet().stream()
+            .anyMatch(
+                each -> each.getValue() == Counter.ITERATIONS && keys.containsKey(each.getKey()));
+    return new Restored(
+        files,
+        variables,
+        states.size(),
+        counted ? iterations() : OptionalLong.empty(),
+        left,
+        unused.stream().map(Selection::name).toList());
+  }
+
+  private static String name(String key) {
+    return VariableKey.path(key).orElse(key);
+  }
+}
