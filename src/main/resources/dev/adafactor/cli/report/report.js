@@ -17,6 +17,7 @@
     c: "their column averages",
     ema: "moving averages",
     final: "variables in the end",
+    loss: "loss",
     lr: "learning rate",
     it: "step counter",
   };
@@ -131,7 +132,8 @@
   }
 
   function quantities() {
-    const rows = Object.keys(QUANTITIES).flatMap((quantity) => {
+    const found = data.runs.flatMap((run) => Object.keys(run.tallies));
+    const rows = [...new Set([...Object.keys(QUANTITIES), ...found])].flatMap((quantity) => {
       const runs = data.runs.filter((run) => run.tallies[quantity]);
       if (!runs.length) return [];
       const of = (name) => runs.map((run) => run.tallies[quantity][name]);
@@ -143,7 +145,7 @@
       return element(
         "tr",
         {},
-        element("th", { scope: "row" }, element("code", {}, quantity), " ", element("span", { class: "muted" }, QUANTITIES[quantity])),
+        element("th", { scope: "row" }, element("code", {}, quantity), " ", element("span", { class: "muted" }, QUANTITIES[quantity] ?? "")),
         element("td", { class: "number wide" }, whole(sum("elements"))),
         number(whole(sum("different")), !apart),
         element("td", { class: sum("not_finite") ? "number wide" : "number wide zero" }, whole(sum("not_finite"))),
@@ -383,10 +385,7 @@
     const zeros = () => run.points.map(() => 0);
     const differences = (name) => (course[name] ? numbers(course[name]) : zeros());
     const single = () => series !== "rms" && series !== "largest";
-    const incomparable = () => {
-      const elements = course.shape.reduce((a, b) => a * b, 1);
-      return differences("not_finite").map((lost, i) => lost >= elements * (run.points[i] - (run.points[i - 1] ?? 0)) && elements > 0);
-    };
+    const incomparable = () => differences("incomparable").map(Boolean);
     const apart = () => {
       const none = incomparable();
       const { recorded, computed } = curve();
