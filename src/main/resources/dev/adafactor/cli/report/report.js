@@ -173,7 +173,6 @@
   const COMPARE = {
     standing: (a, b) => a.severity - b.severity || b.relative - a.relative,
     id: (a, b) => a.id.localeCompare(b.id, "en", { numeric: true }),
-    steps: (a, b) => a.steps - b.steps,
     ulps: (a, b) => (a.ulps === b.ulps ? 0 : a.ulps - b.ulps),
     relative: (a, b) => (a.relative === b.relative ? 0 : a.relative - b.relative),
   };
@@ -186,7 +185,6 @@
       { onclick: () => show(run, {}) },
       element("td", { title: STANDINGS[run.standing].name }, mark(run.standing), element("span", { class: "hidden" }, ` ${STANDINGS[run.standing].name}`)),
       element("td", {}, run.button),
-      element("td", { class: "number wide" }, whole(run.steps)),
       element("td", { class: run.ulps ? "number wide" : "number wide zero" }, finite ? ulps(run.ulps) : ""),
       element("td", { class: run.relative ? "number" : "number zero" }, finite ? short(run.relative) : ""),
     );
