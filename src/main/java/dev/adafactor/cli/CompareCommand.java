@@ -23,6 +23,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
 import java.util.logging.Level;
 import java.util.logging.Logger;
@@ -56,7 +57,8 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  java -jar target/adafactor.jar compare --cases cases.json --numerics tf_keras",
-      "  java -jar target/adafactor.jar compare --python python3 --shapes 64x10,10 --report page.html"
+      "  java -jar target/adafactor.jar compare --python python3 --shapes 64x10,10",
+      "    --report page.html"
     })
 final class CompareCommand implements Callable<Integer> {
   private static final List<String> SETTINGS = List.of("numerics", "variables");
@@ -156,7 +158,8 @@ final class CompareCommand implements Callable<Integer> {
                     () ->
                         WholeFile.write(
                             file,
-                            new ReportPage("case", facts(recordings), requirement, runs)
+                            new ReportPage(
+                                    "case", facts(recordings), expectation(requirement), runs)
                                 ::writeTo)));
     unwritten.tell();
     return comparison.isGood() ? 0 : 1;
@@ -212,6 +215,19 @@ final class CompareCommand implements Callable<Integer> {
     meta.put("numerics", ConstantConverter.label(numerics));
     meta.put("variables", ConstantConverter.label(variables));
     return meta;
+  }
+
+  private static ReportPage.Expectation expectation(Requirement requirement) {
+    return switch (requirement) {
+      case SAME_BITS ->
+          new ReportPage.Expectation("the very bits of tf_keras", OptionalDouble.empty());
+      case WITHIN_ROUNDING ->
+          new ReportPage.Expectation(
+              ("at most %.0f ulp of the tensor's largest magnitude for each step, where tf_keras is"
+                      + " finite")
+                  .formatted(requirement.mostScaleUlps()),
+              OptionalDouble.of(requirement.mostScaleUlps()));
+    };
   }
 
   /** With what it was recorded, by each set of versions once, and with what it was replayed. */

@@ -9,7 +9,6 @@ import dev.adafactor.parity.Course;
 import dev.adafactor.parity.Curve;
 import dev.adafactor.parity.Difference;
 import dev.adafactor.parity.Quantity;
-import dev.adafactor.parity.Requirement;
 import dev.adafactor.parity.Tally;
 import dev.adafactor.parity.Verdict;
 import java.io.IOException;
@@ -61,7 +60,7 @@ final class ReportJson {
       json.writeEndObject();
     }
     json.writeEndArray();
-    requirement(page.requirement());
+    expectation(page.expectation());
     json.writeArrayFieldStart("runs");
     for (ComparedRun run : page.runs()) {
       run(run);
@@ -70,17 +69,11 @@ final class ReportJson {
     json.writeEndObject();
   }
 
-  private void requirement(Requirement requirement) throws IOException {
+  private void expectation(ReportPage.Expectation expectation) throws IOException {
     json.writeObjectFieldStart("requirement");
-    switch (requirement) {
-      case SAME_BITS -> json.writeStringField("text", "the very bits of tf_keras");
-      case WITHIN_ROUNDING -> {
-        String text =
-            "at most %.0f ulp of the largest magnitude of the tensor for each step, where tf_keras"
-                + " is finite";
-        json.writeStringField("text", text.formatted(requirement.mostScaleUlps()));
-        json.writeNumberField("scale_ulps", requirement.mostScaleUlps());
-      }
+    json.writeStringField("text", expectation.text());
+    if (expectation.scaleUlps().isPresent()) {
+      json.writeNumberField("scale_ulps", expectation.scaleUlps().getAsDouble());
     }
     json.writeEndObject();
   }
@@ -178,7 +171,7 @@ final class ReportJson {
     }
     shape(course.shape());
     differences("different", course.differences(), Tally::different);
-    differences("not_finite", course.differences(), Tally::notFinite);
+    differences("incomparable", course.differences(), ReportJson::incomparable);
     differences("ulps", course.differences(), ReportJson::ulps);
     differences("relative", course.differences(), Tally::relative);
     differences("scale_ulps", course.differences(), Tally::scaleUlps);
@@ -246,6 +239,11 @@ final class ReportJson {
       json.writeNumber(dimension);
     }
     json.writeEndArray();
+  }
+
+  /** 1 where tf_keras has no finite number at all. */
+  private static double incomparable(Tally tally) {
+    return tally.elements() > 0 && tally.notFinite() == tally.elements() ? 1 : 0;
   }
 
   private static double ulps(Tally tally) {

@@ -1,13 +1,13 @@
 package dev.adafactor.cli;
 
 import dev.adafactor.parity.ComparedRun;
-import dev.adafactor.parity.Requirement;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -17,10 +17,10 @@ import java.util.regex.Pattern;
  *
  * @param noun what a run is called
  * @param facts about the circumstances: versions, settings
- * @param requirement of every run
+ * @param expectation of every run
  * @param runs at least one
  */
-record ReportPage(String noun, List<Facts> facts, Requirement requirement, List<ComparedRun> runs) {
+record ReportPage(String noun, List<Facts> facts, Expectation expectation, List<ComparedRun> runs) {
   private static final Pattern PLACEHOLDER = Pattern.compile("\\{\\{(css|js|data)}}");
 
   /**
@@ -29,6 +29,15 @@ record ReportPage(String noun, List<Facts> facts, Requirement requirement, List<
    * @param entries in their order
    */
   record Facts(String title, Map<String, String> entries) {}
+
+  /**
+   * What is asked of a run that is to be good.
+   *
+   * @param text for people
+   * @param scaleUlps the largest difference of an element, in units of the last place of the
+   *     largest magnitude that the tensor has had, for each step taken, if that is the measure
+   */
+  record Expectation(String text, OptionalDouble scaleUlps) {}
 
   /** The page, as UTF-8. */
   void writeTo(OutputStream out) throws IOException {

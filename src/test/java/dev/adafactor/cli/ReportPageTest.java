@@ -24,6 +24,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.StreamSupport;
@@ -56,7 +57,7 @@ class ReportPageTest {
     new ReportPage(
             "case",
             List.of(new ReportPage.Facts("Recorded", recording.versions())),
-            Requirement.WITHIN_ROUNDING,
+            new ReportPage.Expectation("some", OptionalDouble.of(8)),
             runs)
         .writeTo(out);
     return out.toString(StandardCharsets.UTF_8);
@@ -148,7 +149,7 @@ class ReportPageTest {
     new ReportPage(
             "case",
             List.of(new ReportPage.Facts("<b>", Map.of("</script>", "{{css}}"))),
-            Requirement.SAME_BITS,
+            new ReportPage.Expectation("all", OptionalDouble.empty()),
             List.of())
         .writeTo(out);
     JsonNode data = data(out.toString(StandardCharsets.UTF_8));

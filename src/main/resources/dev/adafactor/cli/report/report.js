@@ -17,6 +17,7 @@
     c: "their column averages",
     ema: "moving averages",
     final: "variables in the end",
+    loss: "loss",
     lr: "learning rate",
     it: "step counter",
   };
@@ -131,7 +132,8 @@
   }
 
   function quantities() {
-    const rows = Object.keys(QUANTITIES).flatMap((quantity) => {
+    const found = data.runs.flatMap((run) => Object.keys(run.tallies));
+    const rows = [...new Set([...Object.keys(QUANTITIES), ...found])].flatMap((quantity) => {
       const runs = data.runs.filter((run) => run.tallies[quantity]);
       if (!runs.length) return [];
       const of = (name) => runs.map((run) => run.tallies[quantity][name]);
@@ -143,7 +145,7 @@
       return element(
         "tr",
         {},
-        element("th", { scope: "row" }, element("code", {}, quantity), " ", element("span", { class: "muted" }, QUANTITIES[quantity])),
+        element("th", { scope: "row" }, element("code", {}, quantity), " ", element("span", { class: "muted" }, QUANTITIES[quantity] ?? "")),
         element("td", { class: "number wide" }, whole(sum("elements"))),
         number(whole(sum("different")), !apart),
         element("td", { class: sum("not_finite") ? "number wide" : "number wide zero" }, whole(sum("not_finite"))),
@@ -171,7 +173,6 @@
   const COMPARE = {
     standing: (a, b) => a.severity - b.severity || b.relative - a.relative,
     id: (a, b) => a.id.localeCompare(b.id, "en", { numeric: true }),
-    steps: (a, b) => a.steps - b.steps,
     ulps: (a, b) => (a.ulps === b.ulps ? 0 : a.ulps - b.ulps),
     relative: (a, b) => (a.relative === b.relative ? 0 : a.relative - b.relative),
   };
@@ -184,7 +185,6 @@
       { onclick: () => show(run, {}) },
       element("td", { title: STANDINGS[run.standing].name }, mark(run.standing), element("span", { class: "hidden" }, ` ${STANDINGS[run.standing].name}`)),
       element("td", {}, run.button),
-      element("td", { class: "number wide" }, whole(run.steps)),
       element("td", { class: run.ulps ? "number wide" : "number wide zero" }, finite ? ulps(run.ulps) : ""),
       element("td", { class: run.relative ? "number" : "number zero" }, finite ? short(run.relative) : ""),
     );
@@ -383,10 +383,7 @@
     const zeros = () => run.points.map(() => 0);
     const differences = (name) => (course[name] ? numbers(course[name]) : zeros());
     const single = () => series !== "rms" && series !== "largest";
-    const incomparable = () => {
-      const elements = course.shape.reduce((a, b) => a * b, 1);
-      return differences("not_finite").map((lost, i) => lost >= elements * (run.points[i] - (run.points[i - 1] ?? 0)) && elements > 0);
-    };
+    const incomparable = () => differences("incomparable").map(Boolean);
     const apart = () => {
       const none = incomparable();
       const { recorded, computed } = curve();
