@@ -46,7 +46,7 @@ class HalfSchedule(schedules.LearningRateSchedule):
 
     @classmethod
     def from_config(cls, config):
-        return cls(schedules.deserialize(config["of"]))
+        return cls(**config | {"of": schedules.deserialize(config["of"])})
 
 
 def drawn(rng):

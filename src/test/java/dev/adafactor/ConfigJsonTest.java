@@ -215,8 +215,8 @@ class ConfigJsonTest {
             + " missing",
         "{\"learning_rate\": {\"class_name\": \"CosineDecay\", \"config\":"
             + " {\"initial_learning_rate\": 1, \"decay_steps\": 5, \"warm\": 1}}} | CosineDecay has"
-            + " no argument `warm`; its arguments are initial_learning_rate, decay_steps, alpha,"
-            + " name, warmup_target, warmup_steps. Received: 1",
+            + " no argument `warm`; its arguments are warmup_target, warmup_steps,"
+            + " initial_learning_rate, decay_steps, alpha, name. Received: 1",
         "{\"learning_rate\": {\"class_name\": \"PiecewiseConstantDecay\", \"config\":"
             + " {\"boundaries\": 3}}} | PiecewiseConstantDecay: `boundaries` must be a list of"
             + " numbers. Received: 3",

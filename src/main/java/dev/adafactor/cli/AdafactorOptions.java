@@ -23,7 +23,8 @@ final class AdafactorOptions {
       paramLabel = "FILE.json",
       description =
           "A tf_keras configuration of Adafactor, as get_config() or serialize() gives it; the"
-              + " options below change it.")
+              + " options below change it. A schedule of your own in it needs a ScheduleProvider"
+              + " on the class path.")
   private Optional<Path> configuration = Optional.empty();
 
   @Option(

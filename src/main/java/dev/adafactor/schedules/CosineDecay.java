@@ -46,13 +46,16 @@ public record CosineDecay(
 
   /** Reads what {@code get_config()} gives. */
   static CosineDecay of(ConfigReader config) {
+    Double warmupTarget = config.numberOrNull("warmup_target");
+    // Without a target tf_keras does not look at the steps.
+    boolean noSteps = warmupTarget == null && config.value("warmup_steps") == null;
     return new CosineDecay(
         config.number("initial_learning_rate"),
         config.number("decay_steps"),
         config.number("alpha", 0.0),
         config.stringOrNull("name"),
-        config.numberOrNull("warmup_target"),
-        config.number("warmup_steps", 0.0));
+        warmupTarget,
+        noSteps ? 0 : config.number("warmup_steps", 0.0));
   }
 
   @Override

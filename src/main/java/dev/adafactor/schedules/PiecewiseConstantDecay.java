@@ -45,7 +45,7 @@ public record PiecewiseConstantDecay(List<Double> boundaries, List<Double> value
     }
     for (int i = 0; i < boundaries.size(); i++) {
       Arguments.requireFinite("PiecewiseConstantDecay", "boundaries", boundaries.get(i));
-      if (i > 0 && boundaries.get(i) < boundaries.get(i - 1)) {
+      if (i > 0 && boundaries.get(i).longValue() < boundaries.get(i - 1).longValue()) {
         throw new IllegalArgumentException(
             "PiecewiseConstantDecay: `boundaries` must be in rising order. Received: "
                 + boundaries);

@@ -2,6 +2,7 @@ package dev.adafactor.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -84,6 +85,41 @@ class AdafactorOptionsTest {
     JsonNode configuration = configuration("--optimizer=" + file, "--learning-rate=0.125");
     assertEquals(0.125, configuration.get("learning_rate").asDouble());
     assertEquals(0.25, configuration.get("epsilon_1").asDouble());
+  }
+
+  @Test
+  void aConfigurationMayNameAScheduleOfAProvider() throws IOException {
+    Path file =
+        Files.writeString(
+            folder.resolve("optimizer.json"),
+            """
+            {"learning_rate": {"class_name": "Installed", "registered_name": "tests>Installed",
+                               "config": {"rate": 0.5}}}
+            """);
+    AdafactorOptions parsed =
+        CommandLine.populateCommand(new AdafactorOptions(), "--optimizer=" + file);
+    try (Graph graph = new Graph()) {
+      assertTrue(parsed.optimizer().apply(graph).isSchedule());
+    }
+  }
+
+  @Test
+  void anUnknownScheduleIsNamedWithItsFile() throws IOException {
+    Path file =
+        Files.writeString(
+            folder.resolve("optimizer.json"),
+            "{\"learning_rate\": {\"class_name\": \"mine>Noam\", \"config\": {}}}");
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> configuration("--optimizer=" + file))
+            .getMessage();
+    assertTrue(
+        message.startsWith(
+            "--optimizer "
+                + file
+                + ": Adafactor: `learning_rate` is of the unknown schedule 'mine>Noam'; known are"
+                + " ExponentialDecay, "),
+        message);
+    assertEquals(1, message.lines().count());
   }
 
   @Test

@@ -22,7 +22,6 @@ import org.tensorflow.ndarray.Shape;
  * The bundled job beside the same job in Python's tf_keras, and what Python makes of the export.
  */
 @Tag("live")
-@Tag("newest")
 class FineTuningLiveTest {
   private static final int STEPS = 20;
   private static final String OPTIMIZER = "{\"learning_rate\": 0.03, \"epsilon_1\": 1e-16}";
@@ -86,12 +85,14 @@ class FineTuningLiveTest {
   }
 
   @Test
+  @Tag("newest")
   void staysWithTfKeras() throws Exception {
     job.assertStaysWithTfKeras(
         result.steps().stream().mapToDouble(TrainingListener.Step::loss).toArray());
   }
 
   @Test
+  @Tag("newest")
   void pythonPredictsWhatJavaPredicts() throws Exception {
     job.assertPythonPredictsTheSame();
   }

@@ -153,6 +153,19 @@ class ScheduleRegistryTest {
   }
 
   @Test
+  void theStepsOfAWarmUpCountOnlyWithATarget() {
+    Map<String, Object> cosine =
+        map("initial_learning_rate", 0.1, "decay_steps", 8, "warmup_steps", null);
+    assertEquals(
+        new CosineDecay(0.1, 8),
+        OWN.read("learning_rate", map("class_name", "CosineDecay", "config", cosine)));
+    cosine.put("warmup_target", 0.2);
+    assertEquals(
+        "CosineDecay: `warmup_steps` must be a number. Received: null",
+        refusal(map("class_name", "CosineDecay", "config", cosine)));
+  }
+
+  @Test
   void aRegistryIsNotChangedByOneThatHasMore() {
     OWN.with("more", Half::of);
     assertTrue(
