@@ -11,6 +11,9 @@ text, and `rates`, those of its schedule at STEPS as the bits of float32; or ins
 import argparse
 import json
 import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "main" / "python"))
 
 from case_draws import random_arguments
 from case_runner import np, schedule, tf, tf_keras
