@@ -75,7 +75,7 @@ public record VariableTree(List<Node> nodes, List<Integer> trainable) {
     variables.forEach(
         (name, variable) -> {
           int node = 0;
-          for (String step : name.split("/")) {
+          for (String step : name.split("/", -1)) {
             Integer next = children.get(node).putIfAbsent(step, children.size());
             if (next == null) {
               next = children.size();

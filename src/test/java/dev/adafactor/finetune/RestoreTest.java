@@ -14,7 +14,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
-import java.util.function.Function;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,8 +34,8 @@ class RestoreTest {
     return Digits.job().batchSize(64).inFileOrder();
   }
 
-  private static Function<Graph, Adafactor> averaging() {
-    return graph -> Adafactor.builder(graph).learningRate(0.03).useEma(true).build();
+  private static Adafactor averaging(Graph graph) {
+    return Adafactor.builder(graph).learningRate(0.03).useEma(true).build();
   }
 
   /** One epoch. */
@@ -102,19 +101,19 @@ class RestoreTest {
   void takesAModelAlone() throws IOException {
     Path trained = folder.resolve("trained");
     job().export(trained).build().run();
-    Restored restored = run(job().optimizer(averaging()).restore(trained));
+    Restored restored = run(job().optimizer(RestoreTest::averaging).restore(trained));
     assertEquals(8, restored.variables());
     assertEquals(0, restored.states());
     assertEquals(OptionalLong.empty(), restored.iterations());
     // Moving averages start from the variables, wherever these come from.
     List<Path> models = List.of(folder.resolve("restored"), folder.resolve("loaded"));
-    job().optimizer(averaging()).restore(trained).export(models.get(0)).build().run();
+    job().optimizer(RestoreTest::averaging).restore(trained).export(models.get(0)).build().run();
     FineTuning.builder(trained, Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
         .features(Digits.TRAIN_IMAGES)
         .labels(Digits.TRAIN_LABELS)
         .batchSize(64)
         .inFileOrder()
-        .optimizer(averaging())
+        .optimizer(RestoreTest::averaging)
         .export(models.get(1))
         .build()
         .run();
@@ -126,11 +125,11 @@ class RestoreTest {
     String message =
         assertThrows(
                 IllegalArgumentException.class,
-                () -> job().optimizer(averaging()).restore(left).build().run())
+                () -> job().optimizer(RestoreTest::averaging).restore(left).build().run())
             .getMessage();
     assertTrue(message.contains("ckpt-22' is of another model or optimizer: its"), message);
     // A variable's state is taken whole or not at all, and averages are not in there.
-    Restored none = run(job().optimizer(averaging()).restoreWhatFits(left));
+    Restored none = run(job().optimizer(RestoreTest::averaging).restoreWhatFits(left));
     assertEquals(8, none.variables());
     assertEquals(0, none.states());
     assertEquals(OptionalLong.of(STEPS_PER_EPOCH), none.iterations());
