@@ -14,6 +14,7 @@ module dev.adafactor {
   requires static org.jline.terminal;
 
   exports dev.adafactor;
+  exports dev.adafactor.checkpoint;
   exports dev.adafactor.finetune;
   exports dev.adafactor.savedmodel;
   exports dev.adafactor.schedules;

@@ -697,6 +697,14 @@ public final class Adafactor extends Optimizer {
     return transfer;
   }
 
+  /**
+   * The variables that it has state for, outputs of {@code VariableV2} or handles of {@code
+   * VarHandleOp}, in the order in which it came to know them.
+   */
+  public List<Output<?>> variables() {
+    return states.keySet().stream().<Output<?>>map(VariableView::output).toList();
+  }
+
   /** How the update is computed. */
   public Numerics numerics() {
     return config.numerics();

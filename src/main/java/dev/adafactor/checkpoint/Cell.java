@@ -49,7 +49,7 @@ record Cell(Output<?> value, Shape shape, Optional<Destination> destination) {
         value, variable.shape(), Optional.of(new Destination(variable, type(variable))));
   }
 
-  /** The type of a reference variable's elements; its output's own is that of a reference. */
+  /** The type of a variable's elements; its output's own is that of a reference or a handle. */
   static DataType type(Output<?> variable) {
     return ((GraphOperation) variable.op()).attributes().getAttrType("dtype");
   }

@@ -51,8 +51,10 @@ final class Cells {
   Cell cell(Quantity quantity) {
     if (quantity instanceof OfModel model) {
       ModelVariable variable = variables.get(model.object());
-      return Cell.resource(
-          tf, new RawVariable(variable.handle(), variable.dtype()), variable.shape());
+      return isResource(variable)
+          ? Cell.resource(
+              tf, new RawVariable(variable.handle(), variable.dtype()), variable.shape())
+          : Cell.reference(tf, variable.handle(), variable.dtype());
     }
     if (quantity instanceof OfOptimizer state) {
       return cell(state.part(), trained.get(state.variable()));
@@ -63,6 +65,10 @@ final class Cells {
           Cell.reference(tf, adafactor.learningRate().asOutput(), DataType.DT_FLOAT);
       case SAVES -> Cell.writtenOnly(saves.asOutput(), Shape.scalar());
     };
+  }
+
+  private static boolean isResource(ModelVariable variable) {
+    return variable.handle().op().type().equals("VarHandleOp");
   }
 
   private Cell cell(Part part, ModelVariable variable) {
@@ -97,7 +103,10 @@ final class Cells {
   /** Sets a variable's moving average to the variable, as at the start. */
   Op startAverage(Ops afterwards, int variable) {
     ModelVariable of = trained.get(variable);
-    return cell(new OfOptimizer(Part.AVERAGE, variable))
-        .assign(afterwards, new RawVariable(of.handle(), of.dtype()).read(afterwards));
+    Output<?> value =
+        isResource(of)
+            ? new RawVariable(of.handle(), of.dtype()).read(afterwards)
+            : afterwards.deepCopy(of.handle()).asOutput();
+    return cell(new OfOptimizer(Part.AVERAGE, variable)).assign(afterwards, value);
   }
 }

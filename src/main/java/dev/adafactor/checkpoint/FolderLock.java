@@ -30,6 +30,9 @@ public final class FolderLock implements Closeable {
   private Path held;
   private FileChannel channel;
 
+  /** A lock on nothing yet. */
+  public FolderLock() {}
+
   /**
    * Takes the folder, which is made if it is not there, until the lock is closed.
    *

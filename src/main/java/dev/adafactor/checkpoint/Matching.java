@@ -126,12 +126,24 @@ final class Matching {
     return optimizer.isPresent();
   }
 
-  /** Whether that optimizer is an Adafactor. */
+  /**
+   * Whether that optimizer is an Adafactor, by the names of its variables: its lists of them are not
+   * in every checkpoint of Keras's.
+   */
   boolean hasAdafactor() {
-    return optimizer.isPresent()
-        && LISTS.entrySet().stream()
-            .filter(list -> list.getKey() != Part.AVERAGE)
-            .allMatch(list -> child(given, optimizer.get(), list.getValue()).isPresent());
+    return optimizer
+        .flatMap(node -> child(given, node, "_variables"))
+        .filter(
+            variables ->
+                given.getNodes(variables).getChildrenList().stream()
+                    .filter(reference -> !reference.getLocalName().equals("0"))
+                    .filter(reference -> isNode(given, reference.getNodeId()))
+                    .flatMap(
+                        reference ->
+                            given.getNodes(reference.getNodeId()).getAttributesList().stream())
+                    .allMatch(
+                        value -> value.getFullName().matches("([^/]+/)?(average|r|c|v)/.*")))
+        .isPresent();
   }
 
   /** The checkpoint's keys of the model's variables and of the optimizer's, in its own order. */

@@ -6,6 +6,7 @@ import dev.adafactor.checkpoint.Layout.Trained;
 import dev.adafactor.files.TensorBundle;
 import dev.adafactor.files.TensorBundle.Kind;
 import dev.adafactor.graph.RawVariable;
+import dev.adafactor.graph.VariableView;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.TrainableModel;
 import dev.adafactor.savedmodel.VariableTree;
@@ -63,21 +64,35 @@ public final class TrainingState {
    * Adds the operations that write.
    *
    * @param trained the variables that the optimizer trains; it has their state already
-   * @param beside more variables that belong to the state, each under a name of its own; Python
-   *     does not look at them
+   * @param beside more variables that belong to the state, handles of {@code VarHandleOp}, each
+   *     under a name of its own; Python does not look at them
    */
   public TrainingState(
       TrainableModel model,
       Adafactor adafactor,
       List<ModelVariable> trained,
-      Map<String, RawVariable> beside) {
-    session = model.session();
-    Ops tf = Ops.create(model.graph()).withSubScope("checkpoint");
+      Map<String, Output<?>> beside) {
+    this(
+        model.session(),
+        model.variableTree(),
+        model.variablesByObject(),
+        adafactor,
+        trained,
+        beside);
+  }
+
+  private TrainingState(
+      Session session,
+      VariableTree tree,
+      Map<Integer, ModelVariable> variables,
+      Adafactor adafactor,
+      List<ModelVariable> trained,
+      Map<String, Output<?>> beside) {
+    this.session = session;
+    Ops tf = Ops.create(session.graph()).withSubScope("checkpoint");
     prefix = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
     note = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
     saves = tf.placeholder(TInt64.class, Placeholder.shape(Shape.scalar()));
-    VariableTree tree = model.variableTree();
-    Map<Integer, ModelVariable> variables = model.variablesByObject();
     List<ModelVariable> ordered = ordered(tree, variables, trained);
     layout = layout(tree, variables, ordered, adafactor);
     places = new Cells(tf, adafactor, variables, ordered, saves);
@@ -91,9 +106,58 @@ public final class TrainingState {
     save = addSave(tf);
   }
 
-  private static Cell cell(Ops tf, RawVariable variable) {
-    Output<?> value = variable.read(tf);
-    return Cell.resource(tf, variable, value.shape());
+  /**
+   * The state of any graph: of the variables that an optimizer trains, and of others that belong to
+   * the model. Adds the operations that write.
+   *
+   * <p>A variable named {@code dense/kernel} is {@code model.dense.kernel} in Python, whatever
+   * {@code model} is: a {@code tf.Module}, or with {@code layer_with_weights-0/kernel} a Keras
+   * model. The optimizer's variables are in the order in which it came to know them; Python's is
+   * that of {@code optimizer.build(variables)}.
+   *
+   * @param session where the variables are
+   * @param adafactor has the state of its variables already
+   * @param others outputs of {@code VariableV2} or handles of {@code VarHandleOp}
+   * @throws IllegalArgumentException if two variables have one name, or one is no variable
+   */
+  public static TrainingState of(
+      Session session, Adafactor adafactor, List<? extends Operand<?>> others) {
+    List<ModelVariable> variables = new ArrayList<>();
+    adafactor.variables().forEach(trained -> variables.add(variable(trained, true)));
+    List<ModelVariable> trained = List.copyOf(variables);
+    others.forEach(other -> variables.add(variable(other.asOutput(), false)));
+    Map<Integer, ModelVariable> numbered = new LinkedHashMap<>();
+    Map<String, Integer> named = new LinkedHashMap<>();
+    for (ModelVariable variable : variables) {
+      numbered.put(numbered.size(), variable);
+      if (named.put(variable.name(), named.size()) != null) {
+        throw new IllegalArgumentException(
+            "two variables are named '%s'; in a checkpoint they need names of their own"
+                .formatted(variable.name()));
+      }
+    }
+    return new TrainingState(
+        session, VariableTree.ofNames(named), numbered, adafactor, trained, Map.of());
+  }
+
+  private static ModelVariable variable(Output<?> variable, boolean trained) {
+    if (!VariableView.isVariable(variable.op())) {
+      throw new IllegalArgumentException(
+          "'%s' is the output of a %s, not a variable"
+              .formatted(variable.name(), variable.op().type()));
+    }
+    var attributes = ((GraphOperation) variable.op()).attributes();
+    return new ModelVariable(
+        VariableView.name(variable),
+        variable,
+        attributes.getAttrShape("shape"),
+        attributes.getAttrType("dtype"),
+        trained);
+  }
+
+  private static Cell cell(Ops tf, Output<?> handle) {
+    RawVariable variable = new RawVariable(handle, Cell.type(handle));
+    return Cell.resource(tf, variable, variable.read(tf).shape());
   }
 
   /** In the order in which tf_keras would build the optimizer. */

@@ -401,7 +401,7 @@ public final class TensorBundle {
   }
 
   /** All rows of a table. */
-  private static Map<String, byte[]> rows(byte[] table) throws IOException {
+  static Map<String, byte[]> rows(byte[] table) throws IOException {
     ByteBuffer footer =
         ByteBuffer.wrap(table, table.length - FOOTER, FOOTER).order(ByteOrder.LITTLE_ENDIAN);
     if (footer.getLong(table.length - Long.BYTES) != MAGIC) {

@@ -26,7 +26,7 @@ final class KeptVariables {
   private final Session session;
   private final Op keep;
   private final Op restore;
-  private final Map<String, RawVariable> kept = new LinkedHashMap<>();
+  private final Map<String, Output<?>> kept = new LinkedHashMap<>();
 
   /**
    * Adds the operations.
@@ -67,12 +67,12 @@ final class KeptVariables {
   private RawVariable create(Ops tf, DataType dtype, Shape shape) {
     String unique = "fine_tuning/%s/%d".formatted(name, kept.size());
     RawVariable variable = RawVariable.create(tf, unique, dtype, shape);
-    kept.put(unique, variable);
+    kept.put(unique, variable.handle());
     return variable;
   }
 
-  /** Where the values are kept, by name. */
-  Map<String, RawVariable> variables() {
+  /** Where the values are kept, handles of variables, by name. */
+  Map<String, Output<?>> variables() {
     return Collections.unmodifiableMap(kept);
   }
 

@@ -119,6 +119,11 @@ public abstract sealed class VariableView<T extends TNumber>
     return create((GraphOperation) variable.op()).key();
   }
 
+  /** {@link #name()} of a variable of any type and shape. */
+  public static String name(Output<?> variable) {
+    return create((GraphOperation) variable.op()).name();
+  }
+
   public final Shape shape() {
     return shape;
   }

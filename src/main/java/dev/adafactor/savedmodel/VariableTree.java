@@ -65,6 +65,36 @@ public record VariableTree(List<Node> nodes, List<Integer> trainable) {
   }
 
   /**
+   * The tree of variables whose names are the ways to them, with slashes between the steps.
+   *
+   * @param variables what each is known by in {@link Node#variable}, by name
+   */
+  public static VariableTree ofNames(Map<String, Integer> variables) {
+    List<Map<String, Integer>> children = new ArrayList<>(List.of(new LinkedHashMap<>()));
+    Map<Integer, Integer> found = new LinkedHashMap<>();
+    variables.forEach(
+        (name, variable) -> {
+          int node = 0;
+          for (String step : name.split("/", -1)) {
+            Integer next = children.get(node).putIfAbsent(step, children.size());
+            if (next == null) {
+              next = children.size();
+              children.add(new LinkedHashMap<>());
+            }
+            node = next;
+          }
+          found.put(node, variable);
+        });
+    List<Node> nodes = new ArrayList<>();
+    for (int i = 0; i < children.size(); i++) {
+      nodes.add(
+          new Node(
+              Collections.unmodifiableMap(children.get(i)), Optional.ofNullable(found.get(i))));
+    }
+    return new VariableTree(List.copyOf(nodes), List.copyOf(found.keySet()));
+  }
+
+  /**
    * The way to each variable: the names of the attributes from the model to it, the shortest way
    * first, by the index of its node.
    */

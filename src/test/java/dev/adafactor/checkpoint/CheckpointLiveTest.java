@@ -6,6 +6,7 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.python.Python;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.TrainableModel;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -30,12 +31,48 @@ class CheckpointLiveTest {
   @Test
   void isTheSameInPythonAndJava() throws Exception {
     Python.run("checkpoints.py", "write", folder);
-    try (Stream<Path> cases = Files.list(folder)) {
-      for (Path job : cases.toList()) {
-        passThroughJava(job);
-      }
+    for (Path job : cases()) {
+      passThroughJava(job);
     }
     Python.run("checkpoints.py", "check", folder);
+  }
+
+  @Test
+  void goesOnWithTheSameBitsInTurns() throws Exception {
+    Python.run("shared_steps.py", "begin", folder);
+    for (Path steps : cases()) {
+      try (SharedSteps training = new SharedSteps(steps)) {
+        restore(training, steps.resolve("python"));
+        training.take(1);
+        new CheckpointFolder(steps.resolve("java"), 1).save(training.state(), 6, "");
+      }
+      try (SharedSteps training = new SharedSteps(steps)) {
+        training.take(0);
+        new CheckpointFolder(steps.resolve("first"), 1).save(training.state(), 3, "");
+      }
+    }
+    Python.run("shared_steps.py", "go_on", folder);
+    for (Path steps : cases()) {
+      try (SharedSteps training = new SharedSteps(steps)) {
+        restore(training, steps.resolve("second"));
+        training.take(2);
+        new CheckpointFolder(steps.resolve("third"), 1).save(training.state(), 9, "");
+      }
+    }
+    Python.run("shared_steps.py", "end", folder);
+  }
+
+  private List<Path> cases() throws IOException {
+    try (Stream<Path> cases = Files.list(folder)) {
+      return cases.toList();
+    }
+  }
+
+  private static void restore(SharedSteps training, Path from) throws IOException {
+    Restored restored = StoredState.find(from).restore(training.state(), Extent.ALL);
+    assertEquals(List.of(), restored.left());
+    assertEquals(5, restored.variables());
+    assertEquals(5, restored.states());
   }
 
   private static void passThroughJava(Path job) throws Exception {

@@ -7,6 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.LogCapture;
+import dev.adafactor.checkpoint.CheckpointFolder;
+import dev.adafactor.files.Bundles;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.savedmodel.Mode;
 import dev.adafactor.schedules.CosineDecay;
@@ -19,6 +22,9 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.tensorflow.types.TFloat32;
 
 /** A job that was interrupted and goes on. */
@@ -200,5 +206,69 @@ class ResumeTest {
     assertEquals(1, refusals.size());
     assertTrue(refusals.get(0).contains("is in use by another job"), refusals.get(0));
     job().epochs(2).checkpoint(checkpoints).resume().build().run();
+  }
+
+  /** What a power cut leaves of the newest checkpoint: the job loses that one, and no more. */
+  @ParameterizedTest
+  @CsvSource({
+    "index, 0",
+    "index, 0.3",
+    "index, 0.99",
+    "data-00000-of-00001, 0",
+    "data-00000-of-00001, 0.5",
+    "data-00000-of-00001, 0.999"
+  })
+  void takesTheOneBeforeWhereTheNewestIsCutOff(String file, double left) throws IOException {
+    Path whole = folder.resolve("whole");
+    Path checkpoints = folder.resolve("checkpoints");
+    job().epochs(1).checkpoint(checkpoints).checkpointEvery(20).export(whole).build().run();
+    Path newest = checkpoints.resolve("ckpt-22." + file);
+    byte[] bytes = Files.readAllBytes(newest);
+    Files.write(newest, Arrays.copyOf(bytes, (int) (left * bytes.length)));
+    if (left == 0) {
+      Files.write(checkpoints.resolve("checkpoint"), new byte[0]);
+    }
+    assertResumesFrom20(checkpoints, whole);
+  }
+
+  private void assertResumesFrom20(Path checkpoints, Path whole) throws IOException {
+    List<String> from = new ArrayList<>();
+    Path resumed = folder.resolve("resumed");
+    try (LogCapture log = new LogCapture(CheckpointFolder.class)) {
+      job()
+          .epochs(1)
+          .checkpoint(checkpoints)
+          .resume()
+          .export(resumed)
+          .build()
+          .run(
+              new TrainingListener() {
+                @Override
+                public void resumed(Path checkpoint, long steps) {
+                  from.add(checkpoint.getFileName() + " after " + steps);
+                }
+              });
+      assertTrue(
+          log.messages().stream().anyMatch(line -> line.contains("ckpt-22' is passed over")),
+          () -> log.messages().toString());
+    }
+    assertEquals(List.of("ckpt-20 after 20"), from);
+    assertArrayEquals(variables(whole), variables(resumed));
+  }
+
+  /** Its checksums are right, and no job goes on from it. */
+  @ParameterizedTest
+  @ValueSource(strings = {"NaN in a slot", "another job's steps"})
+  void takesTheOneBeforeWhereTheNewestSaysWhatCannotBe(String what) throws IOException {
+    Path whole = folder.resolve("whole");
+    Path checkpoints = folder.resolve("checkpoints");
+    job().epochs(1).checkpoint(checkpoints).checkpointEvery(20).export(whole).build().run();
+    Path newest = checkpoints.resolve("ckpt-22");
+    if (what.startsWith("NaN")) {
+      Bundles.change(newest, "optimizer/_variables/1/", values -> values.putFloat(0, Float.NaN));
+    } else {
+      Bundles.change(newest, "optimizer/_iterations/", values -> values.putLong(0, 7));
+    }
+    assertResumesFrom20(checkpoints, whole);
   }
 }
