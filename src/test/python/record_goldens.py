@@ -12,6 +12,9 @@
 import argparse
 import json
 import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "main" / "python"))
 
 import case_suites
 from case_runner import np, optimizer, record, schedule, tagged, tf, tf_keras

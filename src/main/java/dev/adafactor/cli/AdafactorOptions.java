@@ -4,8 +4,6 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -19,8 +17,6 @@ import picocli.CommandLine.TypeConversionException;
 
 /** One option for each argument of the optimizer. What is not given has tf_keras's default. */
 final class AdafactorOptions {
-  private static final long LARGEST_CONFIGURATION = 1 << 20;
-
   @Option(
       names = "--optimizer",
       paramLabel = "FILE.json",
@@ -135,27 +131,13 @@ final class AdafactorOptions {
     if (configuration.isEmpty()) {
       return graph -> with(Adafactor.builder(graph));
     }
-    Path file = configuration.get();
-    if (!Files.isRegularFile(file)) {
-      throw new IOException("--optimizer %s: no such file; a JSON file is wanted".formatted(file));
-    }
-    if (Files.size(file) > LARGEST_CONFIGURATION) {
-      throw new IOException(
-          "--optimizer %s: not a configuration: it has %,d bytes"
-              .formatted(file, Files.size(file)));
-    }
-    String json;
-    try {
-      // Windows editors begin text with a mark, which is no JSON.
-      json = Files.readString(file).replaceFirst("^\\uFEFF", "");
-    } catch (CharacterCodingException e) {
-      throw new IOException("--optimizer %s: not JSON: it is no text".formatted(file), e);
-    }
+    ConfigurationFile file = new ConfigurationFile("--optimizer", configuration.get());
+    String json = file.json();
     return graph -> {
       try {
         return with(Adafactor.fromConfig(graph, json));
       } catch (IllegalArgumentException e) {
-        throw new IllegalArgumentException("--optimizer %s: %s".formatted(file, e.getMessage()), e);
+        throw file.failure(e);
       }
     };
   }

@@ -5,12 +5,15 @@ import dev.adafactor.Numerics;
 import dev.adafactor.files.OutputPath;
 import dev.adafactor.parity.Case;
 import dev.adafactor.parity.CaseFile;
+import dev.adafactor.parity.ComparedRun;
 import dev.adafactor.parity.Comparison;
+import dev.adafactor.parity.Recording;
 import dev.adafactor.parity.Replay;
 import dev.adafactor.parity.Replayed;
 import dev.adafactor.parity.Requirement;
 import dev.adafactor.parity.Results;
 import dev.adafactor.parity.VariableKind;
+import dev.adafactor.parity.Verdict;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -20,13 +23,16 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import java.util.stream.Stream;
 import me.tongfei.progressbar.ProgressBar;
 import org.tensorflow.TensorFlow;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -49,12 +55,13 @@ import picocli.CommandLine.Spec;
           + " 8 ulp of the variable's largest magnitude for each step); 1 some are not; 2 bad"
           + " input.",
       "",
-      "Example:",
-      "  java -jar target/adafactor.jar compare --cases cases.json --numerics tf_keras"
+      "Examples:",
+      "  java -jar target/adafactor.jar compare --cases cases.json --numerics tf_keras",
+      "  java -jar target/adafactor.jar compare --python python3 --shapes 64x10,10",
+      "    --report page.html"
     })
 final class CompareCommand implements Callable<Integer> {
-  private static final int MOST_REMARKS = 20;
-  private static final int LINE_WIDTH = 100;
+  private static final List<String> SETTINGS = List.of("numerics", "variables");
 
   /** A field, since the level of a logger that nobody holds is forgotten. */
   private static final Logger OPTIMIZER_LOG = Logger.getLogger(Adafactor.class.getName());
@@ -63,10 +70,11 @@ final class CompareCommand implements Callable<Integer> {
 
   @Option(
       names = "--cases",
-      required = true,
       paramLabel = "FILE",
       description = "A case file, .json or .json.gz. May be given several times.")
-  private List<Path> files;
+  private List<Path> files = List.of();
+
+  @Mixin private RecordingOptions recording;
 
   @Option(
       names = "--numerics",
@@ -88,7 +96,15 @@ final class CompareCommand implements Callable<Integer> {
       names = "--results",
       paramLabel = "FILE",
       description = "Write what was computed, in the structure of a case file.")
-  private Optional<Path> results;
+  private Optional<Path> results = Optional.empty();
+
+  @Option(
+      names = "--report",
+      paramLabel = "FILE.html",
+      description =
+          "Write a page for a browser: verdict, worst differences, and plots of each case. It needs"
+              + " nothing from elsewhere.")
+  private Optional<Path> report = Optional.empty();
 
   @Override
   public Integer call() {
@@ -100,39 +116,92 @@ final class CompareCommand implements Callable<Integer> {
   }
 
   private int compare() throws IOException {
-    if (results.isPresent()) {
-      new Outputs(List.of(resultsFile(results.get())))
-          .require(files.stream().map(file -> new Outputs.Input("--cases", file)).toList());
+    if (files.isEmpty() == !recording.isAsked()) {
+      throw new IllegalArgumentException(
+          "either --cases FILE, what was recorded before, or --python PYTHON, to record now");
     }
-    List<Case> cases = new ArrayList<>();
+    recording.check();
+    outputs().require(inputs());
+    List<Recording> recordings = recordings();
+    PrintWriter out = spec.commandLine().getOut();
+    Requirement requirement = Requirement.of(numerics, System.getProperty("os.arch"));
+    // A case says itself which gradients are missing: no need to be warned of them.
+    OPTIMIZER_LOG.setLevel(Level.SEVERE);
+    Replay replay = new Replay(numerics, variables);
+    Comparison comparison = new Comparison(requirement);
+    List<Replayed> kept = new ArrayList<>();
+    List<ComparedRun> runs = new ArrayList<>();
+    for (Case input : withProgress(recordings)) {
+      Replayed replayed = replay.replay(input);
+      Optional<Verdict> verdict = comparison.add(replayed);
+      results.ifPresent(file -> kept.add(replayed));
+      report.ifPresent(file -> runs.add(ComparedRun.of(replayed, verdict)));
+    }
+    out.printf(
+        "%d cases, numerics %s, %s variables, TensorFlow %s%n%n",
+        comparison.cases(),
+        ConstantConverter.label(numerics),
+        ConstantConverter.label(variables),
+        TensorFlow.version());
+    ComparisonText.print(comparison, out);
+    out.flush();
+    Unwritten unwritten = new Unwritten();
+    resultsFile()
+        .ifPresent(
+            file ->
+                unwritten.of(
+                    () -> WholeFile.write(file, stream -> Results.write(stream, meta(), kept))));
+    reportFile()
+        .ifPresent(
+            file ->
+                unwritten.of(
+                    () ->
+                        WholeFile.write(
+                            file,
+                            new ReportPage(
+                                    "case", facts(recordings), expectation(requirement), runs)
+                                ::writeTo)));
+    unwritten.tell();
+    return comparison.isGood() ? 0 : 1;
+  }
+
+  private List<Recording> recordings() throws IOException {
+    if (recording.isAsked()) {
+      return List.of(recording.record());
+    }
+    List<Recording> recordings = new ArrayList<>();
     for (Path file : files) {
       if (!Files.isRegularFile(file) || !Files.isReadable(file)) {
         throw new IllegalArgumentException("--cases: '" + file + "' is no file that can be read");
       }
-      cases.addAll(CaseFile.read(file));
+      recordings.add(CaseFile.read(file));
     }
-    // A case says itself which gradients are missing: no need to be warned of them.
-    OPTIMIZER_LOG.setLevel(Level.SEVERE);
-    Replay replay = new Replay(numerics, variables);
-    Comparison comparison = new Comparison(Requirement.of(numerics, System.getProperty("os.arch")));
-    List<Replayed> kept = new ArrayList<>();
-    for (Case input : withProgress(cases)) {
-      Replayed replayed = replay.replay(input);
-      comparison.add(replayed);
-      results.ifPresent(file -> kept.add(replayed));
-    }
-    print(comparison);
-    if (results.isPresent()) {
-      WholeFile.write(resultsFile(results.get()), out -> Results.write(out, meta(), kept));
-    }
-    return comparison.isGood() ? 0 : 1;
+    return recordings;
   }
 
-  private static OutputPath resultsFile(Path path) {
-    return new OutputPath("--results", path, OutputPath.Kind.FILE);
+  private List<Outputs.Input> inputs() {
+    List<Outputs.Input> inputs = new ArrayList<>(recording.inputs());
+    files.forEach(file -> inputs.add(new Outputs.Input("--cases", file)));
+    return inputs;
   }
 
-  private static Iterable<Case> withProgress(List<Case> cases) {
+  private Outputs outputs() {
+    return new Outputs(
+        Stream.of(recording.savedFile(), resultsFile(), reportFile())
+            .flatMap(Optional::stream)
+            .toList());
+  }
+
+  private Optional<OutputPath> resultsFile() {
+    return results.map(path -> new OutputPath("--results", path, OutputPath.Kind.FILE));
+  }
+
+  private Optional<OutputPath> reportFile() {
+    return report.map(path -> new OutputPath("--report", path, OutputPath.Kind.FILE));
+  }
+
+  private static Iterable<Case> withProgress(List<Recording> recordings) {
+    List<Case> cases = recordings.stream().flatMap(each -> each.cases().stream()).toList();
     return CommandLine.Help.Ansi.AUTO.enabled() ? ProgressBar.wrap(cases, "compare") : cases;
   }
 
@@ -148,51 +217,33 @@ final class CompareCommand implements Callable<Integer> {
     return meta;
   }
 
-  private void print(Comparison comparison) {
-    PrintWriter out = spec.commandLine().getOut();
-    out.printf(
-        "%d cases, numerics %s, %s variables, TensorFlow %s%n%n",
-        comparison.cases(),
-        ConstantConverter.label(numerics),
-        ConstantConverter.label(variables),
-        TensorFlow.version());
-    if (!comparison.tallies().isEmpty()) {
-      out.print(DifferenceTable.of(comparison.tallies()));
-      out.println();
-    }
-    out.printf(
-        "%d of %d cases are bit-equal to tf_keras%n",
-        comparison.bitEqual(), comparison.cases() - comparison.unrecorded().size());
-    remarks(out, "not bit-equal; the first difference", comparison.different());
-    remarks(out, "beyond what is allowed; the first such difference", comparison.failures());
-    remarks(out, "could not run", comparison.errors());
-    if (!comparison.unrecorded().isEmpty()) {
-      out.printf("%d cases record nothing to compare with%n", comparison.unrecorded().size());
-    }
-    out.println(comparison.isGood() ? "all is as it should be" : "NOT as it should be");
-    out.flush();
+  private static ReportPage.Expectation expectation(Requirement requirement) {
+    return switch (requirement) {
+      case SAME_BITS ->
+          new ReportPage.Expectation("the very bits of tf_keras", OptionalDouble.empty());
+      case WITHIN_ROUNDING ->
+          new ReportPage.Expectation(
+              ("at most %.0f ulp of the tensor's largest magnitude for each step, where tf_keras is"
+                      + " finite")
+                  .formatted(requirement.mostScaleUlps()),
+              OptionalDouble.of(requirement.mostScaleUlps()));
+    };
   }
 
-  private static void remarks(PrintWriter out, String what, List<Comparison.Remark> remarks) {
-    if (remarks.isEmpty()) {
-      return;
+  /** With what it was recorded, by each set of versions once, and with what it was replayed. */
+  private List<ReportPage.Facts> facts(List<Recording> recordings) {
+    List<ReportPage.Facts> facts = new ArrayList<>();
+    recordings.stream()
+        .map(Recording::versions)
+        .distinct()
+        .forEach(versions -> facts.add(new ReportPage.Facts("Recorded with Python", versions)));
+    Map<String, String> here = meta();
+    Map<String, String> settings = new LinkedHashMap<>();
+    for (String setting : SETTINGS) {
+      settings.put(setting, here.remove(setting));
     }
-    out.printf("%n%d %s:%n", remarks.size(), what);
-    remarks.stream()
-        .limit(MOST_REMARKS)
-        .forEach(remark -> out.printf("  %s: %s%n", remark.id(), remark.text()));
-    if (remarks.size() > MOST_REMARKS) {
-      out.println("  and");
-      StringBuilder line = new StringBuilder();
-      for (Comparison.Remark remark : remarks.subList(MOST_REMARKS, remarks.size())) {
-        if (line.length() + remark.id().length() > LINE_WIDTH) {
-          out.println(line);
-          line.setLength(0);
-        }
-        line.append("  ").append(remark.id());
-      }
-      out.println(line);
-    }
-    out.println();
+    facts.add(new ReportPage.Facts("Replayed with Java", here));
+    facts.add(new ReportPage.Facts("Replayed as", settings));
+    return facts;
   }
 }

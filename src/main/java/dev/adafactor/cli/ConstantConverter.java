@@ -2,6 +2,7 @@ package dev.adafactor.cli;
 
 import dev.adafactor.Numerics;
 import dev.adafactor.finetune.EarlyStopping.Monitor;
+import dev.adafactor.parity.ElementType;
 import dev.adafactor.parity.VariableKind;
 import dev.adafactor.savedmodel.Mode;
 import java.util.Arrays;
@@ -53,6 +54,12 @@ abstract sealed class ConstantConverter<E extends Enum<E>> implements ITypeConve
   static final class OfMonitor extends ConstantConverter<Monitor> {
     OfMonitor() {
       super(Monitor.class);
+    }
+  }
+
+  static final class OfElementType extends ConstantConverter<ElementType> {
+    OfElementType() {
+      super(ElementType.class);
     }
   }
 

@@ -16,7 +16,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
@@ -56,20 +58,21 @@ public final class CaseFile {
   }
 
   /**
-   * Reads all cases of a file.
+   * Reads a file.
    *
    * @throws IOException if the file cannot be opened
    * @throws IllegalArgumentException if the file is damaged: the message names the file, the case,
    *     the step and the field
    */
-  public static List<Case> read(Path path) throws IOException {
+  public static Recording read(Path path) throws IOException {
     try (InputStream file = new BufferedInputStream(Files.newInputStream(path))) {
-      return new CaseFile(path).cases(file);
+      return new CaseFile(path).recording(file);
     }
   }
 
-  private List<Case> cases(InputStream file) {
+  private Recording recording(InputStream file) {
     try (JsonParser json = JSON.createParser(decompressed(file))) {
+      Map<String, String> versions = Map.of();
       Optional<List<Case>> cases = Optional.empty();
       if (json.nextToken() != JsonToken.START_OBJECT) {
         throw damaged("holds no JSON object");
@@ -79,6 +82,8 @@ public final class CaseFile {
         json.nextToken();
         if (name.equals("cases")) {
           cases = Optional.of(caseArray(json));
+        } else if (name.equals("meta")) {
+          versions = texts(JSON.readTree(json));
         } else {
           json.skipChildren();
         }
@@ -86,9 +91,11 @@ public final class CaseFile {
       if (json.nextToken() != null) {
         throw damaged("goes on after the end of its JSON object");
       }
-      return cases
-          .filter(list -> !list.isEmpty())
-          .orElseThrow(() -> damaged("has no \"cases\", or none in it"));
+      return new Recording(
+          versions,
+          cases
+              .filter(list -> !list.isEmpty())
+              .orElseThrow(() -> damaged("has no \"cases\", or none in it")));
     } catch (JsonProcessingException e) {
       throw damaged(
           String.format(
@@ -99,6 +106,14 @@ public final class CaseFile {
     } catch (IOException e) {
       throw damaged("cannot be read: " + e.getMessage());
     }
+  }
+
+  private static Map<String, String> texts(JsonNode meta) {
+    Map<String, String> texts = new LinkedHashMap<>();
+    meta.properties().stream()
+        .filter(entry -> entry.getValue().isTextual())
+        .forEach(entry -> texts.put(entry.getKey(), entry.getValue().textValue()));
+    return texts;
   }
 
   private static InputStream decompressed(InputStream file) throws IOException {

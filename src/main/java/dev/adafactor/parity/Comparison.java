@@ -5,6 +5,7 @@ import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** Sums up how the replays of many cases compare with what was recorded. */
 public final class Comparison {
@@ -33,20 +34,24 @@ public final class Comparison {
     this.requirement = requirement;
   }
 
-  /** Adds the replay of one more case. */
-  public void add(Replayed replayed) {
+  /** Adds the replay of one more case, and says how it is, if there is something to compare. */
+  public Optional<Verdict> add(Replayed replayed) {
     cases++;
     Case input = replayed.input();
+    Optional<Verdict> verdict = Optional.empty();
     if (replayed.outcome() instanceof Outcome.Failed failed) {
       errors.add(new Remark(input.id(), failed.error()));
     } else if (replayed.outcome() instanceof Outcome.Completed completed) {
-      input
-          .recorded()
-          .map(
-              recorded ->
-                  Judge.judge(input.variables(), recorded, completed.trajectory(), requirement))
-          .ifPresentOrElse(verdict -> add(input.id(), verdict), () -> unrecorded.add(input.id()));
+      verdict =
+          input
+              .recorded()
+              .map(
+                  recorded ->
+                      Judge.judge(
+                          input.variables(), recorded, completed.trajectory(), requirement));
+      verdict.ifPresentOrElse(found -> add(input.id(), found), () -> unrecorded.add(input.id()));
     }
+    return verdict;
   }
 
   private void add(String id, Verdict verdict) {

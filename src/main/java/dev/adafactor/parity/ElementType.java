@@ -54,12 +54,17 @@ public enum ElementType {
   }
 
   /** The size of an element in bytes. */
-  int bytes() {
+  public int bytes() {
     return (Long.SIZE - Long.numberOfLeadingZeros(exponentMask) + 1) / Byte.SIZE;
   }
 
   boolean isNaN(long bits) {
     return magnitude(bits) > exponentMask;
+  }
+
+  /** Whether two elements are the same bits, or both NaN. */
+  boolean isSame(long a, long b) {
+    return a == b || (isNaN(a) && isNaN(b));
   }
 
   boolean isFinite(long bits) {

@@ -1,10 +1,12 @@
 package dev.adafactor.parity;
 
-import java.util.EnumMap;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.function.Function;
 
 /** Compares trajectories of one case, element by element in the order of their making. */
@@ -14,7 +16,7 @@ public final class Judge {
   /** The largest magnitude so far of each tensor: its rounding errors are of that size. */
   private final Map<Scaled, Double> scales = new HashMap<>();
 
-  private final Map<Quantity, Tally> tallies = new EnumMap<>(Quantity.class);
+  private final Map<Subject, List<Tally>> steps = new LinkedHashMap<>();
   private Optional<Difference> first = Optional.empty();
   private Optional<Difference> firstFailure = Optional.empty();
 
@@ -52,7 +54,7 @@ public final class Judge {
           recorded.finalValues().get(i),
           computed.finalValues().get(i));
     }
-    return new Verdict(judge.tallies, judge.first, judge.firstFailure);
+    return new Verdict(judge.steps, judge.first, judge.firstFailure);
   }
 
   /**
@@ -62,8 +64,15 @@ public final class Judge {
    *     moment does not
    */
   private record Place(int step, Quantity quantity, int index, String variable, boolean sound) {
+    private static final int NO_VARIABLE = -1;
+
     static Place shared(int step, Quantity quantity) {
-      return new Place(step, quantity, 0, "", true);
+      return new Place(step, quantity, NO_VARIABLE, "", true);
+    }
+
+    Subject subject() {
+      return new Subject(
+          quantity, index == NO_VARIABLE ? OptionalInt.empty() : OptionalInt.of(index));
     }
 
     /** Averages and final values are of the variable's own scale. */
@@ -120,6 +129,7 @@ public final class Judge {
     }
     double scale = scale(place.scaled(), recorded);
     double allowance = type.ulp(scale) * (place.step() + 1);
+    Tally sum = Tally.NOTHING;
     for (int i = 0; i < recorded.size(); i++) {
       long then = recorded.bits(i);
       long now = computed.bits(i);
@@ -143,8 +153,10 @@ public final class Judge {
               ulps,
               distance == 0 ? 0 : distance / scale,
               distance / allowance);
-      add(place, i, tally, recorded.get(i), computed.get(i));
+      sum = sum.plus(tally);
+      note(place, i, tally, recorded.get(i), computed.get(i));
     }
+    add(place, sum);
   }
 
   private void compareIterations(int step, long recorded, long computed) {
@@ -152,16 +164,17 @@ public final class Judge {
     boolean same = recorded == computed;
     double off = same ? 0 : Double.POSITIVE_INFINITY;
     long ulps = same ? 0 : Long.MAX_VALUE;
-    add(
-        Place.shared(step, Quantity.IT),
-        0,
-        new Tally(1, 0, same ? 0 : 1, 0, ulps, off, off),
-        (double) recorded,
-        (double) computed);
+    Place place = Place.shared(step, Quantity.IT);
+    Tally tally = new Tally(1, 0, same ? 0 : 1, 0, ulps, off, off);
+    note(place, 0, tally, (double) recorded, (double) computed);
+    add(place, tally);
   }
 
-  private void add(Place place, int element, Tally pair, double recorded, double computed) {
-    tallies.merge(place.quantity(), pair, Tally::plus);
+  private void add(Place place, Tally tally) {
+    steps.computeIfAbsent(place.subject(), subject -> new ArrayList<>()).add(tally);
+  }
+
+  private void note(Place place, int element, Tally pair, double recorded, double computed) {
     if (pair.different() > 0) {
       Difference difference =
           new Difference(

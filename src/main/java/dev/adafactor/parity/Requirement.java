@@ -5,7 +5,7 @@ import dev.adafactor.Numerics;
 /** When a computed element is good enough. */
 public enum Requirement {
   /** It has the bits that tf_keras computed, or both are NaN. */
-  SAME_BITS {
+  SAME_BITS(0) {
     @Override
     boolean allows(boolean recordedIsFinite, double scaleUlps) {
       return false;
@@ -17,14 +17,26 @@ public enum Requirement {
    * most 8 units in the last place of the largest magnitude that the tensor has had, for each step
    * taken.
    */
-  WITHIN_ROUNDING {
+  WITHIN_ROUNDING(8) {
     @Override
     boolean allows(boolean recordedIsFinite, double scaleUlps) {
-      return !recordedIsFinite || scaleUlps <= MAX_SCALE_ULPS;
+      return !recordedIsFinite || scaleUlps <= mostScaleUlps();
     }
   };
 
-  private static final double MAX_SCALE_ULPS = 8;
+  private final double mostScaleUlps;
+
+  Requirement(double mostScaleUlps) {
+    this.mostScaleUlps = mostScaleUlps;
+  }
+
+  /**
+   * How far a finite element may be away, in units of the last place of the largest magnitude that
+   * the tensor has had, for each step taken.
+   */
+  public double mostScaleUlps() {
+    return mostScaleUlps;
+  }
 
   /**
    * What can be asked of {@code numerics} on a processor: other processors than x86-64 have other

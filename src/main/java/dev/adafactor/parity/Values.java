@@ -73,6 +73,11 @@ public final class Values {
     return bytes.array().clone();
   }
 
+  /** The indices of the elements that are neither infinite nor NaN. */
+  int[] finiteElements() {
+    return IntStream.range(0, size()).filter(i -> type.isFinite(bits(i))).toArray();
+  }
+
   /** Whether no element is infinite or NaN. */
   boolean isFinite() {
     return IntStream.range(0, size()).allMatch(i -> type.isFinite(bits(i)));

@@ -14,6 +14,7 @@ import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine;
@@ -122,6 +123,86 @@ class CompareCommandTest {
       assertBad("--results", "--cases", cases.toString(), "--results", results.toString());
     }
     assertEquals(-1, Files.mismatch(golden(), cases));
+  }
+
+  @Test
+  void theReportIsAWholePage() throws IOException, URISyntaxException {
+    Path report = folder.resolve("new/report.html");
+    assertEquals(0, run("--cases", golden().toString(), "--report", report.toString()), "" + err);
+    String page = Files.readString(report);
+    assertTrue(page.startsWith("<!doctype html>"), page.substring(0, 20));
+    assertTrue(page.endsWith("</html>"), "the page is cut");
+    for (JsonNode recorded : JSON.readTree(golden().toFile()).get("cases")) {
+      assertTrue(page.contains(recorded.get("id").toString()), recorded.get("id").toString());
+    }
+    try (Stream<Path> files = Files.list(report.getParent())) {
+      assertEquals(List.of(report), files.toList());
+    }
+  }
+
+  @Test
+  void outputsMustNotMeet() throws IOException, URISyntaxException {
+    String cases = golden().toString();
+    String page = folder.resolve("page.html").toString();
+    assertBad("--report", "--cases", cases, "--report", cases);
+    assertBad("overlaps", "--cases", cases, "--report", page, "--results", page);
+    assertBad(
+        "--save-cases",
+        "--python",
+        "none",
+        "--shapes",
+        "3",
+        "--save-cases",
+        page,
+        "--report",
+        page);
+    assertFalse(Files.exists(Path.of(page)));
+  }
+
+  @Test
+  void whatIsComparedMustBeClear() throws URISyntaxException {
+    assertBad("either --cases FILE");
+    assertBad("either --cases FILE", "--cases", golden().toString(), "--python", "python3");
+    assertBad("want --python", "--cases", golden().toString(), "--steps", "3");
+    assertBad("--python wants --shapes", "--python", "python3");
+    assertBad("'3y4' is no shape", "--python", "python3", "--shapes", "2,3y4");
+    assertBad("called 'w'", "--python", "python3", "--shapes", "w=2,w=3");
+    assertBad("called 'variable_1'", "--python", "python3", "--shapes", "2,variable_1=3");
+    assertBad("--steps: 0", "--python", "python3", "--shapes", "2", "--steps", "0");
+    assertBad("--seed: -1", "--python", "python3", "--shapes", "2", "--seed", "-1");
+    assertBad("GiB", "--python", "python3", "--shapes", "40000x40000");
+    assertBad("'int8' is none of", "--python", "python3", "--shapes", "2", "--dtype", "int8");
+  }
+
+  @Test
+  void aBadConfigurationIsNamed() throws IOException {
+    Path file = folder.resolve("config.json");
+    assertBad("no such file", "--python", "python3", "--shapes", "2", "--config", file.toString());
+    Files.writeString(file, "{\"clipnorm\": \"much\"}");
+    assertBad("clipnorm", "--python", "python3", "--shapes", "2", "--config", file.toString());
+    assertTrue(err.toString().contains(file.toString()), err.toString());
+  }
+
+  @Test
+  void aPythonThatDoesNotRecordIsNamed() throws IOException {
+    assertBad("'" + folder + "/python' is no program", python(), "--shapes", "2");
+    script("echo a log line; echo 'has no tf_keras; this brings it' >&2; echo; exit 1");
+    assertBad("python' has no tf_keras; this brings it", python(), "--shapes", "2");
+    script("exit 3");
+    assertBad("ended with exit status 3, without a word", python(), "--shapes", "2");
+    script("exit 0");
+    assertBad("recorded nothing; is it a Python?", python(), "--shapes", "2");
+  }
+
+  private String python() {
+    return "--python=" + folder.resolve("python");
+  }
+
+  /** Writes what stands for a Python. */
+  private void script(String commands) throws IOException {
+    Path file = folder.resolve("python");
+    Files.writeString(file, "#!/bin/sh\n" + commands + "\n");
+    assertTrue(file.toFile().setExecutable(true));
   }
 
   private void assertBad(String message, String... arguments) {

@@ -49,7 +49,7 @@ class CaseFileTest {
 
   @Test
   void readsEverything() throws IOException {
-    Case read = CaseFile.read(write(SOUND)).get(0);
+    Case read = CaseFile.read(write(SOUND)).cases().get(0);
     assertEquals("one", read.id());
     assertEquals(List.of("f16"), read.tags());
     assertEquals(0.5, read.settings().get("learning_rate").doubleValue());
@@ -84,7 +84,7 @@ class CaseFileTest {
     try (OutputStream out = new GZIPOutputStream(Files.newOutputStream(file))) {
       out.write(SOUND.getBytes(StandardCharsets.UTF_8));
     }
-    assertEquals("one", CaseFile.read(file).get(0).id());
+    assertEquals("one", CaseFile.read(file).cases().get(0).id());
   }
 
   @Test
@@ -94,7 +94,7 @@ class CaseFileTest {
             .replaceAll("(?s),\\s*\"var\":.*?\"lr\": 0.25", "")
             .replaceAll(",\\s*\"final\": \\[.*?]", "");
     assertFalse(inputs.contains("final"));
-    assertTrue(CaseFile.read(write(inputs)).get(0).recorded().isEmpty());
+    assertTrue(CaseFile.read(write(inputs)).cases().get(0).recorded().isEmpty());
   }
 
   @Test
@@ -104,7 +104,7 @@ class CaseFileTest {
             .replaceAll("\"(tags|events)\": \\[.*?],", "")
             .replaceAll("\"exclude\": \\{.*?},", "")
             .replace("\"initial_iterations\": 7,", "");
-    Case read = CaseFile.read(write(brief)).get(0);
+    Case read = CaseFile.read(write(brief)).cases().get(0);
     assertEquals(0, read.initialIterations());
     assertInstanceOf(Exclusion.None.class, read.exclusion());
     assertEquals(OptionalDouble.empty(), read.steps().get(0).newLearningRate());
@@ -112,7 +112,7 @@ class CaseFileTest {
 
   @Test
   void pythonsNanIsANumber() throws IOException {
-    Case read = CaseFile.read(write(SOUND.replace("\"lr\": 0.25", "\"lr\": NaN"))).get(0);
+    Case read = CaseFile.read(write(SOUND.replace("\"lr\": 0.25", "\"lr\": NaN"))).cases().get(0);
     assertEquals(Double.NaN, read.recorded().orElseThrow().states().get(0).learningRate().get(0));
   }
 
@@ -185,7 +185,7 @@ class CaseFileTest {
     text.setCharAt(place % text.length(), wrong);
     Path file = Files.createTempFile("cases", ".json");
     try {
-      List<Case> read = CaseFile.read(Files.writeString(file, text));
+      List<Case> read = CaseFile.read(Files.writeString(file, text)).cases();
       assertEquals(1, read.size());
     } catch (IllegalArgumentException refused) {
       assertEquals(1, refused.getMessage().lines().count(), refused.getMessage());

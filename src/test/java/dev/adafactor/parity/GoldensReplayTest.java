@@ -65,7 +65,7 @@ class GoldensReplayTest {
     List<Case> cases = new ArrayList<>();
     try (Stream<Path> files = Files.list(folder)) {
       for (Path file : files.sorted().toList()) {
-        cases.addAll(CaseFile.read(file));
+        cases.addAll(CaseFile.read(file).cases());
       }
     }
     return cases;

@@ -29,7 +29,7 @@ class RandomCasesLiveTest {
     System.out.println("random cases of seed " + seed + "; -Dlive.seed=" + seed + " repeats them");
     Path file = folder.resolve("random.json");
     Python.run("record_cases.py", "--out", file, "--seed", seed, "--count", CASES);
-    cases = CaseFile.read(file);
+    cases = CaseFile.read(file).cases();
     assertEquals(CASES, cases.size());
   }
 
