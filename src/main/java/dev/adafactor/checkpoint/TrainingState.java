@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -53,6 +54,7 @@ public final class TrainingState {
 
   private final Session session;
   private final Layout layout;
+  private final Map<ModelVariable, List<String>> trained;
   private final Map<String, Cell> cells = new LinkedHashMap<>();
   private final Placeholder<TString> prefix;
   private final Placeholder<TString> note;
@@ -80,6 +82,7 @@ public final class TrainingState {
     Map<Integer, ModelVariable> variables = model.variablesByObject();
     List<ModelVariable> ordered = ordered(tree, variables, trained);
     layout = layout(tree, variables, ordered, adafactor);
+    this.trained = withPaths(tree, variables, ordered);
     Cells source = new Cells(tf, adafactor, variables, ordered, saves);
     layout.tensors().forEach((key, quantity) -> cells.put(key, source.cell(quantity)));
     layout
@@ -111,6 +114,21 @@ public final class TrainingState {
     }
     ordered.addAll(left.values());
     return ordered;
+  }
+
+  private static Map<ModelVariable, List<String>> withPaths(
+      VariableTree tree, Map<Integer, ModelVariable> variables, List<ModelVariable> trained) {
+    Map<String, List<String>> paths = new HashMap<>();
+    tree.paths()
+        .forEach(
+            (node, path) -> {
+              ModelVariable variable =
+                  variables.get(tree.nodes().get(node).variable().orElseThrow());
+              paths.putIfAbsent(variable.key(), path);
+            });
+    Map<ModelVariable, List<String>> found = new LinkedHashMap<>();
+    trained.forEach(variable -> found.put(variable, paths.getOrDefault(variable.key(), List.of())));
+    return Collections.unmodifiableMap(found);
   }
 
   private static Layout layout(
@@ -164,13 +182,21 @@ public final class TrainingState {
   }
 
   /**
+   * The variables that the optimizer trains, in the order of its state, and the attributes that
+   * lead to each from the model; none where no attribute does.
+   */
+  public Map<ModelVariable, List<String>> trained() {
+    return trained;
+  }
+
+  /**
    * Writes the state: {@code PREFIX.index} and {@code PREFIX.data-00000-of-00001}.
    *
    * @param text the caller's note
    * @param number what Python counts its checkpoints from, to give the next one its name
    * @throws IOException if the files cannot be written
    */
-  void save(Path files, String text, long number) throws IOException {
+  public void save(Path files, String text, long number) throws IOException {
     try (TString path = TString.scalarOf(files.toString());
         TString content = TString.scalarOf(text);
         TInt64 count = TInt64.scalarOf(number)) {
