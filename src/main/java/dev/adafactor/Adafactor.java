@@ -705,6 +705,15 @@ public final class Adafactor extends Optimizer {
     return states.keySet().stream().<Output<?>>map(VariableView::output).toList();
   }
 
+  /**
+   * Whether weight decay applies to a variable: there is some, and the variable is not excluded.
+   *
+   * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}
+   */
+  public boolean decays(Operand<?> variable) {
+    return weightDecay.filter(decay -> decay.applies(view(variable.asOutput()))).isPresent();
+  }
+
   /** How the update is computed. */
   public Numerics numerics() {
     return config.numerics();

@@ -127,8 +127,8 @@ final class Matching {
   }
 
   /**
-   * Whether that optimizer is an Adafactor, by the names of its variables: its lists of them are not
-   * in every checkpoint of Keras's.
+   * Whether that optimizer is an Adafactor, by the names of its variables: its lists of them are
+   * not in every checkpoint of Keras's.
    */
   boolean hasAdafactor() {
     return optimizer
@@ -141,8 +141,7 @@ final class Matching {
                     .flatMap(
                         reference ->
                             given.getNodes(reference.getNodeId()).getAttributesList().stream())
-                    .allMatch(
-                        value -> value.getFullName().matches("([^/]+/)?(average|r|c|v)/.*")))
+                    .allMatch(value -> value.getFullName().matches("([^/]+/)?(average|r|c|v)/.*")))
         .isPresent();
   }
 

@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -54,6 +55,7 @@ public final class TrainingState {
   private final Session session;
   private final Layout layout;
   private final Cells places;
+  private final Map<ModelVariable, List<String>> trained;
   private final Map<String, Cell> cells = new LinkedHashMap<>();
   private final Placeholder<TString> prefix;
   private final Placeholder<TString> note;
@@ -95,6 +97,7 @@ public final class TrainingState {
     saves = tf.placeholder(TInt64.class, Placeholder.shape(Shape.scalar()));
     List<ModelVariable> ordered = ordered(tree, variables, trained);
     layout = layout(tree, variables, ordered, adafactor);
+    this.trained = withPaths(tree, variables, ordered);
     places = new Cells(tf, adafactor, variables, ordered, saves);
     layout.tensors().forEach((key, quantity) -> cells.put(key, places.cell(quantity)));
     layout
@@ -177,6 +180,21 @@ public final class TrainingState {
     return ordered;
   }
 
+  private static Map<ModelVariable, List<String>> withPaths(
+      VariableTree tree, Map<Integer, ModelVariable> variables, List<ModelVariable> trained) {
+    Map<String, List<String>> paths = new HashMap<>();
+    tree.paths()
+        .forEach(
+            (node, path) -> {
+              ModelVariable variable =
+                  variables.get(tree.nodes().get(node).variable().orElseThrow());
+              paths.putIfAbsent(variable.key(), path);
+            });
+    Map<ModelVariable, List<String>> found = new LinkedHashMap<>();
+    trained.forEach(variable -> found.put(variable, paths.getOrDefault(variable.key(), List.of())));
+    return Collections.unmodifiableMap(found);
+  }
+
   private static Layout layout(
       VariableTree tree,
       Map<Integer, ModelVariable> variables,
@@ -228,13 +246,21 @@ public final class TrainingState {
   }
 
   /**
+   * The variables that the optimizer trains, in the order of its state, and the attributes that
+   * lead to each from the model; none where no attribute does.
+   */
+  public Map<ModelVariable, List<String>> trained() {
+    return trained;
+  }
+
+  /**
    * Writes the state: {@code PREFIX.index} and {@code PREFIX.data-00000-of-00001}.
    *
    * @param text the caller's note
    * @param number what Python counts its checkpoints from, to give the next one its name
    * @throws IOException if the files cannot be written
    */
-  void save(Path files, String text, long number) throws IOException {
+  public void save(Path files, String text, long number) throws IOException {
     try (TString path = TString.scalarOf(files.toString());
         TString content = TString.scalarOf(text);
         TInt64 count = TInt64.scalarOf(number)) {

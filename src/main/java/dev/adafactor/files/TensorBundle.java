@@ -45,6 +45,8 @@ public final class TensorBundle {
 
   private static final long LARGEST_STRING = 1L << 30;
 
+  private static final int LARGEST_ARRAY = Integer.MAX_VALUE - 8;
+
   /**
    * Keys are stored as what differs from the one before; a new beginning is made every 16 rows, so
    * that all of them together have no more than so many times the bytes of the table.
@@ -366,6 +368,31 @@ public final class TensorBundle {
       readFully(channel, value, entry.getOffset());
     }
     return OptionalLong.of(value.getLong(0));
+  }
+
+  /**
+   * The elements of a tensor of numbers as they are in the file: in C order, little-endian.
+   *
+   * @throws IOException if it is damaged or missing, or is not one array of numbers of less than 2
+   *     GiB
+   */
+  public byte[] elements(String name) throws IOException {
+    BundleEntryProto entry = entries.get(name);
+    if (entry == null
+        || width(entry.getDtype()) == 0
+        || entry.getSlicesCount() > 0
+        || entry.getSize() > LARGEST_ARRAY) {
+      throw new IOException(
+          "'" + prefix + "' holds no array '" + name + "' that can be read whole");
+    }
+    ByteBuffer elements = ByteBuffer.allocate((int) entry.getSize());
+    try (FileChannel channel = FileChannel.open(shard(entry.getShardId()))) {
+      readFully(channel, elements, entry.getOffset());
+    }
+    CRC32C checksum = new CRC32C();
+    checksum.update(elements.flip());
+    requireChecksum(name, entry, checksum);
+    return elements.array();
   }
 
   private void requireChecksum(String name, BundleEntryProto entry, CRC32C checksum)

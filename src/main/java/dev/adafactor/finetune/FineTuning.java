@@ -63,6 +63,7 @@ public final class FineTuning {
   final VariableWatch.Wish watch;
   final Optional<Start> start;
   final Optional<Checkpoints.Wish> checkpoints;
+  final Optional<JobRecorder.Wish> recording;
   final Optional<Path> export;
   final ExistingFolder existing;
 
@@ -93,6 +94,7 @@ public final class FineTuning {
             folder ->
                 new Checkpoints.Wish(
                     folder, builder.checkpointEvery, builder.keptCheckpoints, builder.resume));
+    recording = builder.recording;
     export = builder.export;
     existing = builder.existing;
   }
@@ -154,6 +156,7 @@ public final class FineTuning {
     private OptionalInt checkpointEvery = OptionalInt.empty();
     private int keptCheckpoints = 5;
     private boolean resume;
+    private Optional<JobRecorder.Wish> recording = Optional.empty();
     private Optional<Path> export = Optional.empty();
     private ExistingFolder existing = ExistingFolder.REFUSE;
 
@@ -422,6 +425,23 @@ public final class FineTuning {
       return this;
     }
 
+    /**
+     * Records the job, so that Python can do the same one: what it is, the rows of each step, and
+     * the state after the first steps, some between and the last. {@code same_job.py} says what is
+     * in the folder. {@code fine-tune --compare-with} compares by it.
+     *
+     * <p>A job that draws random numbers cannot be recorded, as Python draws others; nor one that
+     * goes on from a checkpoint.
+     *
+     * @param folder exists, and is empty
+     * @param bytes about how many the states may take together; there are always those of the start
+     *     and of the last step
+     */
+    public Builder record(Path folder, long bytes) {
+      recording = Optional.of(new JobRecorder.Wish(folder, bytes));
+      return this;
+    }
+
     /** Where the trained SavedModel is written. */
     public Builder export(Path folder) {
       export = Optional.of(folder);
@@ -460,6 +480,9 @@ public final class FineTuning {
       require(
           checkpoint.isPresent() || (checkpointEvery.isEmpty() && !resume),
           "checkpoint every and resume need a folder of checkpoints");
+      require(
+          recording.isEmpty() || !resume,
+          "record and resume exclude each other: the steps before the checkpoint were not recorded");
       return new FineTuning(this);
     }
 

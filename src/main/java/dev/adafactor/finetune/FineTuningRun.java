@@ -28,7 +28,7 @@ final class FineTuningRun {
   private record Data(Dataset training, Optional<Dataset> validation) {}
 
   private final FineTuning job;
-  private final RunContext context;
+  private RunContext context;
 
   /** Examples of a run of the graph: those of a step, or of a part of it. */
   private final int partSize;
@@ -54,6 +54,9 @@ final class FineTuningRun {
       Optional<Task.Validation> validationTask =
           data.validation().map(dataset -> Task.validation(job, model, dataset));
       requireMonitored(validationTask);
+      if (job.recording.isPresent()) {
+        JobRecorder.requireRecordable(model);
+      }
       Examples training = examples(data.training(), task.targets());
       Optional<Examples> validationExamples =
           validationTask.map(each -> examples(data.validation().orElseThrow(), each.targets()));
@@ -94,7 +97,7 @@ final class FineTuningRun {
               ? BatchOrder.shuffled(training.rows(), job.batchSize, job.seed)
               : BatchOrder.inFileOrder(training.rows(), job.batchSize);
       Optional<TrainingState> state =
-          job.checkpoints.isPresent() || job.start.isPresent()
+          job.checkpoints.isPresent() || job.start.isPresent() || job.recording.isPresent()
               ? Optional.of(state(model, adafactor, variables.trained(), keeper))
               : Optional.empty();
       Optional<Checkpoints> checkpoints =
@@ -102,6 +105,22 @@ final class FineTuningRun {
               wish ->
                   new Checkpoints(
                       wish, state.orElseThrow(), course(model, training, order, adafactor)));
+      Optional<JobRecorder> recorder =
+          job.recording.map(
+              wish ->
+                  new JobRecorder(
+                      wish,
+                      state.orElseThrow(),
+                      order,
+                      JobDescription.of(
+                          job,
+                          model,
+                          new JobDescription.Data(data.training(), task.targets()),
+                          state.orElseThrow().trained(),
+                          adafactor)));
+      if (recorder.isPresent()) {
+        context = context.with(recorder.get());
+      }
       TrainingLoop loop =
           new TrainingLoop(
               graph,
@@ -128,7 +147,9 @@ final class FineTuningRun {
       Optional<Evaluation> before = loop.evaluate();
       context.requireWanted();
       before.ifPresent(result -> context.tell(listener -> listener.evaluatedBefore(result)));
+      recorder.ifPresent(each -> each.begin((long) job.epochs * order.batches()));
       Ending ending = loop.run();
+      recorder.ifPresent(JobRecorder::finish);
       Optional<Evaluation> after =
           ending == Ending.INTERRUPTED ? Optional.empty() : loop.evaluate();
       after.ifPresent(result -> context.tell(listener -> listener.evaluatedAfter(result)));
@@ -146,7 +167,11 @@ final class FineTuningRun {
               context.stopwatch().timings(),
               notExported.isPresent() ? Optional.empty() : job.export);
       List<Exception> failures =
-          Stream.concat(checkpoints.flatMap(Checkpoints::failure).stream(), notExported.stream())
+          Stream.of(
+                  checkpoints.flatMap(Checkpoints::failure),
+                  recorder.flatMap(JobRecorder::failure),
+                  notExported)
+              .<Exception>flatMap(Optional::stream)
               .toList();
       if (!failures.isEmpty()) {
         throw new NotWrittenException(result, failures);

@@ -207,6 +207,11 @@ final class NpyFile implements Rows {
   }
 
   @Override
+  public List<Path> files() {
+    return List.of(path);
+  }
+
+  @Override
   public NpyType type() {
     return type;
   }

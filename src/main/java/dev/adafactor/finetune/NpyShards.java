@@ -87,6 +87,11 @@ final class NpyShards implements Rows {
   }
 
   @Override
+  public List<Path> files() {
+    return files.stream().map(NpyFile::path).toList();
+  }
+
+  @Override
   public NpyType type() {
     return files.get(0).type();
   }

@@ -2,6 +2,7 @@ package dev.adafactor.finetune;
 
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.List;
 import org.tensorflow.ndarray.Shape;
 
 /**
@@ -16,6 +17,14 @@ record RowRange(Rows whole, long first, long rows) implements Rows {
   @Override
   public Path path() {
     return whole.path();
+  }
+
+  @Override
+  public List<Path> files() {
+    if (first > 0) {
+      throw new UnsupportedOperationException("the range begins within the files");
+    }
+    return whole.files();
   }
 
   @Override

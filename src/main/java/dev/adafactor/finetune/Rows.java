@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.tensorflow.ndarray.Shape;
 
 /** An array on disk whose first dimension counts the examples. */
@@ -25,6 +26,9 @@ sealed interface Rows permits NpyFile, NpyShards, RowRange {
 
   /** The file or folder that the user named. */
   Path path();
+
+  /** The files that its rows are in, one after the other; the first row is the first file's. */
+  List<Path> files();
 
   /** The type of the elements. */
   NpyType type();

@@ -1,11 +1,19 @@
 package dev.adafactor.finetune;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 
 /** What goes with one run of a job. */
 record RunContext(StopRequest stop, List<TrainingListener> listeners, Stopwatch stopwatch) {
+
+  /** The same with one more who hears of the job. */
+  RunContext with(TrainingListener listener) {
+    List<TrainingListener> all = new ArrayList<>(listeners);
+    all.add(listener);
+    return new RunContext(stop, all, stopwatch);
+  }
 
   void tell(Consumer<TrainingListener> event) {
     listeners.forEach(event);

@@ -98,6 +98,13 @@ public interface TrainingListener {
   default void epochEnded(Epoch epoch) {}
 
   /**
+   * The last step is done; the variables get their final values next.
+   *
+   * @param ending how training ended
+   */
+  default void trained(FineTuningResult.Ending ending) {}
+
+  /**
    * The model has been evaluated on the validation data, with its final variables. Not called when
    * the job was interrupted.
    */

@@ -110,6 +110,7 @@ final class TrainingLoop {
    */
   Ending run() {
     Ending ending = train();
+    context.tell(listener -> listener.trained(ending));
     keeper
         .filter(kept -> kept.best().number().isPresent())
         .ifPresent(kept -> kept.variables().restore());

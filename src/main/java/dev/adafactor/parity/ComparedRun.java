@@ -115,7 +115,7 @@ public record ComparedRun(
     return switch (subject.quantity()) {
       case R -> variable.rowShape();
       case C -> variable.columnShape();
-      case VAR, V, EMA, LR, IT, FINAL -> variable.shape();
+      case LOSS, VAR, V, EMA, LR, IT, FINAL -> variable.shape();
     };
   }
 
@@ -134,7 +134,7 @@ public record ComparedRun(
       case R -> variable.r().orElseThrow();
       case C -> variable.c().orElseThrow();
       case EMA -> variable.average().orElseThrow();
-      case LR, IT, FINAL -> throw new IllegalArgumentException(subject + " has no course");
+      case LOSS, LR, IT, FINAL -> throw new IllegalArgumentException(subject + " has no course");
     };
   }
 

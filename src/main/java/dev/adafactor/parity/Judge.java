@@ -79,7 +79,7 @@ public final class Judge {
     Scaled scaled() {
       return switch (quantity) {
         case VAR, EMA, FINAL -> new Scaled(Quantity.VAR, index);
-        case V, R, C, LR, IT -> new Scaled(quantity, index);
+        case LOSS, V, R, C, LR, IT -> new Scaled(quantity, index);
       };
     }
   }

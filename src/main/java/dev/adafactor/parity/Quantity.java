@@ -2,6 +2,8 @@ package dev.adafactor.parity;
 
 /** What is compared. */
 public enum Quantity {
+  /** The loss of a step, before its update. */
+  LOSS("loss"),
   /** The variables after a step. */
   VAR("var"),
   /** The second moment. */

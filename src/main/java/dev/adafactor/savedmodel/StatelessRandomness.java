@@ -54,6 +54,11 @@ final class StatelessRandomness {
           "While", "T",
           "StatelessWhile", "T");
 
+  /** Makes the seed of an operation of the one that all follow from. */
+  private static final String KEYED = "AddV2";
+
+  private static final String OWN_SEED = "/seed";
+
   private static final String BODY = "body";
   private static final String SHAPES = "output_shapes";
 
@@ -88,6 +93,15 @@ final class StatelessRandomness {
    */
   static FlatGraph rewrite(FlatGraph flat, GraphDef model, Map<String, OpDef> operations) {
     return new StatelessRandomness(model, operations).rewrite(flat);
+  }
+
+  /** The operations of a rewritten graph that draw numbers, or whose functions do. */
+  static List<String> drawing(FlatGraph flat) {
+    return flat.graphDef().getNodeList().stream()
+        .filter(node -> node.getOp().equals(KEYED) && flat.randomness().isPresent())
+        .filter(node -> node.getInput(0).equals(flat.randomness().get()))
+        .map(node -> node.getName().substring(0, node.getName().lastIndexOf(OWN_SEED)))
+        .toList();
   }
 
   private FlatGraph rewrite(FlatGraph flat) {
@@ -260,7 +274,7 @@ final class StatelessRandomness {
     /** A seed that no other key has. */
     private String keyed(String node, String seed, String key) {
       String constant = unique(node + "/key");
-      String own = unique(node + "/seed");
+      String own = unique(node + OWN_SEED);
       graph.addNode(
           Nodes.constant(
               constant,
@@ -273,7 +287,7 @@ final class StatelessRandomness {
       graph.addNode(
           NodeDef.newBuilder()
               .setName(own)
-              .setOp("AddV2")
+              .setOp(KEYED)
               .addInput(seed)
               .addInput(constant)
               .putAttr("T", GradientGraph.type(DataType.DT_INT64)));

@@ -220,6 +220,11 @@ public final class TrainableModel implements AutoCloseable {
     return copy.flat().randomness().map(name -> copy.operation(name).output(0));
   }
 
+  /** The operations that draw {@link #randomness() random numbers}, by their names in the model. */
+  public List<String> randomOperations() {
+    return StatelessRandomness.drawing(copy.flat());
+  }
+
   /**
    * What the signature gives if it is the model's own for training, with loss and gradients. It is
    * used as it is: {@link #inference()} and {@link #training()} have its outputs, through which

@@ -54,8 +54,7 @@ class RestoreLiveTest {
         .labels(folder.resolve("labels.npy"))
         .batchSize(16)
         .inFileOrder()
-        .optimizer(
-            graph -> Adafactor.builder(graph).learningRate(new CosineDecay(0.1, 20)).build())
+        .optimizer(graph -> Adafactor.builder(graph).learningRate(new CosineDecay(0.1, 20)).build())
         .restore(folder.resolve(state))
         .export(export)
         .build()

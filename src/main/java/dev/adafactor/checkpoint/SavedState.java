@@ -1,0 +1,184 @@
+package dev.adafactor.checkpoint;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import dev.adafactor.files.TensorBundle;
+import dev.adafactor.files.TensorBundle.Kind;
+import dev.adafactor.files.VariableKey;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
+import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject;
+import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.SerializedTensor;
+
+/**
+ * The state of a model and its optimizer in files, to be looked at tensor by tensor, and the same
+ * tensors in files of another writer.
+ */
+public final class SavedState {
+  private static final String MODEL = "model/";
+  private static final String OPTIMIZER = "optimizer/_variables/";
+
+  /** What a tensor is the value of. */
+  public enum Part {
+    /** A variable of the model. */
+    VARIABLE,
+
+    /** The moving average of the second moment over the last axis. */
+    R,
+
+    /** That over the axis before the last. */
+    C,
+
+    /** The second moment. */
+    V,
+
+    /** The moving average of a variable. */
+    AVERAGE,
+
+    /** The optimizer's steps. */
+    ITERATIONS,
+
+    /** The rate of the last step, or of the next. */
+    LEARNING_RATE
+  }
+
+  /**
+   * A tensor.
+   *
+   * @param variable the name of the variable that it belongs to; empty if it belongs to none
+   */
+  public record Item(Part part, String variable, Kind kind) {}
+
+  private final Path files;
+  private final TensorBundle bundle;
+  private final TrackableObjectGraph objects;
+  private final Map<Item, String> keys;
+
+  private SavedState(
+      Path files, TensorBundle bundle, TrackableObjectGraph objects, Map<Item, String> keys) {
+    this.files = files;
+    this.bundle = bundle;
+    this.objects = objects;
+    this.keys = Collections.unmodifiableMap(keys);
+  }
+
+  /**
+   * Opens what {@link TrainingState#save} wrote.
+   *
+   * @param files the prefix of the files
+   * @throws IOException if a file is missing or damaged
+   */
+  public static SavedState read(Path files) throws IOException {
+    TensorBundle bundle = TensorBundle.read(files);
+    TrackableObjectGraph objects = objects(bundle);
+    Map<String, Kind> tensors = bundle.tensors();
+    Map<Item, String> keys = new LinkedHashMap<>();
+    for (TrackableObject object : objects.getNodesList()) {
+      for (SerializedTensor tensor : object.getAttributesList()) {
+        String key = tensor.getCheckpointKey();
+        Kind kind = tensors.get(key);
+        if (kind != null) {
+          item(key, tensor.getFullName(), kind)
+              .ifPresent(item -> keys.put(distinct(item, keys.keySet()), key));
+        }
+      }
+    }
+    return new SavedState(files, bundle, objects, keys);
+  }
+
+  /**
+   * Opens the same tensors in other files, those of a {@code tf.train.Checkpoint(model=model,
+   * optimizer=optimizer)}.
+   *
+   * @throws IOException if a file is missing or damaged, or lacks one of the tensors, or has
+   *     another type or shape of it
+   */
+  public SavedState counterpart(Path others) throws IOException {
+    TensorBundle theirs = TensorBundle.read(others);
+    TrackableObjectGraph given = objects(theirs);
+    Map<String, String> matched = new Matching(objects, given).keys();
+    Map<String, Kind> tensors = theirs.tensors();
+    Map<Item, String> found = new LinkedHashMap<>();
+    for (Map.Entry<Item, String> entry : keys.entrySet()) {
+      String key = matched.get(entry.getValue());
+      Kind kind = key == null ? null : tensors.get(key);
+      if (!entry.getKey().kind().equals(kind)) {
+        throw new IOException(
+            "'%s' has %s in place of %s, '%s'"
+                .formatted(
+                    others,
+                    kind == null ? "nothing" : kind,
+                    entry.getKey().kind(),
+                    entry.getValue()));
+      }
+      found.put(entry.getKey(), key);
+    }
+    return new SavedState(others, theirs, given, found);
+  }
+
+  private static TrackableObjectGraph objects(TensorBundle bundle) throws IOException {
+    try {
+      return TrackableObjectGraph.parseFrom(bundle.string(ObjectGraph.KEY));
+    } catch (InvalidProtocolBufferException e) {
+      throw new IOException("the tree of objects is damaged", e);
+    }
+  }
+
+  private static Optional<Item> item(String key, String name, Kind kind) {
+    if (key.equals(VariableKey.of("optimizer/_iterations"))) {
+      return Optional.of(new Item(Part.ITERATIONS, "", kind));
+    }
+    if (key.equals(VariableKey.of("optimizer/_learning_rate"))
+        || key.equals(VariableKey.of("optimizer/_current_learning_rate"))) {
+      return Optional.of(new Item(Part.LEARNING_RATE, "", kind));
+    }
+    if (key.startsWith(MODEL)) {
+      return Optional.of(new Item(Part.VARIABLE, name, kind));
+    }
+    if (key.startsWith(OPTIMIZER)) {
+      int end = name.indexOf('/');
+      Part part = Part.valueOf(name.substring(0, end).toUpperCase(Locale.ROOT));
+      return Optional.of(new Item(part, name.substring(end + 1), kind));
+    }
+    return Optional.empty();
+  }
+
+  /** Variables may have the same name. */
+  private static Item distinct(Item item, Set<Item> known) {
+    String name = item.variable();
+    for (int i = 2; isKnown(item.part(), name, known); i++) {
+      name = "%s (%d)".formatted(item.variable(), i);
+    }
+    return new Item(item.part(), name, item.kind());
+  }
+
+  private static boolean isKnown(Part part, String name, Set<Item> known) {
+    return known.stream().anyMatch(item -> item.part() == part && item.variable().equals(name));
+  }
+
+  /** The tensors, the model's variables first. */
+  public List<Item> items() {
+    return List.copyOf(keys.keySet());
+  }
+
+  /**
+   * The elements of a tensor, in C order and little-endian.
+   *
+   * @throws IOException if it cannot be read
+   */
+  public byte[] elements(Item item) throws IOException {
+    return bundle.elements(keys.get(item));
+  }
+
+  @Override
+  public String toString() {
+    return files.toString();
+  }
+}

@@ -1,0 +1,203 @@
+package dev.adafactor.finetune;
+
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.adafactor.checkpoint.TrainingState;
+import dev.adafactor.finetune.FineTuningResult.Ending;
+import dev.adafactor.savedmodel.TrainableModel;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.SortedSet;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+
+/**
+ * Writes down a job while it is done, so that Python can do the same one.
+ *
+ * <p>{@code job.json} comes last: without it the recording is not whole.
+ */
+final class JobRecorder implements TrainingListener {
+  private static final int MOST_SNAPSHOTS = 20;
+  private static final int NAMES_SHOWN = 3;
+
+  /**
+   * What a user asks for.
+   *
+   * @param folder exists, and is empty
+   * @param bytes what the states may take together
+   */
+  record Wish(Path folder, long bytes) {}
+
+  private final Wish wish;
+  private final TrainingState state;
+  private final BatchOrder order;
+  private final ObjectNode description;
+  private final List<Step> steps = new ArrayList<>();
+  private final SortedSet<Long> written = new TreeSet<>();
+  private SortedSet<Long> planned = new TreeSet<>();
+  private List<int[]> epoch = List.of();
+  private int epochNumber;
+  private Optional<Ending> ending = Optional.empty();
+  private Optional<IOException> failure = Optional.empty();
+
+  /**
+   * A recorder of one run.
+   *
+   * @param order the rows of each step
+   * @param description of the job, to which is added what comes of it
+   */
+  JobRecorder(Wish wish, TrainingState state, BatchOrder order, ObjectNode description) {
+    this.wish = wish;
+    this.state = state;
+    this.order = order;
+    this.description = description;
+  }
+
+  /**
+   * Checks that Python can do the same.
+   *
+   * @throws IllegalArgumentException if the model draws random numbers
+   */
+  static void requireRecordable(TrainableModel model) {
+    List<String> drawing = model.randomOperations();
+    if (!drawing.isEmpty()) {
+      throw new IllegalArgumentException(
+          ("the job draws random numbers (%s%s), and Python would draw others: compare it in mode"
+                  + " inference (--mode inference), or a model whose rates of dropout are 0")
+              .formatted(
+                  String.join(", ", drawing.subList(0, Math.min(NAMES_SHOWN, drawing.size()))),
+                  drawing.size() > NAMES_SHOWN
+                      ? " and %d more".formatted(drawing.size() - NAMES_SHOWN)
+                      : ""));
+    }
+  }
+
+  /** Writes. */
+  private interface Writing {
+    void run() throws IOException;
+  }
+
+  /** What the job computes is worth more than its recording. */
+  private void write(Writing writing) {
+    if (failure.isPresent()) {
+      return;
+    }
+    try {
+      writing.run();
+    } catch (IOException e) {
+      failure =
+          Optional.of(new IOException("cannot record the job to compare it: " + e.getMessage(), e));
+    }
+  }
+
+  /**
+   * Writes the state before the first step.
+   *
+   * @param total how many steps there will be, at most
+   */
+  void begin(long total) {
+    write(
+        () -> {
+          save("start", 0);
+          long size = Math.max(1, bytes());
+          long count = Math.min(MOST_SNAPSHOTS, wish.bytes() / size - 1);
+          planned = SnapshotSteps.of(total, (int) Math.max(1, count));
+        });
+  }
+
+  private long bytes() throws IOException {
+    try (Stream<Path> files = Files.list(wish.folder())) {
+      long sum = 0;
+      for (Path file : files.toList()) {
+        sum += Files.size(file);
+      }
+      return sum;
+    }
+  }
+
+  private void save(String name, long number) throws IOException {
+    state.save(wish.folder().resolve(name), "", number);
+  }
+
+  @Override
+  public void stepped(Step step) {
+    steps.add(step);
+    write(
+        () -> {
+          writeRows(step);
+          if (planned.contains(step.number())) {
+            saveStep(step.number());
+          }
+        });
+  }
+
+  private void writeRows(Step step) throws IOException {
+    if (step.epoch() != epochNumber) {
+      epochNumber = step.epoch();
+      epoch = order.epoch(epochNumber - 1);
+    }
+    int[] rows = epoch.get((int) ((step.number() - 1) % epoch.size()));
+    ByteBuffer buffer =
+        ByteBuffer.allocate(rows.length * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    buffer.asIntBuffer().put(rows);
+    Files.write(
+        wish.folder().resolve("rows.int32"),
+        buffer.array(),
+        StandardOpenOption.CREATE,
+        StandardOpenOption.APPEND);
+  }
+
+  private void saveStep(long step) throws IOException {
+    save("step-" + step, step);
+    written.add(step);
+  }
+
+  @Override
+  public void trained(Ending how) {
+    ending = Optional.of(how);
+    write(
+        () -> {
+          if (!steps.isEmpty() && !written.contains((long) steps.size())) {
+            saveStep(steps.size());
+          }
+        });
+  }
+
+  /** Writes the state with the variables' final values, and all that is left. */
+  void finish() {
+    write(
+        () -> {
+          // The best epoch's variables are none that Python has in the end.
+          boolean isLast = ending.orElseThrow() == Ending.COMPLETED && !keepsBest();
+          if (isLast) {
+            save("end", steps.size());
+          }
+          description.put("ending", isLast ? "finalized" : null);
+          ArrayNode sizes = description.putArray("steps");
+          steps.forEach(step -> sizes.add(step.examples()));
+          ArrayNode snapshots = description.putArray("snapshots");
+          written.forEach(snapshots::add);
+          ArrayNode losses = description.putArray("losses");
+          steps.forEach(step -> losses.add(step.loss()));
+          Files.write(
+              wish.folder().resolve("job.json"), new JsonMapper().writeValueAsBytes(description));
+        });
+  }
+
+  private boolean keepsBest() {
+    return description.path("early_stopping").asBoolean();
+  }
+
+  /** Why the job could not be recorded. */
+  Optional<IOException> failure() {
+    return failure;
+  }
+}

@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""Does a training job with tf_keras's Adafactor that `fine-tune` has done and recorded.
+
+    same_job.py RECORDING OUT [--disturb] [--snapshots STEP ...]
+
+RECORDING is a folder with
+
+    job.json      model          the SavedModel's folder
+                  signature, output (null where there is but one), mode ("training" or "inference")
+                  kind           "objective": a loss of the model's output; "gradients": a signature with loss and gradients of its own
+                  loss           a name of tf_keras.losses, and from_logits; null for a signature of its own
+                  features       by input {"files": .npy files whose rows follow one another, "dtype", "rank" (null: as it is)}
+                  labels, sample_weights (null: none), alike
+                  class_weights  one for each class; null: none
+                  optimizer      Adafactor's get_config()
+                  trained        in the order of the optimizer's state {"name", "path": attributes from the model on, "decays"}
+                  part_size      the examples of a run: those of a step, or fewer, whose gradients are added up
+                  steps          the number of examples of each step
+                  snapshots      after which steps the state was written
+                  ending         "finalized" where "end" holds the variables after finalize_variable_values(), else null
+    rows.int32    the rows of all steps, one after the other
+
+A model that tf_keras can load is called as such, any other by its signature (in mode training: by its __call__). The loss is the mean over
+the batch and the model's own losses (regularization). Where a Softmax or Sigmoid made the probabilities of a model that tf_keras loaded,
+tf_keras computes the loss from the logits before it; of the probabilities themselves, those below 1e-7 would count as 1e-7 and have no
+gradient.
+
+OUT, a folder that there is not yet, gets the checkpoints step-N and end of tf.train.Checkpoint(model=..., optimizer=...), and losses.json:
+the loss of each step before its update (null where it is not finite). With --disturb each trained variable is changed by as much as rounding
+might before the first step: how far that leads tells what the job determines.
+"""
+
+import argparse
+import json
+import math
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+TRAINING = "training"
+
+
+class Rows:
+    """An array in files, a row for each example."""
+
+    def __init__(self, files, dtype=None, rank=None):
+        self.parts = [np.load(file, mmap_mode="r") for file in files]
+        self.starts = np.cumsum([0] + [len(part) for part in self.parts])
+        self.dtype = dtype
+        self.rank = rank
+
+    def __getitem__(self, rows):
+        part = np.searchsorted(self.starts, rows, side="right") - 1
+        picked = np.stack([self.parts[p][row - self.starts[p]] for p, row in zip(part, rows)])
+        while self.rank is not None and picked.ndim < self.rank:
+            picked = picked[..., None]
+        while self.rank is not None and picked.ndim > self.rank and picked.shape[-1] == 1:
+            picked = picked[..., 0]
+        values = tf.constant(picked)
+        return values if values.dtype == tf.string or self.dtype is None else tf.cast(values, self.dtype)
+
+
+class KerasModel:
+    def __init__(self, folder):
+        self.root = tf_keras.models.load_model(folder, compile=False)
+        self.variables = self.root.variables
+        self.trainable_variables = self.root.trainable_variables
+
+    def __call__(self, features, output, training):
+        inputs = features if len(features) > 1 else next(iter(features.values()))
+        results = self.root(inputs, training=training)
+        if isinstance(results, dict):
+            results = results[output or next(iter(results))]
+        elif output and isinstance(results, (list, tuple)):
+            results = results[self.root.output_names.index(output)]
+        return results, self.root.losses
+
+
+class SignatureModel:
+    def __init__(self, folder, signature):
+        self.root = tf.saved_model.load(folder)  # the signature does not keep it alive
+        self.signature = self.root.signatures[signature]
+        self.variables = self.signature.variables
+        self.trainable_variables = self.signature.trainable_variables
+
+    def __call__(self, features, output, training):
+        if training:  # a plain tf.Module
+            results = self.root(next(iter(features.values())), training=True) if len(features) == 1 else self.root(**features, training=True)
+        else:
+            results = self.signature(**features)
+        return (results[output or next(iter(results))] if isinstance(results, dict) else results), []
+
+
+def load(folder, signature):
+    if (folder / "keras_metadata.pb").exists():
+        return KerasModel(str(folder))
+    return SignatureModel(str(folder), signature)
+
+
+class Objective:
+    """A loss of the model's output, whose gradients Python derives."""
+
+    def __init__(self, job, model):
+        self.model = model
+        self.output = job["output"]
+        self.training = job["mode"] == TRAINING
+        self.name = job["loss"]
+        # An error of numbers knows no logits.
+        self.arguments = {"from_logits": True} if job["from_logits"] and self.name != "mean_squared_error" else {}
+        self.class_weights = job["class_weights"]
+
+    def losses(self, labels, output):
+        """By position."""
+        if self.name == "sparse_categorical_crossentropy":
+            labels = tf.reshape(labels, tf.shape(output)[:-1])
+        else:
+            labels = tf.cast(tf.reshape(labels, tf.shape(output)), output.dtype)
+        losses = getattr(tf_keras.losses, self.name)(labels, output, **self.arguments)
+        if self.class_weights:
+            classes = {
+                "sparse_categorical_crossentropy": lambda: labels,
+                "categorical_crossentropy": lambda: tf.argmax(labels, -1),
+            }.get(self.name, lambda: tf.cast(tf.round(labels), tf.int64))()
+            weights = tf.gather(tf.constant(self.class_weights, losses.dtype), tf.reshape(classes, [-1]))
+            losses = tf.reshape(losses, [-1]) * weights
+        return losses
+
+    def __call__(self, features, labels, sample_weights, variables):
+        with tf.GradientTape() as tape:
+            output, own_losses = self.model(features, self.output, self.training)
+            losses = self.losses(labels, output)
+            if sample_weights is not None:
+                weights = tf.cast(tf.reshape(sample_weights, [-1, 1]), losses.dtype)
+                losses = tf.reshape(losses, [tf.size(weights), -1]) * weights
+            loss = tf.cast(tf.reduce_mean(losses), tf.float64) + sum(tf.cast(own, tf.float64) for own in own_losses)
+        return loss, tape.gradient(loss, variables)
+
+
+class OwnGradients:
+    """A signature that computes its own loss and gradients."""
+
+    def __init__(self, model):
+        self.signature = model.signature
+
+    def __call__(self, features, labels, sample_weights, variables):
+        weights = {} if sample_weights is None else {"sample_weights": sample_weights}
+        results = self.signature(**features, labels=labels, **weights)
+        return tf.cast(results["loss"], tf.float64), [results["gradient/" + v.name.removesuffix(":0")] for v in variables]
+
+
+class Training:
+    """One run of a job, or of several parts."""
+
+    def __init__(self, model, objective, variables, optimizer):
+        self.model = model
+        self.objective = objective
+        self.variables = variables
+        self.optimizer = optimizer
+        optimizer.build(variables)
+
+    @tf.function(reduce_retracing=True)
+    def at_once(self, features, labels, sample_weights):
+        loss, gradients = self.objective(features, labels, sample_weights, self.variables)
+        self.optimizer.apply_gradients(zip(gradients, self.variables))
+        return loss
+
+    @tf.function(reduce_retracing=True)
+    def part(self, features, labels, sample_weights, share):
+        loss, gradients = self.objective(features, labels, sample_weights, self.variables)
+        kind = lambda dtype: tf.float64 if dtype == tf.float64 else tf.float32
+        scaled = lambda g: tf.cast(tf.convert_to_tensor(g), kind(g.dtype)) * tf.cast(share, kind(g.dtype))
+        return loss * tf.cast(share, tf.float64), [None if g is None else scaled(g) for g in gradients]
+
+    @tf.function
+    def apply(self, gradients):
+        pairs = [(None if g is None else tf.cast(g, v.dtype), v) for g, v in zip(gradients, self.variables)]
+        self.optimizer.apply_gradients(pairs)
+
+    def in_parts(self, parts):
+        """A step of several parts, each with its share of the examples."""
+        total, sums = 0.0, None
+        for share, batch in parts:
+            loss, gradients = self.part(*batch, tf.constant(share, tf.float32))
+            total += float(loss)
+            sums = gradients if sums is None else [None if s is None else s + g for s, g in zip(sums, gradients)]
+        self.apply(sums)
+        return total
+
+    def finalize(self):
+        self.optimizer.finalize_variable_values(self.variables)
+
+    def disturb(self):
+        random = np.random.default_rng(1)
+        for variable in self.variables:
+            size = 2.0**-9 if variable.dtype.size == 2 else 1e-7
+            noise = 1 + size * random.normal(size=variable.shape)
+            variable.assign(tf.cast(tf.cast(variable, tf.float64) * noise, variable.dtype))
+
+
+def follow(root, path):
+    for attribute in path:
+        root = root._trackable_children()[attribute]
+    return root
+
+
+class Recording:
+    def __init__(self, folder):
+        self.job = json.loads((folder / "job.json").read_text())
+        self.rows = np.memmap(folder / "rows.int32", "<i4", "r")
+        job = self.job
+        self.features = {name: Rows(**source) for name, source in job["features"].items()}
+        self.labels = Rows(**job["labels"])
+        self.sample_weights = Rows(**job["sample_weights"]) if job["sample_weights"] else None
+
+    def training(self):
+        job = self.job
+        folder = pathlib.Path(job["model"])
+        own = job["kind"] == "gradients"
+        model = SignatureModel(str(folder), job["signature"]) if own else load(folder, job["signature"])
+        variables = [follow(model.root, variable["path"]) for variable in job["trained"]]
+        optimizer = tf_keras.optimizers.Adafactor.from_config(job["optimizer"])
+        kept = [variable for variable, described in zip(variables, job["trained"]) if not described["decays"]]
+        if kept:
+            optimizer.exclude_from_weight_decay(var_list=kept)
+        return Training(model, OwnGradients(model) if own else Objective(job, model), variables, optimizer)
+
+    def batch(self, rows):
+        features = {name: values[rows] for name, values in self.features.items()}
+        return features, self.labels[rows], None if self.sample_weights is None else self.sample_weights[rows]
+
+    def steps(self):
+        """The rows of each step."""
+        start = 0
+        for size in self.job["steps"]:
+            yield np.array(self.rows[start : start + size])
+            start += size
+
+    def step(self, training, rows):
+        size = self.job["part_size"]
+        if max(self.job["steps"]) <= size:
+            return float(training.at_once(*self.batch(rows)))
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+        return training.in_parts((np.float32(len(part)) / np.float32(len(rows)), self.batch(part)) for part in parts)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recording", type=pathlib.Path)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--disturb", action="store_true")
+    parser.add_argument("--snapshots", type=int, nargs="*")
+    arguments = parser.parse_args()
+    tf.get_logger().setLevel("ERROR")
+    recording = Recording(arguments.recording)
+    snapshots = recording.job["snapshots"] if arguments.snapshots is None else arguments.snapshots
+    training = recording.training()
+    if arguments.disturb:
+        training.disturb()
+    checkpoint = tf.train.Checkpoint(model=training.model.root, optimizer=training.optimizer)
+    arguments.out.mkdir()
+    losses = []
+    for rows in recording.steps():
+        losses.append(recording.step(training, rows))
+        if len(losses) in snapshots:
+            checkpoint.write(str(arguments.out / f"step-{len(losses)}"))
+    if recording.job["ending"]:
+        training.finalize()
+        checkpoint.write(str(arguments.out / "end"))
+    (arguments.out / "losses.json").write_text(json.dumps([loss if math.isfinite(loss) else None for loss in losses]))
+
+
+if __name__ == "__main__":
+    main()
