@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.files.OutputPath;
 import dev.adafactor.finetune.EarlyStopping;
 import dev.adafactor.finetune.FineTuning;
 import dev.adafactor.finetune.FineTuningResult;
@@ -7,6 +8,7 @@ import dev.adafactor.finetune.NotWrittenException;
 import dev.adafactor.finetune.StateSize;
 import dev.adafactor.finetune.TensorBoardLog;
 import dev.adafactor.finetune.TrainingListener;
+import dev.adafactor.parity.JobComparison;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
@@ -73,13 +75,26 @@ final class FineTuneCommand implements Callable<Integer> {
   @ArgGroup(validate = false, heading = "Results:%n")
   private OutputOptions output = new OutputOptions();
 
+  @ArgGroup(validate = false, heading = "Comparison with Python:%n")
+  private ComparisonOptions comparison = new ComparisonOptions();
+
   @Override
   public Integer call() throws IOException {
     if (model.model.isEmpty()) {
       takeBundledJob();
     }
-    FineTuning job = job();
-    output.outputs().require(inputs());
+    requireComplete();
+    outputs().require(inputs());
+    if (comparison.python.isEmpty()) {
+      return run(job().build(), Optional.empty());
+    }
+    try (SideBySide both = new SideBySide(comparison.python.get(), spec.commandLine().getOut())) {
+      both.requirePython();
+      return run(both.recorded(job()), Optional.of(both));
+    }
+  }
+
+  private int run(FineTuning job, Optional<SideBySide> both) throws IOException {
     if (adafactor.asksForCompilation()) {
       NativeEnvironment.loadCompiler();
     }
@@ -101,10 +116,35 @@ final class FineTuneCommand implements Callable<Integer> {
         conclude(result.get(), unwritten);
       }
       unwritten.tell();
-      return result.isEmpty() || result.get().ending() == FineTuningResult.Ending.INTERRUPTED
-          ? interruption.exitCode()
-          : ExitCode.OK;
+      if (result.isEmpty() || result.get().ending() == FineTuningResult.Ending.INTERRUPTED) {
+        return interruption.exitCode();
+      }
+      return both.isPresent() ? compare(both.get(), interruption) : ExitCode.OK;
     }
+  }
+
+  private int compare(SideBySide both, Interruption interruption) throws IOException {
+    try {
+      JobComparison compared = both.compare();
+      Optional<OutputPath> report = comparison.reportFile();
+      if (report.isPresent()) {
+        WholeFile.write(report.get(), both.page(compared)::writeTo);
+        print("Report: " + report.get().path());
+      }
+      return compared.judgement().isGood() ? ExitCode.OK : ExitCode.SOFTWARE;
+    } catch (IOException e) {
+      if (interruption.stop().isStopped()) {
+        print("Interrupted: not compared");
+        return interruption.exitCode();
+      }
+      throw e;
+    }
+  }
+
+  private Outputs outputs() {
+    List<OutputPath> paths = new ArrayList<>(output.outputs().paths());
+    comparison.reportFile().ifPresent(paths::add);
+    return new Outputs(paths);
   }
 
   /** Parses again, with the bundled job's settings for all options that the user left out. */
@@ -152,8 +192,7 @@ final class FineTuneCommand implements Callable<Integer> {
     }
   }
 
-  private FineTuning job() throws IOException {
-    requireComplete();
+  private FineTuning.Builder job() throws IOException {
     FineTuning.Builder builder =
         model.loss.isPresent()
             ? FineTuning.builder(model.model.orElseThrow(), model.loss.get())
@@ -172,7 +211,7 @@ final class FineTuneCommand implements Callable<Integer> {
     if (output.overwrite) {
       builder.overwrite();
     }
-    return builder.build();
+    return builder;
   }
 
   /** What the library would find too, said in terms of options. */
@@ -218,6 +257,12 @@ final class FineTuneCommand implements Callable<Integer> {
             require(steps > 0, "--checkpoint-every is %d; 1 or more is wanted".formatted(steps)));
     output.keep.ifPresent(
         count -> require(count > 0, "--keep is %d; 1 or more is wanted".formatted(count)));
+    require(
+        comparison.python.isPresent() || comparison.report.isEmpty(),
+        "--compare-report is for --compare-with, which is missing");
+    require(
+        comparison.python.isEmpty() || !output.resume,
+        "--compare-with and --resume exclude each other: a job is compared from its first step");
     requireOnce("--features", data.features);
     requireOnce("--validation-features", data.validationFeatures);
   }

@@ -17,7 +17,14 @@ import java.util.stream.Stream;
  */
 final class PythonScripts implements AutoCloseable {
   private static final List<String> NAMES =
-      List.of("checked.py", "record_cases.py", "case_runner.py", "case_draws.py", "case_suites.py");
+      List.of(
+          "checked.py",
+          "record_cases.py",
+          "case_runner.py",
+          "case_draws.py",
+          "case_suites.py",
+          "same_job.py",
+          "versions.py");
 
   private final Path folder;
 

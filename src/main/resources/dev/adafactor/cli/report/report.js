@@ -11,6 +11,7 @@
   };
   const SEVERITY = Object.keys(STANDINGS);
   const QUANTITIES = {
+    loss: "loss before each step",
     var: "variables",
     v: "second moments",
     r: "their row averages",

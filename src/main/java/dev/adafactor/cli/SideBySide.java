@@ -1,0 +1,148 @@
+package dev.adafactor.cli;
+
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.adafactor.finetune.FineTuning;
+import dev.adafactor.parity.JobComparison;
+import dev.adafactor.parity.JobSides;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+import org.tensorflow.TensorFlow;
+
+/**
+ * A job that is done here and then, in the same steps, by a Python's tf_keras. What both leave for
+ * the comparison is in a temporary folder, which closing this deletes.
+ */
+final class SideBySide implements AutoCloseable {
+  /** Of one side; there are two, and a third one where tf_keras is compared with itself. */
+  private static final long BYTES = 1L << 30;
+
+  private final Path python;
+  private final PrintWriter out;
+  private final PythonScripts scripts;
+  private final Map<String, String> versions = new LinkedHashMap<>();
+
+  /**
+   * Unpacks the scripts.
+   *
+   * @param python the interpreter
+   * @throws IOException if there is no room for them
+   */
+  SideBySide(Path python, PrintWriter out) throws IOException {
+    this.python = python;
+    this.out = out;
+    this.scripts = new PythonScripts();
+  }
+
+  /**
+   * Checks, before the job, that the interpreter can do it.
+   *
+   * @throws IOException if it cannot
+   */
+  void requirePython() throws IOException {
+    Path file = scripts.file("versions.json");
+    run("versions.py", file.toString());
+    versions.putAll(
+        new JsonMapper().readValue(file.toFile(), new TypeReference<Map<String, String>>() {}));
+  }
+
+  private void run(String script, String... arguments) throws IOException {
+    try {
+      scripts.run(python, script, List.of(arguments));
+    } catch (IOException e) {
+      throw new IOException("--compare-with: " + e.getMessage(), e);
+    }
+  }
+
+  private Path recording() {
+    return scripts.file("recording");
+  }
+
+  /** The job, to be recorded for Python. */
+  FineTuning recorded(FineTuning.Builder job) throws IOException {
+    Files.createDirectory(recording());
+    return job.record(recording(), BYTES).build();
+  }
+
+  /**
+   * Has Python do the job that was recorded, compares, and prints what there is to say.
+   *
+   * @throws IOException if Python fails
+   */
+  JobComparison compare() throws IOException {
+    out.printf(
+        "%nThe same job by tf_keras %s (TensorFlow %s, Python %s) …%n",
+        versions.get("tf_keras"), versions.get("tf"), versions.get("python"));
+    out.flush();
+    Path theirs = scripts.file("python");
+    run("same_job.py", recording().toString(), theirs.toString());
+    JobComparison comparison = JobComparison.of(new JobSides(recording(), theirs));
+    if (comparison.judgement() == JobComparison.Judgement.APART
+        && comparison.firstNotFinite().isEmpty()) {
+      out.println(
+          "They part by more than one rounding: how far does tf_keras part from itself, if its"
+              + " variables are disturbed by as much …");
+      out.flush();
+      comparison = comparison.withNoise(disturbed(comparison));
+    }
+    JobComparisonText.print(comparison, out);
+    out.flush();
+    return comparison;
+  }
+
+  private Path disturbed(JobComparison comparison) throws IOException {
+    Path again = scripts.file("disturbed");
+    List<String> arguments = new ArrayList<>();
+    arguments.add(recording().toString());
+    arguments.add(again.toString());
+    arguments.add("--disturb");
+    arguments.add("--snapshots");
+    comparison.doubtfulSteps().forEach(step -> arguments.add(Long.toString(step)));
+    run("same_job.py", arguments.toArray(String[]::new));
+    return again;
+  }
+
+  /**
+   * What a browser shows of it.
+   *
+   * @throws IOException if a file of the comparison cannot be read
+   */
+  ReportPage page(JobComparison comparison) throws IOException {
+    Map<String, String> here = new LinkedHashMap<>();
+    here.put("tf", TensorFlow.version());
+    here.put("java", System.getProperty("java.version"));
+    here.put("platform", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
+    JsonNode job = new JsonMapper().readTree(recording().resolve("job.json").toFile());
+    Map<String, String> what = new LinkedHashMap<>();
+    for (String name : List.of("model", "signature", "mode", "loss", "part_size")) {
+      what.put(name.replace('_', ' '), job.get(name).asText());
+    }
+    List<String> notes = new ArrayList<>();
+    notes.add(JobComparisonText.verdict(comparison));
+    notes.add(
+        "the state of both sides is compared after the steps that are points of the plots, the loss"
+            + " of every step");
+    return new ReportPage(
+        "job",
+        List.of(
+            new ReportPage.Facts("Done with Python", versions),
+            new ReportPage.Facts("Done with Java", here),
+            new ReportPage.Facts("Job", what)),
+        new ReportPage.Expectation(JobComparisonText.bounds(), OptionalDouble.empty()),
+        List.of(
+            comparison.run(Path.of(job.get("model").textValue()).getFileName().toString(), notes)));
+  }
+
+  @Override
+  public void close() throws IOException {
+    scripts.close();
+  }
+}

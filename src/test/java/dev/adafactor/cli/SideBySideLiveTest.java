@@ -1,0 +1,197 @@
+package dev.adafactor.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.adafactor.python.Python;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Jobs that tf_keras does as well. */
+@Tag("live")
+class SideBySideLiveTest {
+  private static final String GOOD = "Java trains as tf_keras does";
+
+  @TempDir static Path models;
+
+  @TempDir Path folder;
+  private final StringWriter out = new StringWriter();
+  private final StringWriter err = new StringWriter();
+
+  @BeforeAll
+  static void export() throws Exception {
+    Python.run(
+        "export_models.py",
+        models,
+        "--only",
+        "mlp",
+        "cnn",
+        "tabular",
+        "transformer",
+        "transformer_without_dropout");
+  }
+
+  private int fineTune(String python, String model, String features, String... more) {
+    List<String> arguments =
+        new ArrayList<>(
+            List.of(
+                "fine-tune",
+                "--model=" + models.resolve(model),
+                "--labels=" + models.resolve(model + "-labels.npy"),
+                "--loss=sparse-categorical-crossentropy",
+                "--epsilon-1=1e-16",
+                "--batch-size=8",
+                "--compare-with=" + python));
+    for (String input : features.split(",", -1)) {
+      arguments.add(
+          "--features=%s=%s".formatted(input, models.resolve(model + "-" + input + ".npy")));
+    }
+    arguments.addAll(Arrays.asList(more));
+    return Main.commandLine()
+        .setOut(new PrintWriter(out))
+        .setErr(new PrintWriter(err))
+        .execute(arguments.toArray(String[]::new));
+  }
+
+  private void assertGood(int exitCode) {
+    assertEquals("", err.toString());
+    assertEquals(0, exitCode, out::toString);
+    assertTrue(out.toString().contains(GOOD), out::toString);
+  }
+
+  /** With weight decay but for some, moving averages, and a page. */
+  @Test
+  void aSignature() throws Exception {
+    Path page = folder.resolve("page.html");
+    assertGood(
+        fineTune(
+            Python.interpreter(),
+            "mlp",
+            "x",
+            "--epochs=2",
+            "--learning-rate=0.05",
+            "--weight-decay=0.01",
+            "--exclude-from-weight-decay=bias",
+            "--use-ema",
+            "--ema-momentum=0.9",
+            "--compare-report=" + page));
+    assertTrue(out.toString().contains("averages"), out::toString);
+    assertTrue(Files.readString(page).contains("\"within_rounding\""));
+  }
+
+  /** With statistics, micro-batches, weights, a split, and a frozen variable. */
+  @Test
+  void aModelInTraining() {
+    assertGood(
+        fineTune(
+            Python.interpreter(),
+            "cnn",
+            "x",
+            "--mode=training",
+            "--epochs=2",
+            "--micro-batch-size=3",
+            "--class-weight=1=2.5",
+            "--validation-split=0.2",
+            "--early-stopping=1",
+            "--freeze=batch_normalization/gamma",
+            "--global-clipnorm=0.5",
+            "--learning-rate=0.03"));
+    assertTrue(out.toString().contains("moving_variance"), out::toString);
+  }
+
+  @Test
+  void aModuleOfSeveralInputs() {
+    assertGood(
+        fineTune(
+            Python.interpreter(),
+            "tabular",
+            "row,known",
+            "--signature=score",
+            "--output-name=scores",
+            "--from-logits",
+            "--learning-rate=0.05"));
+  }
+
+  /** The gradient of an attention's key bias is nothing but rounding. */
+  @Test
+  void whatNothingDecides() {
+    assertGood(
+        fineTune(
+            Python.interpreter(),
+            "transformer_without_dropout",
+            "ids",
+            "--mode=training",
+            "--from-logits",
+            "--learning-rate=0.01"));
+    assertTrue(out.toString().contains("but for what nothing but rounding decides"), out::toString);
+    assertTrue(out.toString().contains("key/bias"), out::toString);
+  }
+
+  @Test
+  void randomNumbersAreRefused() {
+    assertEquals(
+        2,
+        fineTune(Python.interpreter(), "transformer", "ids", "--mode=training", "--from-logits"));
+    assertEquals(1, err.toString().lines().count(), err::toString);
+    assertTrue(err.toString().contains("draws random numbers"), err::toString);
+    assertTrue(err.toString().contains("--mode inference"), err::toString);
+    assertTrue(err.toString().contains("dropout"), err::toString);
+  }
+
+  /** A Python whose variables become infinite in the first step. */
+  @Test
+  void whatTfKerasRuins() throws Exception {
+    assertEquals(1, fineTune(withEpsilon2("1e999"), "mlp", "x"), err::toString);
+    assertTrue(out.toString().contains("NOT COMPARABLE"), out::toString);
+    assertTrue(out.toString().contains("not finite from step 1 on"), out::toString);
+  }
+
+  /** A Python that does the job with another argument. */
+  @Test
+  void anotherJobIsApart() throws Exception {
+    assertEquals(1, fineTune(withEpsilon2("0.01"), "mlp", "x"), err::toString);
+    assertTrue(out.toString().contains("NOT AS TF_KERAS: they part after step 1"), out::toString);
+    assertFalse(out.toString().contains(GOOD), out::toString);
+  }
+
+  @Test
+  void aPythonThatFailsTakesNothingWithIt() throws Exception {
+    String failing =
+        interpreter(
+            """
+            case "$2" in same_job.py) kill -9 $$;; esac
+            exec "%s" "$@"
+            """
+                .formatted(Python.interpreter()));
+    Path export = folder.resolve("export");
+    assertEquals(2, fineTune(failing, "mlp", "x", "--export=" + export));
+    assertEquals(1, err.toString().lines().count(), err::toString);
+    assertTrue(err.toString().contains("--compare-with: '" + failing), err::toString);
+    assertTrue(Files.exists(export.resolve("saved_model.pb")));
+  }
+
+  private String withEpsilon2(String value) throws Exception {
+    return interpreter(
+        """
+        case "$2" in same_job.py) sed -i 's/"epsilon_2":0.001/"epsilon_2":%s/' "$3/job.json";; esac
+        exec "%s" "$@"
+        """
+            .formatted(value, Python.interpreter()));
+  }
+
+  private String interpreter(String script) throws Exception {
+    Path file = Files.writeString(folder.resolve("python"), "#!/bin/sh\n" + script);
+    assertTrue(file.toFile().setExecutable(true));
+    return file.toString();
+  }
+}
