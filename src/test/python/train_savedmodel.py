@@ -28,15 +28,19 @@ def training_of(job, folder):
     return Training(model, Objective({**job, "class_weights": None}, model), model.trainable_variables, optimizer)
 
 
-def run(training, job, folder):
-    """The losses of the steps."""
+def batches(job, folder):
+    """The features by input, and the labels, of each step."""
     features = {name: Rows([folder / path]) for name, path in job["features"].items()}
     labels = Rows([folder / job["labels"]])
     count = labels.starts[-1]
-    losses = []
     for start in range(0, count, job["batch_size"]):
         rows = np.arange(start, min(count, start + job["batch_size"]))
-        losses.append(float(training.at_once({name: values[rows] for name, values in features.items()}, labels[rows], None)))
+        yield {name: values[rows] for name, values in features.items()}, labels[rows]
+
+
+def run(training, job, folder):
+    """The losses of the steps."""
+    losses = [float(training.at_once(*batch, None)) for batch in batches(job, folder)]
     training.finalize()
     return losses
 

@@ -13,7 +13,7 @@ import pathlib
 import sys
 
 import numpy as np
-from train_savedmodel import Training, tf
+from train_savedmodel import batches, training_of
 
 
 def rms(x):
@@ -50,30 +50,20 @@ class Formulas:
         return {"rho": float(rho), "beta2": beta2, "alpha": float(alpha), "rms_update": rms(u), "rms_variable": rms(w), "clipped": float(clipped)}
 
 
-def gradients(training, features, labels):
-    with tf.GradientTape() as tape:
-        output, own_losses = training.model(features, training.job["output"], training.job["mode"] == "training")
-        loss = tf.cast(training.loss(labels, output), tf.float64) + sum(tf.cast(own, tf.float64) for own in own_losses)
-    return [np.float64(g.numpy()) for g in tape.gradient(loss, training.model.trainable_variables)]
-
-
 def main(file, out):
     job = json.loads(file.read_text())
-    training = Training(job, file.parent)
+    training = training_of(job, file.parent)
     config = training.optimizer.get_config()
     variables = training.model.trainable_variables
     formulas = [Formulas(config, variable.shape) for variable in variables]
     written = collections.defaultdict(list)
-    for t, start in enumerate(range(0, len(training.labels), job["batch_size"]), 1):
-        rows = slice(start, start + job["batch_size"])
-        features = {name: tf.constant(values[rows]) for name, values in training.features.items()}
-        labels = tf.constant(training.labels[rows])
-        all_gradients = gradients(training, features, labels)
+    for t, batch in enumerate(batches(job, file.parent), 1):
+        _, gradients = training.objective(*batch, None, variables)
         before = [np.float64(variable.numpy()) for variable in variables]
-        training.step(features, labels)
-        for variable, formula, w, g in zip(variables, formulas, before, all_gradients):
+        training.at_once(*batch, None)
+        for variable, formula, w, g in zip(variables, formulas, before, gradients):
             decayed = w - w * (config["weight_decay"] or 0) * config["learning_rate"]
-            numbers = formula.step(t, decayed, g)
+            numbers = formula.step(t, decayed, np.float64(g.numpy()))
             after = np.float64(variable.numpy())
             for name in ("alpha", "rms_update", "rms_variable", "clipped"):
                 written[f"adafactor_{name}/{variable.name[:-2]}"].append([t, numbers[name]])
