@@ -66,7 +66,7 @@ def write(path, cases):
         "n_cases": len(cases),
         "errors": [],
     }
-    lines = ",\n".join(json.dumps(case, allow_nan=False, separators=(",", ":")) for case in cases)
+    lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
     write_whole(path, f'{{"meta":{json.dumps(meta)},\n"cases":[\n{lines}\n]}}\n')
 
 

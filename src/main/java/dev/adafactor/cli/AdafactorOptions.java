@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.ServiceConfigurationError;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.tensorflow.Graph;
@@ -124,6 +125,17 @@ final class AdafactorOptions {
     return jitCompile.isPresent() && jitCompile.get() != JitCompile.OFF;
   }
 
+  private static ScheduleRegistry schedules() {
+    try {
+      return ScheduleRegistry.installed();
+    } catch (ServiceConfigurationError e) {
+      throw new IllegalArgumentException(
+          "--optimizer: a provider of schedules on the class path cannot be used: "
+              + e.getMessage(),
+          e);
+    }
+  }
+
   /**
    * What makes the optimizer that the options describe.
    *
@@ -135,7 +147,7 @@ final class AdafactorOptions {
     }
     ConfigurationFile file = new ConfigurationFile("--optimizer", configuration.get());
     String json = file.json();
-    ScheduleRegistry schedules = ScheduleRegistry.installed();
+    ScheduleRegistry schedules = schedules();
     return graph -> {
       try {
         return with(Adafactor.fromConfig(graph, json, schedules));

@@ -71,8 +71,8 @@ final class OutputOptions {
       names = {"--json", "--report"},
       paramLabel = "FILE",
       description =
-          "Write losses, metrics and timings there, as src/main/resources/dev/adafactor/cli/"
-              + "run-report.schema.json describes.")
+          "Write losses, metrics and timings there as JSON; its schema is in the jar,"
+              + " dev/adafactor/cli/run-report.schema.json.")
   Optional<Path> json = Optional.empty();
 
   /** All of them. */

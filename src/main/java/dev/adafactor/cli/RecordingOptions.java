@@ -1,11 +1,11 @@
 package dev.adafactor.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.Adafactor;
 import dev.adafactor.files.OutputPath;
+import dev.adafactor.files.PythonJson;
 import dev.adafactor.parity.CaseFile;
 import dev.adafactor.parity.ElementType;
 import dev.adafactor.parity.Recording;
@@ -21,7 +21,6 @@ import picocli.CommandLine.Option;
 
 /** Cases that a Python of the user's records on the spot: one for each configuration. */
 final class RecordingOptions {
-  private static final JsonMapper JSON = new JsonMapper();
   private static final double LARGEST_RECORDING = 1L << 30;
 
   /** Gradient, variable, second moment and average. */
@@ -143,7 +142,7 @@ final class RecordingOptions {
    * @throws IOException if Python cannot do it; the message says why in one line
    */
   Recording record() throws IOException {
-    byte[] specification = JSON.writeValueAsBytes(specification());
+    byte[] specification = PythonJson.MAPPER.writeValueAsBytes(specification());
     try (PythonScripts scripts = new PythonScripts()) {
       Path input = Files.write(scripts.file("specification.json"), specification);
       // Compressed if it is kept under such a name: the script looks at the name, too.
@@ -176,10 +175,10 @@ final class RecordingOptions {
   }
 
   private ObjectNode specification() throws IOException {
-    ObjectNode specification = JSON.createObjectNode();
+    ObjectNode specification = PythonJson.MAPPER.createObjectNode();
     ArrayNode cases = specification.putArray("cases");
     if (configurations.isEmpty()) {
-      addCase(cases, "defaults", JSON.createObjectNode());
+      addCase(cases, "defaults", PythonJson.MAPPER.createObjectNode());
     }
     Set<String> ids = new HashSet<>();
     for (Path path : configurations) {
@@ -209,7 +208,7 @@ final class RecordingOptions {
     } catch (IllegalArgumentException e) {
       throw file.failure(e);
     }
-    JsonNode whole = JSON.readTree(json);
+    JsonNode whole = PythonJson.MAPPER.readTree(json);
     return whole.path("config").isObject() ? whole.get("config") : whole;
   }
 

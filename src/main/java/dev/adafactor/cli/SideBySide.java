@@ -2,7 +2,7 @@ package dev.adafactor.cli;
 
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.adafactor.files.PythonJson;
 import dev.adafactor.finetune.FineTuning;
 import dev.adafactor.parity.JobComparison;
 import dev.adafactor.parity.JobSides;
@@ -51,7 +51,7 @@ final class SideBySide implements AutoCloseable {
     Path file = scripts.file("versions.json");
     run("versions.py", file.toString());
     versions.putAll(
-        new JsonMapper().readValue(file.toFile(), new TypeReference<Map<String, String>>() {}));
+        PythonJson.MAPPER.readValue(file.toFile(), new TypeReference<Map<String, String>>() {}));
   }
 
   private void run(String script, String... arguments) throws IOException {
@@ -120,7 +120,7 @@ final class SideBySide implements AutoCloseable {
     here.put("tf", TensorFlow.version());
     here.put("java", System.getProperty("java.version"));
     here.put("platform", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
-    JsonNode job = new JsonMapper().readTree(recording().resolve("job.json").toFile());
+    JsonNode job = PythonJson.MAPPER.readTree(recording().resolve("job.json").toFile());
     Map<String, String> what = new LinkedHashMap<>();
     for (String name : List.of("model", "signature", "mode", "loss", "part_size")) {
       what.put(name.replace('_', ' '), job.get(name).asText());

@@ -483,6 +483,9 @@ public final class FineTuning {
       require(
           recording.isEmpty() || !resume,
           "record and resume exclude each other: the steps before the checkpoint were not recorded");
+      require(
+          recording.isEmpty() || start.isEmpty(),
+          "record and restore exclude each other: what is recorded begins with the model's values");
       return new FineTuning(this);
     }
 

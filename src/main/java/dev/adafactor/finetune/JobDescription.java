@@ -1,10 +1,10 @@
 package dev.adafactor.finetune;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.Adafactor;
+import dev.adafactor.files.PythonJson;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.util.List;
@@ -16,7 +16,6 @@ import org.tensorflow.ndarray.Shape;
 
 /** What a job is, as {@code same_job.py} reads it. */
 final class JobDescription {
-  private static final JsonMapper JSON = new JsonMapper();
 
   /** The arrays, and where they are fed. */
   record Data(Dataset arrays, Examples.Targets targets) {}
@@ -36,7 +35,7 @@ final class JobDescription {
       Map<ModelVariable, List<String>> trained,
       Adafactor adafactor) {
     boolean own = model.providedGradients().isPresent();
-    ObjectNode description = JSON.createObjectNode();
+    ObjectNode description = PythonJson.MAPPER.createObjectNode();
     description.put("model", job.model.toAbsolutePath().normalize().toString());
     description.put("signature", job.signature);
     description.put("output", job.output.orElse(null));
@@ -83,7 +82,7 @@ final class JobDescription {
   }
 
   private static ObjectNode source(Rows rows, Output<?> placeholder, Shape shape) {
-    ObjectNode source = JSON.createObjectNode();
+    ObjectNode source = PythonJson.MAPPER.createObjectNode();
     ArrayNode files = source.putArray("files");
     rows.files().forEach(file -> files.add(file.toAbsolutePath().toString()));
     source.put("dtype", ElementType.of(placeholder.dataType()).toString());
@@ -97,7 +96,7 @@ final class JobDescription {
     }
     Map<String, Output<?>> outputs = model.training().outputs();
     String output = job.output.orElseGet(() -> outputs.keySet().iterator().next());
-    ArrayNode weights = JSON.createArrayNode();
+    ArrayNode weights = PythonJson.MAPPER.createArrayNode();
     Weighting weighting = new Weighting(Optional.empty(), job.classWeights);
     for (double weight : weighting.ofClasses(job.loss.orElseThrow(), outputs.get(output).shape())) {
       weights.add(weight);
@@ -107,7 +106,7 @@ final class JobDescription {
 
   private static ObjectNode optimizer(Adafactor adafactor) {
     try {
-      return (ObjectNode) JSON.readTree(adafactor.toJson());
+      return (ObjectNode) PythonJson.MAPPER.readTree(adafactor.toJson());
     } catch (IllegalStateException e) {
       throw new IllegalArgumentException(
           "record: the learning rate is code, which Python cannot run: " + e.getMessage(), e);
@@ -123,7 +122,7 @@ final class JobDescription {
           "record: no attributes lead from the model to its variable '%s': Python would not find it"
               .formatted(variable.name()));
     }
-    ObjectNode described = JSON.createObjectNode();
+    ObjectNode described = PythonJson.MAPPER.createObjectNode();
     described.put("name", variable.name());
     path.forEach(described.putArray("path")::add);
     described.put("decays", adafactor.decays(variable.handle()));

@@ -1,9 +1,9 @@
 package dev.adafactor.finetune;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.checkpoint.TrainingState;
+import dev.adafactor.files.PythonJson;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
@@ -188,7 +188,7 @@ final class JobRecorder implements TrainingListener {
           ArrayNode losses = description.putArray("losses");
           steps.forEach(step -> losses.add(step.loss()));
           Files.write(
-              wish.folder().resolve("job.json"), new JsonMapper().writeValueAsBytes(description));
+              wish.folder().resolve("job.json"), PythonJson.MAPPER.writeValueAsBytes(description));
         });
   }
 

@@ -2,15 +2,14 @@ package dev.adafactor.finetune;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.adafactor.Adafactor;
+import dev.adafactor.files.PythonJson;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
 
 /** The arguments of an optimizer that its course depends on, as text. */
 final class OptimizerSettings {
-  private static final JsonMapper JSON = new JsonMapper();
   private static final Set<String> WITHOUT_EFFECT = Set.of("name", "jit_compile");
 
   private OptimizerSettings() {}
@@ -19,7 +18,7 @@ final class OptimizerSettings {
   static Map<String, String> of(Adafactor adafactor) {
     Map<String, String> settings = new LinkedHashMap<>();
     try {
-      JsonNode config = JSON.readTree(adafactor.toJson());
+      JsonNode config = PythonJson.MAPPER.readTree(adafactor.toJson());
       config
           .fieldNames()
           .forEachRemaining(

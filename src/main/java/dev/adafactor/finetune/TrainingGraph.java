@@ -144,24 +144,39 @@ final class TrainingGraph {
    * @throws NotFiniteBatchException if the loss is not finite; what is trained is left as it was
    */
   Stepped step(long number, BatchReader reader, int examples) {
-    long draw = (number - 1) * partsPerStep + 1;
     watch.ifPresent(each -> each.before(number));
-    if (update instanceof Update.OfParts parts) {
-      Measures.Values sum = new Measures.Values(0, OptionalDouble.empty());
-      for (int done = 0; done < examples; draw++) {
-        try (Examples.Batch part = reader.next()) {
-          float share = (float) part.size() / examples;
-          Op gradients = done == 0 ? parts.first() : parts.next();
-          sum = sum.plus(share, accumulate(parts.share(), part, share, gradients, draw));
-          done += part.size();
-        }
-      }
-      try (Result result = updating().run()) {
-        return stepped(number, sum, result);
+    try {
+      return update instanceof Update.OfParts parts
+          ? inParts(parts, number, reader, examples)
+          : atOnce(number, reader);
+    } finally {
+      watch.ifPresent(VariableWatch::forget);
+    }
+  }
+
+  private long draw(long number) {
+    return (number - 1) * partsPerStep + 1;
+  }
+
+  private Stepped inParts(Update.OfParts parts, long number, BatchReader reader, int examples) {
+    long draw = draw(number);
+    Measures.Values sum = new Measures.Values(0, OptionalDouble.empty());
+    for (int done = 0; done < examples; draw++) {
+      try (Examples.Batch part = reader.next()) {
+        float share = (float) part.size() / examples;
+        Op gradients = done == 0 ? parts.first() : parts.next();
+        sum = sum.plus(share, accumulate(parts.share(), part, share, gradients, draw));
+        done += part.size();
       }
     }
+    try (Result result = updating().run()) {
+      return stepped(number, sum, result);
+    }
+  }
+
+  private Stepped atOnce(long number, BatchReader reader) {
     try (Examples.Batch batch = reader.next();
-        Result result = train(updating(), batch, draw)) {
+        Result result = train(updating(), batch, draw(number))) {
       return stepped(number, function.measures().read(result, watch.isPresent() ? 2 : 1), result);
     }
   }

@@ -6,10 +6,10 @@ import dev.adafactor.finetune.UpdateReport.Distributions;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.savedmodel.ModelVariable;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.tensorflow.Operand;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
@@ -77,11 +77,12 @@ final class VariableWatch {
   }
 
   private static List<String> distinct(List<String> names) {
-    Map<String, Integer> seen = new HashMap<>();
-    List<String> distinct = new ArrayList<>();
+    Set<String> distinct = new LinkedHashSet<>();
     for (String name : names) {
-      int others = seen.merge(name, 1, Integer::sum) - 1;
-      distinct.add(others == 0 ? name : name + "_" + others);
+      String free = name;
+      for (int i = 1; !distinct.add(free); i++) {
+        free = name + "_" + i;
+      }
     }
     return List.copyOf(distinct);
   }
@@ -151,7 +152,6 @@ final class VariableWatch {
 
   /** To be called before the run of a step. */
   void before(long step) {
-    forget();
     if (isDue(step) && !distributed.isEmpty()) {
       Session.Runner runner = session.runner();
       distributed.forEach(each -> runner.fetch(each.copy()));
@@ -159,7 +159,8 @@ final class VariableWatch {
     }
   }
 
-  private void forget() {
+  /** To be called after a step, however it ended: gives the copies of the variables back. */
+  void forget() {
     before.ifPresent(Result::close);
     before = Optional.empty();
   }
@@ -220,7 +221,6 @@ final class VariableWatch {
         distributions.add(distributed.get(i).read(result, 2 * i));
       }
     }
-    forget();
     return distributions;
   }
 }

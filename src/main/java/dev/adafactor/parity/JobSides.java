@@ -1,10 +1,10 @@
 package dev.adafactor.parity;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.adafactor.checkpoint.SavedState;
 import dev.adafactor.checkpoint.SavedState.Item;
 import dev.adafactor.checkpoint.SavedState.Part;
+import dev.adafactor.files.PythonJson;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -48,7 +48,7 @@ public final class JobSides {
   public JobSides(Path recording, Path python) throws IOException {
     this.recording = recording;
     this.python = python;
-    this.job = new JsonMapper().readTree(recording.resolve("job.json").toFile());
+    this.job = PythonJson.MAPPER.readTree(recording.resolve("job.json").toFile());
     this.computed = numbers(job.get("losses"));
     this.recorded = losses(python);
     if (computed.size() != recorded.size()) {
@@ -60,7 +60,7 @@ public final class JobSides {
 
   /** The losses of a run of Python's. */
   static List<Double> losses(Path run) throws IOException {
-    return numbers(new JsonMapper().readTree(run.resolve("losses.json").toFile()));
+    return numbers(PythonJson.MAPPER.readTree(run.resolve("losses.json").toFile()));
   }
 
   /** JSON knows no NaN. */

@@ -3,6 +3,7 @@ package dev.adafactor.parity;
 import dev.adafactor.Adafactor;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
+import dev.adafactor.files.PythonJson;
 import dev.adafactor.schedules.ScheduleRegistry;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -138,7 +139,7 @@ public final class Replay {
 
     private Adafactor optimizer() {
       Adafactor.Builder builder =
-          Adafactor.fromConfig(graph, input.settings().toString(), SCHEDULES)
+          Adafactor.fromConfig(graph, PythonJson.text(input.settings()), SCHEDULES)
               .numerics(numerics)
               .jitCompile(JitCompile.OFF);
       if (input.exclusion() instanceof Exclusion.ByName names) {
