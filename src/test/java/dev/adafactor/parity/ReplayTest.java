@@ -6,10 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.Numerics;
+import dev.adafactor.files.PythonJson;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,7 +24,7 @@ class ReplayTest {
   private static Case vectors(String settings, Exclusion exclusion, String... names)
       throws IOException {
     ObjectNode arguments = JsonNodeFactory.instance.objectNode();
-    JsonNode read = new JsonMapper().readTree(settings);
+    JsonNode read = PythonJson.MAPPER.readTree(settings);
     read.properties().forEach(entry -> arguments.set(entry.getKey(), entry.getValue()));
     List<CaseVariable> variables = new ArrayList<>();
     List<Gradient> gradients = new ArrayList<>();
@@ -67,6 +67,15 @@ class ReplayTest {
     assertEquals(1 - 0.125 * update, first.variables().get(0).value().get(1), 1e-6);
     assertEquals(1 - beta2, first.variables().get(0).v().get(1), 1e-6);
     assertEquals(second.variables().get(0).value().get(0), trajectory.finalValues().get(0).get(0));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void anArgumentMayBeInfinite(VariableKind kind) throws IOException {
+    String settings = "{\"learning_rate\": 0.125, \"clip_threshold\": Infinity}";
+    State first = run(kind, vectors(settings, new Exclusion.None(), "w")).states().get(0);
+    double beta2 = 1 - Math.pow(4, -0.8);
+    assertEquals(1 - 0.125 / Math.sqrt(1 - beta2), first.variables().get(0).value().get(0), 1e-6);
   }
 
   @ParameterizedTest
