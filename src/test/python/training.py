@@ -1,7 +1,9 @@
 """Exports tf_keras models by model.save, with what they compute in training and in inference.
 
-    python training.py FOLDER
+    python training.py FOLDER [NAME ...]
+    python training.py FOLDER --sample SEED
 
+All models, those of the names, or a random half.
 Beside each model NAME lies NAME.json with a batch and, for both modes, the results, the sum of the losses that the model carries, and the
 gradients of sum(results * cotangent) + losses; and the values that other variables have after two training steps without an optimizer.
 Models that draw random numbers have no values for training, and float64: a finite difference is compared with in place of Python's numbers.
@@ -11,6 +13,7 @@ import inspect
 import json
 import os
 import sys
+from random import Random
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -397,17 +400,23 @@ def classes():
     return {c.__name__ for c in layers if "training" in inspect.signature(c.call).parameters}
 
 
-def main(folder, only):
+def chosen(arguments):
+    if arguments[:1] == ["--sample"]:
+        return Random(int(arguments[1])).sample(list(MODELS), len(MODELS) // 2)
+    return arguments or list(MODELS)
+
+
+def main(folder, wanted):
     tf.get_logger().setLevel("ERROR")
     missing = classes() - EXCEPTIONS.keys()
     for name, make in MODELS.items():
-        if only and name not in only:
-            continue
         tf_keras.backend.set_floatx("float64" if any(word in name for word in ("dropout", "noise")) else "float32")
         drawing = tf_keras.backend.floatx() == "float64" or name.startswith("image")
         dtype = tf_keras.backend.floatx()
         model, shapes = make()
         missing -= {type(layer).__name__ for layer in model._flatten_layers()}
+        if name not in wanted:
+            continue
         batch = [normal(*s).astype(dtype) for s in (shapes.values() if isinstance(shapes, dict) else shapes)]
         x = dict(zip(shapes, batch)) if isinstance(shapes, dict) else batch if len(batch) > 1 else batch[0]
         outputs = flat(model(x))
@@ -435,9 +444,9 @@ def main(folder, only):
             }
         with open(os.path.join(folder, name + ".json"), "w") as out:
             json.dump(expected, out, allow_nan=False)
-    if missing and not only:
+    if missing:
         raise SystemExit(f"neither tested in training nor excepted: {sorted(missing)}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1], chosen(sys.argv[2:]))
