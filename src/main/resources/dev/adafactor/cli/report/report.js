@@ -18,7 +18,6 @@
     c: "their column averages",
     ema: "moving averages",
     final: "variables in the end",
-    loss: "loss",
     lr: "learning rate",
     it: "step counter",
   };
