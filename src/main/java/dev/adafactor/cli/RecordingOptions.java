@@ -144,14 +144,13 @@ final class RecordingOptions {
    */
   Recording record() throws IOException {
     byte[] specification = JSON.writeValueAsBytes(specification());
-    try (PythonScripts scripts = new PythonScripts()) {
+    try (PythonScripts scripts = new PythonScripts(python.orElseThrow())) {
       Path input = Files.write(scripts.file("specification.json"), specification);
       // Compressed if it is kept under such a name: the script looks at the name, too.
       boolean compressed = saved.isPresent() && saved.get().toString().endsWith(".gz");
       Path output = scripts.file(compressed ? "cases.json.gz" : "cases.json");
       try {
         scripts.run(
-            python.orElseThrow(),
             "record_cases.py",
             List.of(
                 "--cases",
@@ -159,13 +158,10 @@ final class RecordingOptions {
                 "--seed",
                 String.valueOf(seed.orElse(1)),
                 "--out",
-                output.toString()));
+                output.toString()),
+            output);
       } catch (IOException e) {
         throw new IOException("--python: " + e.getMessage(), e);
-      }
-      if (!Files.exists(output)) {
-        throw new IOException(
-            "--python: '%s' recorded nothing; is it a Python?".formatted(python.get()));
       }
       Optional<OutputPath> kept = savedFile();
       if (kept.isPresent()) {

@@ -191,7 +191,7 @@ class CompareCommandTest {
     script("exit 3");
     assertBad("ended with exit status 3, without a word", python(), "--shapes", "2");
     script("exit 0");
-    assertBad("recorded nothing; is it a Python?", python(), "--shapes", "2");
+    assertBad("left no result; is it a Python?", python(), "--shapes", "2");
   }
 
   private String python() {
