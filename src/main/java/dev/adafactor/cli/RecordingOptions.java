@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -9,6 +10,7 @@ import dev.adafactor.files.OutputPath;
 import dev.adafactor.parity.CaseFile;
 import dev.adafactor.parity.ElementType;
 import dev.adafactor.parity.Recording;
+import dev.adafactor.schedules.ScheduleRegistry;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -203,10 +205,35 @@ final class RecordingOptions {
     try (Graph graph = new Graph()) {
       Adafactor.fromConfig(graph, json).build();
     } catch (IllegalArgumentException e) {
-      throw file.failure(e);
+      throw file.failure(
+          foreignSchedule(json)
+              .map(
+                  name ->
+                      new IllegalArgumentException(
+                          "the schedule '%s' is none of tf_keras's own, and only those can be recorded: %s"
+                              .formatted(
+                                  name, String.join(", ", ScheduleRegistry.standard().names())),
+                          e))
+              .orElse(e));
     }
-    JsonNode whole = JSON.readTree(json);
+    return arguments(JSON.readTree(json));
+  }
+
+  private static JsonNode arguments(JsonNode whole) {
     return whole.path("config").isObject() ? whole.get("config") : whole;
+  }
+
+  /** The name of a schedule that the Python which records would not know. */
+  private static Optional<String> foreignSchedule(String json) {
+    JsonNode rate;
+    try {
+      rate = arguments(JSON.readTree(json)).path("learning_rate");
+    } catch (JsonProcessingException e) {
+      return Optional.empty();
+    }
+    String field = rate.hasNonNull("registered_name") ? "registered_name" : "class_name";
+    return Optional.of(rate.path(field).asText())
+        .filter(name -> !name.isEmpty() && !ScheduleRegistry.standard().names().contains(name));
   }
 
   private String name(int index) {
