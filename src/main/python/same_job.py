@@ -211,7 +211,7 @@ def follow(root, path):
 
 class Recording:
     def __init__(self, folder):
-        self.job = json.loads((folder / "job.json").read_text())
+        self.job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
         self.rows = np.memmap(folder / "rows.int32", "<i4", "r")
         job = self.job
         self.features = {name: Rows(**source) for name, source in job["features"].items()}

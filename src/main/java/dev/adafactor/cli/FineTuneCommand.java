@@ -124,21 +124,22 @@ final class FineTuneCommand implements Callable<Integer> {
   }
 
   private int compare(SideBySide both, Interruption interruption) throws IOException {
+    JobComparison compared;
     try {
-      JobComparison compared = both.compare();
-      Optional<OutputPath> report = comparison.reportFile();
-      if (report.isPresent()) {
-        WholeFile.write(report.get(), both.page(compared)::writeTo);
-        print("Report: " + report.get().path());
-      }
-      return compared.judgement().isGood() ? ExitCode.OK : ExitCode.SOFTWARE;
-    } catch (IOException e) {
-      if (interruption.stop().isStopped()) {
-        print("Interrupted: not compared");
-        return interruption.exitCode();
-      }
-      throw e;
+      compared = both.compare(interruption.stop());
+    } catch (CancellationException e) {
+      print("Interrupted: not compared");
+      return interruption.exitCode();
     }
+    Optional<OutputPath> report = comparison.reportFile();
+    if (report.isPresent()) {
+      WholeFile.write(report.get(), both.page(compared)::writeTo);
+      print("Report: " + report.get().path());
+    }
+    if (interruption.stop().isStopped()) {
+      return interruption.exitCode();
+    }
+    return compared.judgement().isGood() ? ExitCode.OK : ExitCode.SOFTWARE;
   }
 
   private Outputs outputs() {

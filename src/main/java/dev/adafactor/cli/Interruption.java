@@ -41,7 +41,7 @@ final class Interruption implements AutoCloseable {
 
   private synchronized void interrupted(Kind kind) {
     if (stop.isStopped()) {
-      Runtime.getRuntime().halt(kind.exitCode);
+      AtExit.halt(kind.exitCode);
     }
     first = kind;
     stop.stop();

@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -9,6 +10,7 @@ import dev.adafactor.files.PythonJson;
 import dev.adafactor.parity.CaseFile;
 import dev.adafactor.parity.ElementType;
 import dev.adafactor.parity.Recording;
+import dev.adafactor.schedules.ScheduleRegistry;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -143,14 +145,13 @@ final class RecordingOptions {
    */
   Recording record() throws IOException {
     byte[] specification = PythonJson.MAPPER.writeValueAsBytes(specification());
-    try (PythonScripts scripts = new PythonScripts()) {
+    try (PythonScripts scripts = new PythonScripts(python.orElseThrow())) {
       Path input = Files.write(scripts.file("specification.json"), specification);
       // Compressed if it is kept under such a name: the script looks at the name, too.
       boolean compressed = saved.isPresent() && saved.get().toString().endsWith(".gz");
       Path output = scripts.file(compressed ? "cases.json.gz" : "cases.json");
       try {
         scripts.run(
-            python.orElseThrow(),
             "record_cases.py",
             List.of(
                 "--cases",
@@ -158,13 +159,10 @@ final class RecordingOptions {
                 "--seed",
                 String.valueOf(seed.orElse(1)),
                 "--out",
-                output.toString()));
+                output.toString()),
+            output);
       } catch (IOException e) {
         throw new IOException("--python: " + e.getMessage(), e);
-      }
-      if (!Files.exists(output)) {
-        throw new IOException(
-            "--python: '%s' recorded nothing; is it a Python?".formatted(python.get()));
       }
       Optional<OutputPath> kept = savedFile();
       if (kept.isPresent()) {
@@ -206,10 +204,35 @@ final class RecordingOptions {
     try (Graph graph = new Graph()) {
       Adafactor.fromConfig(graph, json).build();
     } catch (IllegalArgumentException e) {
-      throw file.failure(e);
+      throw file.failure(
+          foreignSchedule(json)
+              .map(
+                  name ->
+                      new IllegalArgumentException(
+                          "the schedule '%s' is none of tf_keras's own, and only those can be recorded: %s"
+                              .formatted(
+                                  name, String.join(", ", ScheduleRegistry.standard().names())),
+                          e))
+              .orElse(e));
     }
-    JsonNode whole = PythonJson.MAPPER.readTree(json);
+    return arguments(PythonJson.MAPPER.readTree(json));
+  }
+
+  private static JsonNode arguments(JsonNode whole) {
     return whole.path("config").isObject() ? whole.get("config") : whole;
+  }
+
+  /** The name of a schedule that the Python which records would not know. */
+  private static Optional<String> foreignSchedule(String json) {
+    JsonNode rate;
+    try {
+      rate = arguments(PythonJson.MAPPER.readTree(json)).path("learning_rate");
+    } catch (JsonProcessingException e) {
+      return Optional.empty();
+    }
+    String field = rate.hasNonNull("registered_name") ? "registered_name" : "class_name";
+    return Optional.of(rate.path(field).asText())
+        .filter(name -> !name.isEmpty() && !ScheduleRegistry.standard().names().contains(name));
   }
 
   private String name(int index) {

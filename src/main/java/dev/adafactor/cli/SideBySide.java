@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.adafactor.files.PythonJson;
 import dev.adafactor.finetune.FineTuning;
+import dev.adafactor.finetune.StopRequest;
 import dev.adafactor.parity.JobComparison;
 import dev.adafactor.parity.JobSides;
 import java.io.IOException;
@@ -15,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.concurrent.CancellationException;
 import org.tensorflow.TensorFlow;
 
 /**
@@ -25,7 +27,6 @@ final class SideBySide implements AutoCloseable {
   /** Of one side; there are two, and a third one where tf_keras is compared with itself. */
   private static final long BYTES = 1L << 30;
 
-  private final Path python;
   private final PrintWriter out;
   private final PythonScripts scripts;
   private final Map<String, String> versions = new LinkedHashMap<>();
@@ -37,9 +38,8 @@ final class SideBySide implements AutoCloseable {
    * @throws IOException if there is no room for them
    */
   SideBySide(Path python, PrintWriter out) throws IOException {
-    this.python = python;
     this.out = out;
-    this.scripts = new PythonScripts();
+    this.scripts = new PythonScripts(python);
   }
 
   /**
@@ -49,14 +49,15 @@ final class SideBySide implements AutoCloseable {
    */
   void requirePython() throws IOException {
     Path file = scripts.file("versions.json");
-    run("versions.py", file.toString());
+    run("versions.py", List.of(file.toString()), file, new StopRequest());
     versions.putAll(
         PythonJson.MAPPER.readValue(file.toFile(), new TypeReference<Map<String, String>>() {}));
   }
 
-  private void run(String script, String... arguments) throws IOException {
+  private void run(String script, List<String> arguments, Path result, StopRequest stop)
+      throws IOException {
     try {
-      scripts.run(python, script, List.of(arguments));
+      scripts.run(script, arguments, result, stop);
     } catch (IOException e) {
       throw new IOException("--compare-with: " + e.getMessage(), e);
     }
@@ -75,30 +76,39 @@ final class SideBySide implements AutoCloseable {
   /**
    * Has Python do the job that was recorded, compares, and prints what there is to say.
    *
+   * @throws CancellationException if it is to stop before all is compared
    * @throws IOException if Python fails
    */
-  JobComparison compare() throws IOException {
+  JobComparison compare(StopRequest stop) throws IOException {
     out.printf(
         "%nThe same job by tf_keras %s (TensorFlow %s, Python %s) …%n",
         versions.get("tf_keras"), versions.get("tf"), versions.get("python"));
     out.flush();
     Path theirs = scripts.file("python");
-    run("same_job.py", recording().toString(), theirs.toString());
+    run("same_job.py", List.of(recording().toString(), theirs.toString()), theirs, stop);
     JobComparison comparison = JobComparison.of(new JobSides(recording(), theirs));
+    requireGoingOn(stop);
     if (comparison.judgement() == JobComparison.Judgement.APART
         && comparison.firstNotFinite().isEmpty()) {
       out.println(
           "They part by more than one rounding: how far does tf_keras part from itself, if its"
               + " variables are disturbed by as much …");
       out.flush();
-      comparison = comparison.withNoise(disturbed(comparison));
+      comparison = comparison.withNoise(disturbed(comparison, stop));
+      requireGoingOn(stop);
     }
     JobComparisonText.print(comparison, out);
     out.flush();
     return comparison;
   }
 
-  private Path disturbed(JobComparison comparison) throws IOException {
+  private static void requireGoingOn(StopRequest stop) {
+    if (stop.isStopped()) {
+      throw new CancellationException("the comparison is to stop");
+    }
+  }
+
+  private Path disturbed(JobComparison comparison, StopRequest stop) throws IOException {
     Path again = scripts.file("disturbed");
     List<String> arguments = new ArrayList<>();
     arguments.add(recording().toString());
@@ -106,7 +116,7 @@ final class SideBySide implements AutoCloseable {
     arguments.add("--disturb");
     arguments.add("--snapshots");
     comparison.doubtfulSteps().forEach(step -> arguments.add(Long.toString(step)));
-    run("same_job.py", arguments.toArray(String[]::new));
+    run("same_job.py", arguments, again, stop);
     return again;
   }
 
@@ -123,7 +133,9 @@ final class SideBySide implements AutoCloseable {
     JsonNode job = PythonJson.MAPPER.readTree(recording().resolve("job.json").toFile());
     Map<String, String> what = new LinkedHashMap<>();
     for (String name : List.of("model", "signature", "mode", "loss", "part_size")) {
-      what.put(name.replace('_', ' '), job.get(name).asText());
+      if (job.hasNonNull(name)) {
+        what.put(name.replace('_', ' '), job.get(name).asText());
+      }
     }
     List<String> notes = new ArrayList<>();
     notes.add(JobComparisonText.verdict(comparison));

@@ -1,16 +1,19 @@
 package dev.adafactor.finetune;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.Adafactor;
 import dev.adafactor.files.PythonJson;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.TrainableModel;
+import dev.adafactor.schedules.ScheduleRegistry;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.tensorflow.Output;
 import org.tensorflow.ndarray.Shape;
 
@@ -106,12 +109,29 @@ final class JobDescription {
 
   private static ObjectNode optimizer(Adafactor adafactor) {
     try {
-      return (ObjectNode) PythonJson.MAPPER.readTree(adafactor.toJson());
+      ObjectNode configuration = (ObjectNode) PythonJson.MAPPER.readTree(adafactor.toJson());
+      requireKnown(configuration.get("learning_rate"));
+      return configuration;
     } catch (IllegalStateException e) {
       throw new IllegalArgumentException(
           "record: the learning rate is code, which Python cannot run: " + e.getMessage(), e);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("the configuration is no JSON", e);
+    }
+  }
+
+  /** What a package of the user's brings, Python would have to import. */
+  private static void requireKnown(JsonNode learningRate) {
+    if (!learningRate.isObject()) {
+      return;
+    }
+    String field = learningRate.hasNonNull("registered_name") ? "registered_name" : "class_name";
+    String name = learningRate.path(field).asText();
+    Set<String> known = ScheduleRegistry.standard().names();
+    if (!known.contains(name)) {
+      throw new IllegalArgumentException(
+          "record: the learning rate is the schedule '%s', which is none of tf_keras's own: Python would not know it; it knows %s"
+              .formatted(name, String.join(", ", known)));
     }
   }
 

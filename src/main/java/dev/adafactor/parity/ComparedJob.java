@@ -42,6 +42,7 @@ final class ComparedJob {
   /**
    * Sums up.
    *
+   * @param judgement of the whole
    * @param id names the job
    * @param notes what there is to know of it
    * @throws IOException if a file cannot be read
@@ -50,13 +51,14 @@ final class ComparedJob {
       JobSides sides,
       Map<Moment, List<Finding>> findings,
       List<LossPair> losses,
+      Judgement judgement,
       String id,
       List<String> notes)
       throws IOException {
-    return new ComparedJob(sides, findings, losses).run(id, notes);
+    return new ComparedJob(sides, findings, losses).run(judgement, id, notes);
   }
 
-  private ComparedRun run(String id, List<String> notes) throws IOException {
+  private ComparedRun run(Judgement judgement, String id, List<String> notes) throws IOException {
     addLosses();
     // By their places: a tensor has the same one in each state.
     List<Item> items =
@@ -77,6 +79,7 @@ final class ComparedJob {
     for (int i = 0; i < items.size(); i++) {
       add(items.get(i), i);
     }
+    Verdict verdict = new Verdict(steps, first(Judgement.SAME), first(Judgement.APART));
     return new ComparedRun(
         id,
         List.of(),
@@ -84,10 +87,20 @@ final class ComparedJob {
         notes,
         variables,
         losses.size(),
+        standing(judgement, verdict),
         Optional.empty(),
-        Optional.of(new Verdict(steps, first(Judgement.SAME), first(Judgement.APART))),
+        Optional.of(verdict),
         moments.stream().map(moment -> (int) moment.step()).toList(),
         courses);
+  }
+
+  private static Standing standing(Judgement judgement, Verdict verdict) {
+    return switch (judgement) {
+      case SAME, UNDETERMINED ->
+          verdict.isBitEqual() ? Standing.BIT_EQUAL : Standing.WITHIN_ROUNDING;
+      case NOT_COMPARABLE -> Standing.NOT_COMPARABLE;
+      case APART -> Standing.APART;
+    };
   }
 
   private void addLosses() {
@@ -225,19 +238,21 @@ final class ComparedJob {
                 .filter(each -> each.judgement().compareTo(least) >= 0)
                 .toList());
     if (tensor.isPresent()) {
-      Deviation deviation = tensor.get().deviation();
       // The loss of a step comes before its state.
-      found.putIfAbsent(deviation.step(), element(deviation));
+      found.putIfAbsent(tensor.get().deviation().step(), element(tensor.get()));
     }
     return found.values().stream().findFirst();
   }
 
-  private Difference element(Deviation deviation) throws IOException {
+  private Difference element(Finding finding) throws IOException {
+    Deviation deviation = finding.deviation();
+    // Not by the step: the end comes after the last one, too.
     Moment moment =
-        findings.keySet().stream()
-            .filter(each -> each.step() == deviation.step())
+        findings.entrySet().stream()
+            .filter(each -> each.getValue().contains(finding))
             .findFirst()
-            .orElseThrow();
+            .orElseThrow()
+            .getKey();
     Item item = deviation.item();
     Optional<JobSides.Pair> pair = sides.values(moment, item);
     int worst = 0;

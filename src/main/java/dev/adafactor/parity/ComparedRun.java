@@ -16,6 +16,7 @@ import java.util.Optional;
  * @param notes what else there is to know of the run, each in a few words
  * @param variables what is optimized
  * @param steps how many were taken
+ * @param standing what there is to say of it
  * @param error why it could not run here, if it could not
  * @param verdict if there is something to compare
  * @param points after how many steps the courses have their points
@@ -28,6 +29,7 @@ public record ComparedRun(
     List<String> notes,
     List<CaseVariable> variables,
     int steps,
+    Standing standing,
     Optional<String> error,
     Optional<Verdict> verdict,
     List<Integer> points,
@@ -78,14 +80,14 @@ public record ComparedRun(
         notes(input),
         input.variables(),
         input.steps().size(),
+        standing(error, verdict),
         error,
         verdict,
         spans.stream().map(span -> span.last() + 1).toList(),
         courses);
   }
 
-  /** What there is to say of it. */
-  public Standing standing() {
+  private static Standing standing(Optional<String> error, Optional<Verdict> verdict) {
     if (error.isPresent()) {
       return Standing.FAILED;
     }

@@ -269,7 +269,7 @@ public final class JobComparison {
    * @throws IOException if a file cannot be read
    */
   public ComparedRun run(String id, List<String> notes) throws IOException {
-    return ComparedJob.run(sides, findings, losses, id, notes);
+    return ComparedJob.run(sides, findings, losses, judgement(), id, notes);
   }
 
   /** The first step whose loss, or whose state after it, is not finite in tf_keras. */

@@ -8,6 +8,9 @@ public enum Standing {
   /** Something differs by more than the requirement allows. */
   APART,
 
+  /** tf_keras has numbers that are not finite, and so the run as a whole cannot be compared. */
+  NOT_COMPARABLE,
+
   /**
    * All is as the requirement wants it, which asks for nothing where tf_keras has no finite number:
    * and it has some that are none.

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.ServiceLoader;
+import java.util.Set;
 import java.util.function.Function;
 
 /**
@@ -54,6 +55,11 @@ public final class ScheduleRegistry {
       registry = registry.with(provider.registeredName(), provider::create);
     }
     return registry;
+  }
+
+  /** The names under which Python knows the schedules. */
+  public Set<String> names() {
+    return factories.keySet();
   }
 
   /**

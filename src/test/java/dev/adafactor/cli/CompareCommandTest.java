@@ -178,6 +178,11 @@ class CompareCommandTest {
   void aBadConfigurationIsNamed() throws IOException {
     Path file = folder.resolve("config.json");
     assertBad("no such file", "--python", "python3", "--shapes", "2", "--config", file.toString());
+    Files.writeString(
+        file,
+        "{\"learning_rate\": {\"class_name\": \"Noam\", \"config\": {},"
+            + " \"registered_name\": \"mine>Noam\"}}");
+    assertBad("'mine>Noam' is none of", "--python=python3", "--shapes=2", "--config=" + file);
     Files.writeString(file, "{\"clipnorm\": \"much\"}");
     assertBad("clipnorm", "--python", "python3", "--shapes", "2", "--config", file.toString());
     assertTrue(err.toString().contains(file.toString()), err.toString());
@@ -191,7 +196,7 @@ class CompareCommandTest {
     script("exit 3");
     assertBad("ended with exit status 3, without a word", python(), "--shapes", "2");
     script("exit 0");
-    assertBad("recorded nothing; is it a Python?", python(), "--shapes", "2");
+    assertBad("left no result; is it a Python?", python(), "--shapes", "2");
   }
 
   private String python() {

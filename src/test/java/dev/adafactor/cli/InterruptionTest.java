@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
@@ -39,7 +40,7 @@ class InterruptionTest {
   private void start(Path features, Path labels, String... options) throws IOException {
     ProcessBuilder builder =
         JavaProcess.builder(
-            List.of("-Xmx128m"),
+            List.of("-Xmx128m", "-Djava.io.tmpdir=" + Files.createDirectories(temporary())),
             Main.class,
             "fine-tune",
             "--model=" + Digits.MODEL,
@@ -54,6 +55,10 @@ class InterruptionTest {
     builder.command().addAll(0, List.of("env", "--default-signal=INT,TERM"));
     builder.redirectOutput(folder.resolve("out").toFile());
     process = builder.redirectError(folder.resolve("errors").toFile()).start();
+  }
+
+  private Path temporary() {
+    return folder.resolve("temporary");
   }
 
   private String read(String name) throws IOException {
@@ -143,6 +148,47 @@ class InterruptionTest {
     assertInterrupted();
     assertFalse(Files.exists(folder.resolve("model")));
     assertFalse(Files.exists(folder.resolve("run.json")));
+  }
+
+  @Test
+  void endsAComparisonWithThePythonThatDoesIt() throws Exception {
+    startComparison("case $2 in versions.py) echo {} > $3;; *) %s;; esac");
+    signal("TERM");
+    assertEndsWith(TERMINATED);
+    assertTrue(read("out").contains("Interrupted: not compared"), read("out"));
+    assertTrue(Files.exists(folder.resolve("model/saved_model.pb")));
+    assertNothingIsLeft();
+  }
+
+  /** Nobody listens to signals yet. */
+  @Test
+  void endsThePythonThatIsAskedBeforeAJob() throws Exception {
+    startComparison("%s");
+    signal("TERM");
+    assertEndsWith(TERMINATED);
+    assertFalse(Files.exists(folder.resolve("model")));
+    assertNothingIsLeft();
+  }
+
+  private void startComparison(String script) throws Exception {
+    Path python = folder.resolve("python");
+    // Not exec: the process that is started has one of its own.
+    String wait = "echo $$ > '%s'; sleep 1000".formatted(folder.resolve("pid"));
+    Files.writeString(python, "#!/bin/sh\n" + script.formatted(wait) + "\n");
+    assertTrue(python.toFile().setExecutable(true));
+    Files.createFile(folder.resolve("pid"));
+    start(Digits.TRAIN_IMAGES, Digits.TRAIN_LABELS, "--epochs=1", "--compare-with=" + python);
+    await("pid", "\n");
+  }
+
+  private void assertNothingIsLeft() throws Exception {
+    long pid = Long.parseLong(read("pid").strip());
+    assertFalse(ProcessHandle.of(pid).map(ProcessHandle::isAlive).orElse(false));
+    try (Stream<Path> left = Files.list(temporary())) {
+      assertEquals(
+          List.of(),
+          left.filter(path -> path.getFileName().toString().startsWith("adafactor-")).toList());
+    }
   }
 
   @Test

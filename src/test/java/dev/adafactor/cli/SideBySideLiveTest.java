@@ -151,7 +151,10 @@ class SideBySideLiveTest {
   /** A Python whose variables become infinite in the first step. */
   @Test
   void whatTfKerasRuins() throws Exception {
-    assertEquals(1, fineTune(withEpsilon2("1e999"), "mlp", "x"), err::toString);
+    Path page = folder.resolve("page.html");
+    assertEquals(
+        1, fineTune(withEpsilon2("1e999"), "mlp", "x", "--compare-report=" + page), err::toString);
+    assertTrue(Files.readString(page).contains("\"standing\":\"not_comparable\""));
     assertTrue(out.toString().contains("NOT COMPARABLE"), out::toString);
     assertTrue(out.toString().contains("not finite from step 1 on"), out::toString);
   }

@@ -49,6 +49,11 @@ class SideBySideTest {
   }
 
   @Test
+  void aProgramThatIsNoPython() {
+    assertRefused(List.of("--compare-with=/bin/true"), "--compare-with", "is it a Python?");
+  }
+
+  @Test
   void aReportOfNothing() {
     assertRefused(
         List.of("--compare-report=" + folder.resolve("page.html")),

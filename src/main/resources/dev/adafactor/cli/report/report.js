@@ -4,6 +4,7 @@
   const STANDINGS = {
     failed: { mark: "!", name: "could not run", short: "could not run" },
     apart: { mark: "≠", name: "further apart than allowed", short: "too far apart" },
+    not_comparable: { mark: "∞", name: "not comparable: tf_keras is not finite", short: "not comparable" },
     not_finite: { mark: "∞", name: "within rounding as far as tf_keras is finite", short: "not finite in tf_keras", hollow: true },
     within_rounding: { mark: "≈", name: "within rounding", short: "within rounding", hollow: true },
     bit_equal: { mark: "✓", name: "bit-equal", short: "bit-equal" },
@@ -18,7 +19,6 @@
     c: "their column averages",
     ema: "moving averages",
     final: "variables in the end",
-    loss: "loss",
     lr: "learning rate",
     it: "step counter",
   };
@@ -86,13 +86,16 @@
       .toLowerCase();
   }
   const count = (standing) => data.runs.filter((run) => run.standing === standing).length;
-  const bad = count("failed") + count("apart");
+  const bad = count("failed") + count("apart") + count("not_comparable");
   const compared = data.runs.length - count("unrecorded") - count("failed");
 
   function verdict() {
     const all = data.runs.length;
     const of = (n) => (all === 1 ? `The ${data.noun}` : n === all ? `All ${plural(n, data.noun)}` : `${whole(n)} of ${plural(all, data.noun)}`);
     const is = (n) => (all === 1 || n === 1 ? "is" : "are");
+    if (bad && bad === count("not_comparable")) {
+      return ["not_comparable", `${of(bad)} ${is(bad)} not comparable: tf_keras's own numbers are not finite`];
+    }
     if (bad) {
       const wrong = count("apart") ? (count("failed") ? "not as they should be" : "further apart than allowed") : "not able to run";
       return ["apart", `${of(bad)} ${is(bad)} ${all === 1 ? wrong.replace("they", "it") : wrong}`];
