@@ -50,7 +50,7 @@ public final class TrainingState {
   /** Begins the keys that Python does not look at. */
   private static final String OWN = "dev.adafactor/";
 
-  private static final String NOTE = OWN + "note";
+  static final String NOTE = OWN + "note";
 
   private final Session session;
   private final Adafactor adafactor;
