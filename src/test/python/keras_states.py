@@ -2,7 +2,7 @@
 
     python keras_states.py FOLDER
 
-Writes FOLDER/model, as it is before the first step, features.npy and labels.npy of the second half of the batches, and, after the first
+Writes FOLDER/model, as it is before the first step, and as a checkpoint (unused/ckpt-1), features.npy and labels.npy of the second half of the batches, and, after the first
 half, the compiled model (trained), its weights with the optimizer (weights) and a checkpoint (manager/ckpt-1). float32 files have the
 trainable variables then (half-I.bin), and after all batches (whole-I.bin).
 """
@@ -30,6 +30,7 @@ def main(folder):
     schedule = tf_keras.optimizers.schedules.CosineDecay(0.1, 20)
     model.compile(tf_keras.optimizers.Adafactor(schedule), "sparse_categorical_crossentropy")
     model.save(folder / "model", save_format="tf")
+    tf.train.Checkpoint(model=model, optimizer=model.optimizer).save(str(folder / "unused" / "ckpt"))
     half = STEPS * BATCH
     np.save(folder / "features.npy", features[half:])
     np.save(folder / "labels.npy", labels[half:])

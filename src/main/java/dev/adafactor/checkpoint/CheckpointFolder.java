@@ -1,5 +1,6 @@
 package dev.adafactor.checkpoint;
 
+import dev.adafactor.files.TensorBundle;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.System.Logger;
@@ -157,7 +158,33 @@ public final class CheckpointFolder {
     return restoreNewest(state, Extent.ALL, judge);
   }
 
-  /** The same, to any extent, in a folder that is only read. */
+  /**
+   * The note of the newest checkpoint before another one that has a note; those that cannot be read
+   * are passed over.
+   *
+   * @param checkpoint the prefix of its files
+   */
+  public Optional<String> noteBefore(Path checkpoint) throws IOException {
+    List<Path> newestFirst = checkpoints();
+    Collections.reverse(newestFirst);
+    for (Path each : newestFirst) {
+      if (number(each) < number(checkpoint)) {
+        try {
+          TensorBundle bundle = TensorBundle.read(each);
+          if (bundle.tensors().containsKey(TrainingState.NOTE)) {
+            return Optional.of(
+                new String(bundle.string(TrainingState.NOTE), StandardCharsets.UTF_8));
+          }
+        } catch (IOException e) {
+          LOG.log(
+              Level.WARNING, "The checkpoint ''{0}'' is passed over: {1}", each, e.getMessage());
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** What {@link #resume} does, to any extent, in a folder that is only read. */
   Optional<Restored> restoreNewest(TrainingState state, Extent extent, Content.Judge judge)
       throws IOException {
     List<Path> newestFirst = newestFirst();

@@ -126,23 +126,36 @@ final class Matching {
     return optimizer.isPresent();
   }
 
-  /**
-   * Whether that optimizer is an Adafactor, by the names of its variables: its lists of them are
-   * not in every checkpoint of Keras's.
-   */
-  boolean hasAdafactor() {
+  /** Whether that optimizer has more variables than its iterations. */
+  boolean hasStates() {
     return optimizer
         .flatMap(node -> child(given, node, "_variables"))
         .filter(
             variables ->
                 given.getNodes(variables).getChildrenList().stream()
-                    .filter(reference -> !reference.getLocalName().equals("0"))
-                    .filter(reference -> isNode(given, reference.getNodeId()))
-                    .flatMap(
-                        reference ->
-                            given.getNodes(reference.getNodeId()).getAttributesList().stream())
-                    .allMatch(value -> value.getFullName().matches("([^/]+/)?(average|r|c|v)/.*")))
+                    .anyMatch(reference -> !reference.getLocalName().equals("0")))
         .isPresent();
+  }
+
+  /**
+   * Whether that optimizer is an Adafactor, by the names of its variables: its lists of them are
+   * not in every checkpoint of Keras's.
+   */
+  boolean hasAdafactor() {
+    return hasStates()
+        && optimizer
+            .flatMap(node -> child(given, node, "_variables"))
+            .filter(
+                variables ->
+                    given.getNodes(variables).getChildrenList().stream()
+                        .filter(reference -> !reference.getLocalName().equals("0"))
+                        .filter(reference -> isNode(given, reference.getNodeId()))
+                        .flatMap(
+                            reference ->
+                                given.getNodes(reference.getNodeId()).getAttributesList().stream())
+                        .allMatch(
+                            value -> value.getFullName().matches("([^/]+/)?(average|r|c|v)/.*")))
+            .isPresent();
   }
 
   /** The checkpoint's keys of the model's variables and of the optimizer's, in its own order. */

@@ -10,6 +10,8 @@ import dev.adafactor.files.TensorBundle.Extreme;
 import dev.adafactor.files.TensorBundle.Kind;
 import dev.adafactor.files.VariableKey;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -17,6 +19,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
@@ -36,6 +39,7 @@ final class Selection {
   private final Path files;
   private final Map<String, Kind> tensors;
   private final Matching matching;
+  private final boolean hasOptimizer;
 
   /**
    * Reads the checkpoint's tree of objects.
@@ -61,6 +65,8 @@ final class Selection {
     } catch (InvalidProtocolBufferException e) {
       throw new IOException("'" + files + "' is damaged: its tree of objects cannot be read", e);
     }
+    // One that was made and not used yet, of whatever kind, is as good as none.
+    hasOptimizer = matching.hasOptimizer() && (matching.hasStates() || iterations().orElse(0) > 0);
   }
 
   /**
@@ -92,6 +98,9 @@ final class Selection {
    */
   Choice choose(Extent extent) throws IOException {
     Map<String, String> keys = new LinkedHashMap<>(matching.keys());
+    if (!hasOptimizer) {
+      keys.keySet().removeIf(key -> layout.tensors().get(key) instanceof Counter);
+    }
     if (extent == Extent.WHAT_FITS) {
       keys.keySet().removeIf(key -> isOfOptimizer(key));
       keys.putAll(matching.statesByName());
@@ -100,6 +109,10 @@ final class Selection {
     Set<String> unused = new LinkedHashSet<>(matching.given());
     if (extent == Extent.WHAT_FITS) {
       keys.keySet().removeAll(alsoLeft(problems.keySet()));
+      if (states(keys).isEmpty()) {
+        // Without what it has seen, an optimizer that is far on would hardly learn any more.
+        keys.keySet().removeIf(key -> layout.tensors().get(key) instanceof Counter);
+      }
       unused.removeAll(keys.values());
     } else {
       unused.removeAll(keys.values());
@@ -117,7 +130,10 @@ final class Selection {
               }
             });
     if (extent == Extent.ALL) {
-      beside().forEach(key -> sources.put(key, cells.get(key)));
+      for (String key : beside()) {
+        requireSound(key, Extreme.NAN);
+        sources.put(key, cells.get(key));
+      }
     }
     requireSound(keys);
     return new Choice(sources, freshAverages(keys), restored(keys, unused));
@@ -138,16 +154,25 @@ final class Selection {
         .forEach(
             (key, quantity) -> {
               boolean wanted =
-                  quantity instanceof OfModel || extent != Extent.MODEL || matching.hasOptimizer();
+                  quantity instanceof OfModel || extent != Extent.MODEL || hasOptimizer;
               if (wanted && cells.get(key).destination().isPresent()) {
-                problem(key, keys.get(key)).ifPresent(problem -> problems.put(key, problem));
+                String there = keys.get(key);
+                problem(cells.get(key), key, there)
+                    .or(() -> exactProblem(key, there))
+                    .ifPresent(problem -> problems.put(key, problem));
               }
             });
     return problems;
   }
 
-  private Optional<String> problem(String key, String there) {
-    Cell cell = cells.get(key);
+  private Optional<String> exactProblem(String key, String there) {
+    Cell exact = cells.get(own + key);
+    return exact == null || !tensors.containsKey(own + there)
+        ? Optional.empty()
+        : problem(exact, own + key, own + there);
+  }
+
+  private Optional<String> problem(Cell cell, String key, String there) {
     Kind kind = there == null ? null : tensors.get(there);
     if (kind == null) {
       return Optional.of("it has no '%s'".formatted(name(key)));
@@ -193,7 +218,7 @@ final class Selection {
 
   private void requireNone(Map<String, String> problems, Set<String> unused, Extent extent) {
     List<String> differences = new ArrayList<>();
-    boolean otherOptimizer = matching.hasOptimizer() && !matching.hasAdafactor();
+    boolean otherOptimizer = hasOptimizer && !matching.hasAdafactor();
     if (otherOptimizer) {
       differences.add("its optimizer is no Adafactor");
     }
@@ -205,9 +230,7 @@ final class Selection {
         });
     if (extent == Extent.ALL) {
       for (String key : beside()) {
-        if (!tensors.containsKey(key)) {
-          differences.add("it has no '%s'".formatted(key));
-        }
+        problem(cells.get(key), key, key).ifPresent(differences::add);
       }
     }
     unused.forEach(key -> differences.add("it has '%s' besides".formatted(name(key))));
@@ -231,7 +254,8 @@ final class Selection {
     for (Map.Entry<String, Quantity> each : layout.tensors().entrySet()) {
       String there = keys.get(each.getKey());
       if (there != null && cells.get(each.getKey()).destination().isPresent()) {
-        requireSound(there, each.getValue() instanceof OfModel ? Extreme.INFINITE : Extreme.NAN);
+        requireSound(
+            there, each.getValue() instanceof OfOptimizer ? Extreme.NAN : Extreme.INFINITE);
         if (tensors.containsKey(own + there)) {
           requireSound(own + there, Extreme.NAN);
         }
@@ -265,16 +289,12 @@ final class Selection {
 
   private Restored restored(Map<String, String> keys, Set<String> unused) throws IOException {
     int variables = 0;
-    Set<Integer> states = new TreeSet<>();
+    Set<Integer> states = states(keys);
     List<String> left = new ArrayList<>();
     for (Map.Entry<String, Quantity> each : layout.tensors().entrySet()) {
       boolean there = keys.containsKey(each.getKey());
       if (each.getValue() instanceof OfModel && there) {
         variables++;
-      } else if (each.getValue() instanceof OfOptimizer state
-          && state.part() != Part.UNUSED
-          && there) {
-        states.add(state.variable());
       } else if (!there
           && cells.get(each.getKey()).destination().isPresent()
           && (each.getValue() instanceof OfModel || matching.hasAdafactor())) {
@@ -290,8 +310,28 @@ final class Selection {
         variables,
         states.size(),
         counted ? iterations() : OptionalLong.empty(),
+        learningRate(keys),
         left,
         unused.stream().map(Selection::name).toList());
+  }
+
+  /** The variables, by number, whose state is there. */
+  private Set<Integer> states(Map<String, String> keys) {
+    Set<Integer> states = new TreeSet<>();
+    for (String key : keys.keySet()) {
+      if (layout.tensors().get(key) instanceof OfOptimizer state && state.part() != Part.UNUSED) {
+        states.add(state.variable());
+      }
+    }
+    return states;
+  }
+
+  private OptionalDouble learningRate(Map<String, String> keys) throws IOException {
+    String key = keys.get(VariableKey.of("optimizer/_learning_rate"));
+    return key == null
+        ? OptionalDouble.empty()
+        : OptionalDouble.of(
+            ByteBuffer.wrap(bundle.elements(key)).order(ByteOrder.LITTLE_ENDIAN).getFloat());
   }
 
   private static String name(String key) {

@@ -33,7 +33,7 @@ public final class StoredState {
    * @throws IOException if there is none, or it is in a format that is not read
    */
   public static StoredState find(Path path) throws IOException {
-    if (Files.isRegularFile(path.resolveSibling(path.getFileName() + INDEX))) {
+    if (!place(path).equals(path)) {
       return new StoredState(path, Optional.of(path));
     }
     if (Files.isDirectory(path)) {
@@ -54,6 +54,14 @@ public final class StoredState {
         "there is no '%s%s', nor a folder '%s'; give the prefix of a checkpoint's files, a folder"
                 .formatted(path, INDEX, path)
             + " of checkpoints, or a SavedModel");
+  }
+
+  /**
+   * What is there of a state by one of its names: the index of a prefix, or else the path itself.
+   */
+  public static Path place(Path path) {
+    Path index = path.resolveSibling(path.getFileName() + INDEX);
+    return Files.isRegularFile(index) ? index : path;
   }
 
   private static String refusal(Path file) throws IOException {

@@ -50,9 +50,10 @@ public final class TrainingState {
   /** Begins the keys that Python does not look at. */
   private static final String OWN = "dev.adafactor/";
 
-  private static final String NOTE = OWN + "note";
+  static final String NOTE = OWN + "note";
 
   private final Session session;
+  private final Adafactor adafactor;
   private final Layout layout;
   private final Cells places;
   private final Map<ModelVariable, List<String>> trained;
@@ -91,6 +92,7 @@ public final class TrainingState {
       List<ModelVariable> trained,
       Map<String, Output<?>> beside) {
     this.session = session;
+    this.adafactor = adafactor;
     Ops tf = Ops.create(session.graph()).withSubScope("checkpoint");
     prefix = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
     note = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
@@ -300,7 +302,10 @@ public final class TrainingState {
             selection.iterations()));
     Selection.Choice choice = selection.choose(extent);
     assign(files, choice, given);
-    return choice.restored();
+    Restored restored = choice.restored();
+    // The optimizer knows its rate, beside the variable that the graph reads.
+    restored.learningRate().ifPresent(rate -> adafactor.setLearningRate(session, rate));
+    return restored;
   }
 
   private void assign(Path files, Selection.Choice choice, Map<String, Kind> given)

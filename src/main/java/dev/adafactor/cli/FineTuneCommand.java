@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.checkpoint.StoredState;
 import dev.adafactor.files.OutputPath;
 import dev.adafactor.finetune.EarlyStopping;
 import dev.adafactor.finetune.FineTuning;
@@ -339,9 +340,10 @@ final class FineTuneCommand implements Callable<Integer> {
     List<Outputs.Input> inputs = new ArrayList<>();
     model.model.ifPresent(path -> inputs.add(new Outputs.Input("the input model", path)));
     inputs.addAll(data.inputs());
-    course.restore.ifPresent(path -> inputs.add(new Outputs.Input("--restore", path)));
+    course.restore.ifPresent(
+        path -> inputs.add(new Outputs.Input("--restore", StoredState.place(path))));
     course.restoreWhatFits.ifPresent(
-        path -> inputs.add(new Outputs.Input("--restore-what-fits", path)));
+        path -> inputs.add(new Outputs.Input("--restore-what-fits", StoredState.place(path))));
     adafactor.configuration().ifPresent(path -> inputs.add(new Outputs.Input("--optimizer", path)));
     return inputs;
   }

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 
 /** Tells the user how training goes: what is done, and a line for each epoch. */
 class TrainingDisplay implements TrainingListener, AutoCloseable {
@@ -73,16 +74,19 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
     print(
         "Beginning with '%s': %s, %s"
             .formatted(
-                restored.checkpoint(),
+                Printable.of(restored.checkpoint().toString()),
                 counted(restored.variables(), "variable"),
                 restored.iterations().isPresent()
                     ? "the optimizer's state of %s after %,d steps"
                         .formatted(
                             counted(restored.states(), "variable"),
                             restored.iterations().getAsLong())
-                    : "no state of the optimizer"));
+                    : "no state of the optimizer, which begins anew"));
+    restored
+        .learningRate()
+        .ifPresent(rate -> print("Learning rate: %s, as it is there".formatted((float) rate)));
     if (!restored.left().isEmpty()) {
-      print("Not in it, left as they are: " + shortened(restored.left()));
+      print("Left as they are, for want of their like: " + shortened(restored.left()));
     }
     if (!restored.unused().isEmpty()) {
       print("In it, and of no use here: " + shortened(restored.unused()));
@@ -94,11 +98,11 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
   }
 
   private static String shortened(List<String> names) {
+    String shown =
+        names.stream().limit(NAMES_SHOWN).map(Printable::of).collect(Collectors.joining(", "));
     return names.size() <= NAMES_SHOWN
-        ? String.join(", ", names)
-        : "%s and %,d more"
-            .formatted(
-                String.join(", ", names.subList(0, NAMES_SHOWN)), names.size() - NAMES_SHOWN);
+        ? shown
+        : "%s and %,d more".formatted(shown, names.size() - NAMES_SHOWN);
   }
 
   @Override

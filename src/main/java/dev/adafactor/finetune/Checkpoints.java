@@ -94,7 +94,11 @@ final class Checkpoints {
     return restored.map(whole -> new Resumed(whole.checkpoint(), progress.get()));
   }
 
-  /** The optimizer's steps are all that a checkpoint of Python's says of how far its job was. */
+  /**
+   * The optimizer's steps are all that a checkpoint of Python's says of how far its job was. Those
+   * that it had done before the job are in the last note of Java's; where none is left in the
+   * folder, all of them are taken as the job's.
+   */
   private Progress progress(Content content, int stepsPerEpoch) throws IOException {
     long done = content.iterations().orElse(0);
     if (content.note().isEmpty()) {
@@ -102,23 +106,33 @@ final class Checkpoints {
         throw new IOException(
             "'%s' is damaged: its optimizer has done %d steps".formatted(content.files(), done));
       }
-      return Progress.ofSteps(done, stepsPerEpoch);
+      Optional<String> last = folder.noteBefore(content.files());
+      long before = last.isPresent() ? noted(content, last.get(), stepsPerEpoch).before() : 0;
+      if (before > done) {
+        throw new IOException(
+            "'%s' is damaged: its optimizer has done %d steps, the job began after %d"
+                .formatted(content.files(), done, before));
+      }
+      return Progress.ofSteps(before, done - before, stepsPerEpoch);
     }
-    Progress noted;
-    try {
-      noted = Progress.fromJson(content.note().get(), job, stepsPerEpoch);
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException(
-          "the checkpoint '%s' %s".formatted(content.files(), e.getMessage()), e);
-    } catch (IOException e) {
-      throw new IOException("'%s' %s".formatted(content.files(), e.getMessage()), e);
-    }
+    Progress noted = noted(content, content.note().get(), stepsPerEpoch);
     if (noted.before() + noted.steps() != done) {
       throw new IOException(
           "'%s' is damaged: its optimizer has done %d steps, %d are noted"
               .formatted(content.files(), done, noted.before() + noted.steps()));
     }
     return noted;
+  }
+
+  private Progress noted(Content content, String note, int stepsPerEpoch) throws IOException {
+    try {
+      return Progress.fromJson(note, job, stepsPerEpoch);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "the checkpoint '%s' %s".formatted(content.files(), e.getMessage()), e);
+    } catch (IOException e) {
+      throw new IOException("'%s' %s".formatted(content.files(), e.getMessage()), e);
+    }
   }
 
   /** Whether a checkpoint is due after a step. */

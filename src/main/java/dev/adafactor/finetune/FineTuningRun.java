@@ -5,6 +5,7 @@ import dev.adafactor.checkpoint.FolderLock;
 import dev.adafactor.checkpoint.Restored;
 import dev.adafactor.checkpoint.StoredState;
 import dev.adafactor.checkpoint.TrainingState;
+import dev.adafactor.files.OutputPath;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.finetune.Stopwatch.Part;
 import dev.adafactor.finetune.TrainingListener.Plan;
@@ -12,6 +13,8 @@ import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -48,6 +51,7 @@ final class FineTuningRun {
         FolderLock lock = new FolderLock()) {
       if (job.export.isPresent()) {
         model.requireExportable(job.export.get(), job.existing);
+        requireStateKept(job.export.get());
       }
       TrainedVariables variables = TrainedVariables.of(trainable(model), job.freeze);
       Task task = Task.training(job, model, variables.trained(), data.training());
@@ -189,6 +193,15 @@ final class FineTuningRun {
       }
     }
     return Optional.empty();
+  }
+
+  /** What the job begins with is there after it, too. */
+  private void requireStateKept(Path export) throws IOException {
+    Optional<Path> state = job.start.map(start -> StoredState.place(start.state()));
+    if (state.isPresent() && Files.exists(state.get())) {
+      new OutputPath("Cannot export to", export, OutputPath.Kind.WHOLE_FOLDER)
+          .requireApartFrom(state.get(), "the state to begin with");
+    }
   }
 
   private static TrainingState state(

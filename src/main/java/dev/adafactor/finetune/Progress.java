@@ -38,10 +38,10 @@ record Progress(
     return steps >= 0 && steps / stepsPerEpoch < Integer.MAX_VALUE;
   }
 
-  /** All that is known of a job of Python's. */
-  static Progress ofSteps(long steps, int stepsPerEpoch) {
+  /** All that is known of a job that Python has gone on with. */
+  static Progress ofSteps(long before, long steps, int stepsPerEpoch) {
     return new Progress(
-        0,
+        before,
         steps,
         Math.toIntExact(steps / stepsPerEpoch),
         List.of(),

@@ -45,7 +45,7 @@ class ProgressTest {
 
   @Test
   void startsWhereTheStepsOfPythonEnd() throws IOException {
-    Progress read = Progress.fromJson(Progress.ofSteps(50, 9).toJson(JOB), JOB, 9);
+    Progress read = Progress.fromJson(Progress.ofSteps(0, 50, 9).toJson(JOB), JOB, 9);
     assertEquals(50, read.steps());
     assertEquals(5, read.finished());
     assertEquals(List.of(), read.epochs());
@@ -54,7 +54,7 @@ class ProgressTest {
 
   @Test
   void belongsToOneJob() {
-    String text = Progress.ofSteps(0, 1).toJson(JOB);
+    String text = Progress.ofSteps(0, 0, 1).toJson(JOB);
     String message =
         assertThrows(
                 IllegalArgumentException.class,

@@ -18,6 +18,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -84,6 +85,29 @@ class RestoreLiveTest {
     assertTrue(way > 0);
     System.out.printf("%s: %.2g of the way%n", state, apart / way);
     assertTrue(apart <= FRACTION * way, "%s apart after a way of %s".formatted(apart, way));
+  }
+
+  /** Compiled, and not trained: its optimizer has no state yet. */
+  @ParameterizedTest
+  @ValueSource(strings = {"model", "unused"})
+  void beginsAnewWherePythonHasNotBegun(String state) throws IOException {
+    List<Restored> heard = new ArrayList<>();
+    FineTuning.builder(folder.resolve("trained"), Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
+        .features(folder.resolve("features.npy"))
+        .labels(folder.resolve("labels.npy"))
+        .restore(folder.resolve(state))
+        .build()
+        .run(
+            new TrainingListener() {
+              @Override
+              public void restored(Restored restored) {
+                heard.add(restored);
+              }
+            });
+    assertEquals(4, heard.get(0).variables());
+    assertEquals(0, heard.get(0).states());
+    assertEquals(OptionalLong.empty(), heard.get(0).iterations());
+    assertEquals(OptionalDouble.empty(), heard.get(0).learningRate());
   }
 
   private static FloatBuffer floats(String name) throws IOException {

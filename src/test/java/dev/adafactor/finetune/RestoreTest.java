@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -132,7 +133,9 @@ class RestoreTest {
     Restored none = run(job().optimizer(RestoreTest::averaging).restoreWhatFits(left));
     assertEquals(8, none.variables());
     assertEquals(0, none.states());
-    assertEquals(OptionalLong.of(STEPS_PER_EPOCH), none.iterations());
+    // Nor are steps taken that nothing is known of.
+    assertEquals(OptionalLong.empty(), none.iterations());
+    assertEquals(OptionalDouble.empty(), none.learningRate());
     assertTrue(none.unused().contains("optimizer/_variables/1"), none::toString);
 
     assertThrows(
@@ -140,8 +143,41 @@ class RestoreTest {
     Restored some = run(job().freeze("conv").restoreWhatFits(left));
     assertEquals(8, some.variables());
     assertEquals(4, some.states());
+    assertEquals(OptionalLong.of(STEPS_PER_EPOCH), some.iterations());
     assertEquals(List.of(), some.left());
     assertEquals(8, some.unused().size()); // r, c and v of two kernels, v of two biases
+  }
+
+  /** As in Python, the rate is part of the optimizer's state. */
+  @Test
+  void knowsTheRateThatComesWithTheState() throws IOException {
+    List<Adafactor> made = new ArrayList<>();
+    Restored restored =
+        run(
+            job()
+                .optimizer(
+                    graph -> {
+                      made.add(Adafactor.builder(graph).learningRate(0.5).build());
+                      return made.get(0);
+                    })
+                .restore(left));
+    double rate = restored.learningRate().orElseThrow();
+    assertTrue(rate < 0.5, restored::toString);
+    assertTrue(
+        made.get(0).toJson().contains("\"learning_rate\":" + (float) rate), made.get(0)::toJson);
+  }
+
+  @Test
+  void keepsTheStateThatItBeginsWith() throws IOException {
+    Path trained = folder.resolve("trained");
+    job().export(trained).build().run();
+    byte[] before = variables(trained);
+    for (Path state : List.of(trained, trained.resolve("variables/variables"))) {
+      FineTuning job = job().restore(state).export(trained).overwrite().build();
+      String message = assertThrows(IllegalArgumentException.class, job::run).getMessage();
+      assertTrue(message.contains("the state to begin with"), message);
+    }
+    assertArrayEquals(before, variables(trained));
   }
 
   @ParameterizedTest
