@@ -21,6 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Cases that the program has Python record on the spot. */
 @Tag("live")
+@Tag("newest")
 class RecordingLiveTest {
   @TempDir Path folder;
   private final StringWriter out = new StringWriter();
