@@ -64,7 +64,7 @@ final class OutputOptions {
   @Option(
       names = "--chart",
       paramLabel = "FILE.png",
-      description = "Draw loss and accuracy over the steps.")
+      description = "Draw loss, accuracy and learning rate over the steps.")
   Optional<Path> chart = Optional.empty();
 
   @Option(
