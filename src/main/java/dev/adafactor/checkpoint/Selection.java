@@ -1,6 +1,5 @@
 package dev.adafactor.checkpoint;
 
-import com.google.protobuf.InvalidProtocolBufferException;
 import dev.adafactor.checkpoint.Quantity.Counter;
 import dev.adafactor.checkpoint.Quantity.OfModel;
 import dev.adafactor.checkpoint.Quantity.OfOptimizer;
@@ -12,7 +11,6 @@ import dev.adafactor.files.VariableKey;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -23,7 +21,6 @@ import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
-import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
 
 /**
  * Compares a checkpoint with the state that it is to be put into, and finds which of its tensors
@@ -36,7 +33,6 @@ final class Selection {
   private final Map<String, Cell> cells;
   private final String own;
   private final TensorBundle bundle;
-  private final Path files;
   private final Map<String, Kind> tensors;
   private final Matching matching;
   private final boolean hasOptimizer;
@@ -47,24 +43,16 @@ final class Selection {
    * @param layout what the state would be written as
    * @param cells where it is, by key
    * @param own begins the keys that Python does not look at
-   * @param files the checkpoint's prefix, for messages
    * @throws IOException if the tree cannot be read
    */
-  Selection(Layout layout, Map<String, Cell> cells, String own, TensorBundle bundle, Path files)
+  Selection(Layout layout, Map<String, Cell> cells, String own, TensorBundle bundle)
       throws IOException {
     this.layout = layout;
     this.cells = cells;
     this.own = own;
     this.bundle = bundle;
-    this.files = files;
     this.tensors = bundle.tensors();
-    try {
-      matching =
-          new Matching(
-              layout.objects(), TrackableObjectGraph.parseFrom(bundle.string(ObjectGraph.KEY)));
-    } catch (InvalidProtocolBufferException e) {
-      throw new IOException("'" + files + "' is damaged: its tree of objects cannot be read", e);
-    }
+    this.matching = new Matching(layout.objects(), ObjectGraph.read(bundle));
     // One that was made and not used yet, of whatever kind, is as good as none.
     hasOptimizer = matching.hasOptimizer() && (matching.hasStates() || iterations().orElse(0) > 0);
   }
@@ -238,7 +226,7 @@ final class Selection {
       throw new IllegalArgumentException(
           "the checkpoint '%s' is of another model or optimizer: %s%s"
               .formatted(
-                  files,
+                  bundle.prefix(),
                   String.join("; ", differences.subList(0, Math.min(SHOWN, differences.size()))),
                   differences.size() > SHOWN
                       ? " (and %d more)".formatted(differences.size() - SHOWN)
@@ -268,7 +256,7 @@ final class Selection {
     if (found.compareTo(least) >= 0) {
       throw new IOException(
           "'%s' holds values that are %s, of '%s'"
-              .formatted(files, found == Extreme.NAN ? "NaN" : "infinite", name(key)));
+              .formatted(bundle.prefix(), found == Extreme.NAN ? "NaN" : "infinite", name(key)));
     }
   }
 
@@ -306,7 +294,7 @@ final class Selection {
             .anyMatch(
                 each -> each.getValue() == Counter.ITERATIONS && keys.containsKey(each.getKey()));
     return new Restored(
-        files,
+        bundle.prefix(),
         variables,
         states.size(),
         counted ? iterations() : OptionalLong.empty(),

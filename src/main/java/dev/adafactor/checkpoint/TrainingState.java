@@ -292,7 +292,7 @@ public final class TrainingState {
     TensorBundle bundle = TensorBundle.read(files);
     bundle.requireIntact();
     Map<String, Kind> given = bundle.tensors();
-    Selection selection = new Selection(layout, cells, OWN, bundle, files);
+    Selection selection = new Selection(layout, cells, OWN, bundle);
     judge.accept(
         new Content(
             files,

@@ -214,6 +214,11 @@ public final class TensorBundle {
     };
   }
 
+  /** What the files' names begin with. */
+  public Path prefix() {
+    return prefix;
+  }
+
   /** The tensors by name. */
   public Map<String, Kind> tensors() {
     Map<String, Kind> tensors = new LinkedHashMap<>();
