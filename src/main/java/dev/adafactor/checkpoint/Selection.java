@@ -33,17 +33,18 @@ final class Selection {
   private final Map<String, Cell> cells;
   private final String own;
   private final TensorBundle bundle;
+  private final Map<String, Extreme> extremes;
   private final Map<String, Kind> tensors;
   private final Matching matching;
   private final boolean hasOptimizer;
 
   /**
-   * Reads the checkpoint's tree of objects.
+   * Reads the checkpoint.
    *
    * @param layout what the state would be written as
    * @param cells where it is, by key
    * @param own begins the keys that Python does not look at
-   * @throws IOException if the tree cannot be read
+   * @throws IOException if it is damaged
    */
   Selection(Layout layout, Map<String, Cell> cells, String own, TensorBundle bundle)
       throws IOException {
@@ -51,6 +52,7 @@ final class Selection {
     this.cells = cells;
     this.own = own;
     this.bundle = bundle;
+    this.extremes = bundle.requireIntact();
     this.tensors = bundle.tensors();
     this.matching = new Matching(layout.objects(), ObjectGraph.read(bundle));
     // One that was made and not used yet, of whatever kind, is as good as none.
@@ -252,7 +254,7 @@ final class Selection {
   }
 
   private void requireSound(String key, Extreme least) throws IOException {
-    Extreme found = bundle.extreme(key);
+    Extreme found = extremes.getOrDefault(key, Extreme.NONE);
     if (found.compareTo(least) >= 0) {
       throw new IOException(
           "'%s' holds values that are %s, of '%s'"

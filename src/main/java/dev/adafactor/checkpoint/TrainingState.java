@@ -290,7 +290,6 @@ public final class TrainingState {
    */
   Restored restore(Path files, Extent extent, Content.Judge judge) throws IOException {
     TensorBundle bundle = TensorBundle.read(files);
-    bundle.requireIntact();
     Map<String, Kind> given = bundle.tensors();
     Selection selection = new Selection(layout, cells, OWN, bundle);
     judge.accept(
