@@ -1,5 +1,6 @@
 package dev.adafactor;
 
+import dev.adafactor.files.FirstFew;
 import dev.adafactor.graph.Slot;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
@@ -147,14 +148,9 @@ final class StateTransfer {
         });
     List<String> differences = snapshot.differences(new Snapshot.Form(scheduled, kinds));
     if (!differences.isEmpty()) {
-      int shown = Math.min(DIFFERENCES_SHOWN, differences.size());
       throw new IllegalArgumentException(
-          "the snapshot is of another optimizer: %s%s"
-              .formatted(
-                  String.join("; ", differences.subList(0, shown)),
-                  differences.size() > shown
-                      ? " (and %d more)".formatted(differences.size() - shown)
-                      : ""));
+          "the snapshot is of another optimizer: "
+              + FirstFew.of(differences, DIFFERENCES_SHOWN).asClauses());
     }
   }
 }

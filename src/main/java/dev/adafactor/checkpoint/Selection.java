@@ -4,6 +4,7 @@ import dev.adafactor.checkpoint.Quantity.Counter;
 import dev.adafactor.checkpoint.Quantity.OfModel;
 import dev.adafactor.checkpoint.Quantity.OfOptimizer;
 import dev.adafactor.checkpoint.Quantity.Part;
+import dev.adafactor.files.FirstFew;
 import dev.adafactor.files.TensorBundle;
 import dev.adafactor.files.TensorBundle.Extreme;
 import dev.adafactor.files.TensorBundle.Kind;
@@ -226,13 +227,8 @@ final class Selection {
     unused.forEach(key -> differences.add("it has '%s' besides".formatted(name(key))));
     if (!differences.isEmpty()) {
       throw new IllegalArgumentException(
-          "the checkpoint '%s' is of another model or optimizer: %s%s"
-              .formatted(
-                  bundle.prefix(),
-                  String.join("; ", differences.subList(0, Math.min(SHOWN, differences.size()))),
-                  differences.size() > SHOWN
-                      ? " (and %d more)".formatted(differences.size() - SHOWN)
-                      : ""));
+          "the checkpoint '%s' is of another model or optimizer: %s"
+              .formatted(bundle.prefix(), FirstFew.of(differences, SHOWN).asClauses()));
     }
   }
 

@@ -3,6 +3,7 @@ package dev.adafactor.finetune;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.checkpoint.TrainingState;
+import dev.adafactor.files.FirstFew;
 import dev.adafactor.files.PythonJson;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.savedmodel.TrainableModel;
@@ -70,13 +71,9 @@ final class JobRecorder implements TrainingListener {
     List<String> drawing = model.randomOperations();
     if (!drawing.isEmpty()) {
       throw new IllegalArgumentException(
-          ("the job draws random numbers (%s%s), and Python would draw others: compare it in mode"
+          ("the job draws random numbers (%s), and Python would draw others: compare it in mode"
                   + " inference (--mode inference), or a model whose rates of dropout are 0")
-              .formatted(
-                  String.join(", ", drawing.subList(0, Math.min(NAMES_SHOWN, drawing.size()))),
-                  drawing.size() > NAMES_SHOWN
-                      ? " and %d more".formatted(drawing.size() - NAMES_SHOWN)
-                      : ""));
+              .formatted(FirstFew.of(drawing, NAMES_SHOWN).asNames()));
     }
   }
 
