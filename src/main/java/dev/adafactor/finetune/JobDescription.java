@@ -13,7 +13,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import org.tensorflow.Output;
 import org.tensorflow.ndarray.Shape;
 
@@ -125,14 +124,16 @@ final class JobDescription {
     if (!learningRate.isObject()) {
       return;
     }
-    String field = learningRate.hasNonNull("registered_name") ? "registered_name" : "class_name";
-    String name = learningRate.path(field).asText();
-    Set<String> known = ScheduleRegistry.standard().names();
-    if (!known.contains(name)) {
-      throw new IllegalArgumentException(
-          "record: the learning rate is the schedule '%s', which is none of tf_keras's own: Python would not know it; it knows %s"
-              .formatted(name, String.join(", ", known)));
-    }
+    ScheduleRegistry known = ScheduleRegistry.standard();
+    known
+        .unknown(PythonJson.MAPPER.convertValue(learningRate, Map.class))
+        .ifPresent(
+            name -> {
+              throw new IllegalArgumentException(
+                  ("record: the learning rate is the schedule '%s', which is none of tf_keras's"
+                          + " own: Python would not know it; it knows %s")
+                      .formatted(name, String.join(", ", known.names())));
+            });
   }
 
   private static ObjectNode variable(
