@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.checkpoint.TrainingState;
 import dev.adafactor.files.FirstFew;
 import dev.adafactor.files.PythonJson;
+import dev.adafactor.files.Writing;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
@@ -75,11 +76,6 @@ final class JobRecorder implements TrainingListener {
                   + " inference (--mode inference), or a model whose rates of dropout are 0")
               .formatted(FirstFew.of(drawing, NAMES_SHOWN).asNames()));
     }
-  }
-
-  /** Writes. */
-  private interface Writing {
-    void run() throws IOException;
   }
 
   /** What the job computes is worth more than its recording. */

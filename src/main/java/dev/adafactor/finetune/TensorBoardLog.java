@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.files.OutputPath;
+import dev.adafactor.files.Writing;
 import dev.adafactor.finetune.UpdateReport.Variable;
 import java.io.Closeable;
 import java.io.IOException;
@@ -177,10 +178,6 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
 
   private void write(Map<String, Double> values) {
     write(() -> file().scalars(lastStep, values));
-  }
-
-  private interface Writing {
-    void run() throws IOException;
   }
 
   private void write(Writing writing) {
