@@ -1,7 +1,7 @@
 package dev.adafactor.checkpoint;
 
 import dev.adafactor.files.TensorBundle;
-import dev.adafactor.files.TensorBundle.Kind;
+import dev.adafactor.files.TensorKind;
 import dev.adafactor.files.VariableKey;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -53,7 +53,7 @@ public final class SavedState {
    *
    * @param variable the name of the variable that it belongs to; empty if it belongs to none
    */
-  public record Item(Part part, String variable, Kind kind) {}
+  public record Item(Part part, String variable, TensorKind kind) {}
 
   private final TensorBundle bundle;
   private final TrackableObjectGraph objects;
@@ -74,13 +74,13 @@ public final class SavedState {
   public static SavedState read(Path files) throws IOException {
     TensorBundle bundle = TensorBundle.read(files);
     TrackableObjectGraph objects = ObjectGraph.read(bundle);
-    Map<String, Kind> tensors = bundle.tensors();
+    Map<String, TensorKind> tensors = bundle.tensors();
     Map<Name, Integer> names = new HashMap<>();
     Map<Item, String> keys = new LinkedHashMap<>();
     for (TrackableObject object : objects.getNodesList()) {
       for (SerializedTensor tensor : object.getAttributesList()) {
         String key = tensor.getCheckpointKey();
-        Kind kind = tensors.get(key);
+        TensorKind kind = tensors.get(key);
         if (kind != null) {
           item(key, tensor.getFullName(), kind)
               .ifPresent(item -> keys.put(distinct(item, names), key));
@@ -101,11 +101,11 @@ public final class SavedState {
     TensorBundle theirs = TensorBundle.read(others);
     TrackableObjectGraph given = ObjectGraph.read(theirs);
     Map<String, String> matched = new Matching(objects, given).keys();
-    Map<String, Kind> tensors = theirs.tensors();
+    Map<String, TensorKind> tensors = theirs.tensors();
     Map<Item, String> found = new LinkedHashMap<>();
     for (Map.Entry<Item, String> entry : keys.entrySet()) {
       String key = matched.get(entry.getValue());
-      Kind kind = key == null ? null : tensors.get(key);
+      TensorKind kind = key == null ? null : tensors.get(key);
       if (!entry.getKey().kind().equals(kind)) {
         throw new IOException(
             "'%s' has %s in place of %s, '%s'"
@@ -120,7 +120,7 @@ public final class SavedState {
     return new SavedState(theirs, given, found);
   }
 
-  private static Optional<Item> item(String key, String name, Kind kind) {
+  private static Optional<Item> item(String key, String name, TensorKind kind) {
     if (key.equals(VariableKey.of("optimizer/_iterations"))) {
       return Optional.of(new Item(Part.ITERATIONS, "", kind));
     }

@@ -7,7 +7,7 @@ import dev.adafactor.checkpoint.Quantity.Part;
 import dev.adafactor.files.FirstFew;
 import dev.adafactor.files.TensorBundle;
 import dev.adafactor.files.TensorBundle.Extreme;
-import dev.adafactor.files.TensorBundle.Kind;
+import dev.adafactor.files.TensorKind;
 import dev.adafactor.files.VariableKey;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -35,7 +35,7 @@ final class Selection {
   private final String own;
   private final TensorBundle bundle;
   private final Map<String, Extreme> extremes;
-  private final Map<String, Kind> tensors;
+  private final Map<String, TensorKind> tensors;
   private final Matching matching;
   private final boolean hasOptimizer;
 
@@ -164,7 +164,7 @@ final class Selection {
   }
 
   private Optional<String> problem(Cell cell, String key, String there) {
-    Kind kind = there == null ? null : tensors.get(there);
+    TensorKind kind = there == null ? null : tensors.get(there);
     if (kind == null) {
       return Optional.of("it has no '%s'".formatted(name(key)));
     }
@@ -173,7 +173,7 @@ final class Selection {
           "its '%s' has the shape %s in place of %s"
               .formatted(name(there), kind.shape(), cell.shape()));
     }
-    Kind wanted = new Kind(cell.value().dataType(), cell.shape());
+    TensorKind wanted = new TensorKind(cell.value().dataType(), cell.shape());
     return kind.dtype() == wanted.dtype()
         ? Optional.empty()
         : Optional.of("its '%s' is %s in place of %s".formatted(name(there), kind, wanted));

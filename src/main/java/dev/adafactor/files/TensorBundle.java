@@ -16,7 +16,6 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.zip.CRC32C;
@@ -64,14 +63,6 @@ public final class TensorBundle {
     this.prefix = prefix;
     this.shards = shards;
     this.entries = Collections.unmodifiableMap(entries);
-  }
-
-  /** A tensor's type and shape. */
-  public record Kind(DataType dtype, Shape shape) {
-    @Override
-    public String toString() {
-      return dtype.name().replaceFirst("^DT_", "").toLowerCase(Locale.ROOT) + shape;
-    }
   }
 
   /**
@@ -220,10 +211,11 @@ public final class TensorBundle {
   }
 
   /** The tensors by name. */
-  public Map<String, Kind> tensors() {
-    Map<String, Kind> tensors = new LinkedHashMap<>();
+  public Map<String, TensorKind> tensors() {
+    Map<String, TensorKind> tensors = new LinkedHashMap<>();
     entries.forEach(
-        (name, entry) -> tensors.put(name, new Kind(entry.getDtype(), shape(entry.getShape()))));
+        (name, entry) ->
+            tensors.put(name, new TensorKind(entry.getDtype(), shape(entry.getShape()))));
     return tensors;
   }
 

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.adafactor.checkpoint.SavedState;
 import dev.adafactor.checkpoint.SavedState.Item;
 import dev.adafactor.checkpoint.SavedState.Part;
+import dev.adafactor.files.DataTypeNames;
 import dev.adafactor.files.PythonJson;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -11,7 +12,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
@@ -150,14 +150,7 @@ public final class JobSides {
 
   /** The type of a tensor's elements; empty for integers. */
   static Optional<ElementType> type(Item item) {
-    String name = item.kind().dtype().name().replaceFirst("^DT_", "").toLowerCase(Locale.ROOT);
-    return ElementType.of(
-        switch (name) {
-          case "half" -> "float16";
-          case "float" -> "float32";
-          case "double" -> "float64";
-          default -> name;
-        });
+    return ElementType.of(DataTypeNames.ofPython(item.kind().dtype()));
   }
 
   /** From where a tensor moves; moments and rates do not. */
