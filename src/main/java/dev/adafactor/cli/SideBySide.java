@@ -17,7 +17,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.concurrent.CancellationException;
-import org.tensorflow.TensorFlow;
 
 /**
  * A job that is done here and then, in the same steps, by a Python's tf_keras. What both leave for
@@ -126,10 +125,6 @@ final class SideBySide implements AutoCloseable {
    * @throws IOException if a file of the comparison cannot be read
    */
   ReportPage page(JobComparison comparison) throws IOException {
-    Map<String, String> here = new LinkedHashMap<>();
-    here.put("tf", TensorFlow.version());
-    here.put("java", System.getProperty("java.version"));
-    here.put("platform", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
     JsonNode job = PythonJson.MAPPER.readTree(recording().resolve("job.json").toFile());
     Map<String, String> what = new LinkedHashMap<>();
     for (String name : List.of("model", "signature", "mode", "loss", "part_size")) {
@@ -146,7 +141,7 @@ final class SideBySide implements AutoCloseable {
         "job",
         List.of(
             new ReportPage.Facts("Done with Python", versions),
-            new ReportPage.Facts("Done with Java", here),
+            new ReportPage.Facts("Done with Java", Versions.ofJava()),
             new ReportPage.Facts("Job", what)),
         new ReportPage.Expectation(JobComparisonText.bounds(), OptionalDouble.empty()),
         List.of(
