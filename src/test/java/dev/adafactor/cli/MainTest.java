@@ -9,9 +9,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.adafactor.finetune.Digits;
 import dev.adafactor.finetune.NpyFiles;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.io.RandomAccessFile;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,14 +21,13 @@ import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.tensorflow.ndarray.Shape;
 
-class MainTest {
+class MainTest extends ProgramFixture {
   private static final String[] JOB = {
     "fine-tune",
     "--model=" + Digits.MODEL,
@@ -39,29 +36,10 @@ class MainTest {
     "--loss=sparse_categorical_crossentropy"
   };
 
-  @TempDir Path folder;
-  private final StringWriter out = new StringWriter();
-  private final StringWriter err = new StringWriter();
-
-  private int run(String... arguments) {
-    return Main.commandLine()
-        .setOut(new PrintWriter(out))
-        .setErr(new PrintWriter(err))
-        .execute(arguments);
-  }
-
   private int runJob(String... more) {
     List<String> arguments = new ArrayList<>(List.of(JOB));
     arguments.addAll(List.of(more));
-    return run(arguments.toArray(String[]::new));
-  }
-
-  private void assertOneLine(String... parts) {
-    String message = err.toString();
-    assertEquals(1, message.lines().count(), message);
-    for (String part : parts) {
-      assertTrue(message.contains(part), message);
-    }
+    return run(arguments);
   }
 
   @Test
@@ -275,7 +253,7 @@ class MainTest {
     List<String> arguments = new ArrayList<>(List.of(JOB));
     arguments.removeIf(argument -> argument.startsWith(name + "="));
     arguments.add(option);
-    assertEquals(2, run(arguments.toArray(String[]::new)), err::toString);
+    assertEquals(2, run(arguments), err::toString);
     assertOneLine(part);
   }
 

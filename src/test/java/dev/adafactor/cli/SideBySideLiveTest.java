@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.python.Python;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -19,14 +17,10 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Jobs that tf_keras does as well. */
 @Tag("live")
-class SideBySideLiveTest {
+class SideBySideLiveTest extends ProgramFixture {
   private static final String GOOD = "Java trains as tf_keras does";
 
   @TempDir static Path models;
-
-  @TempDir Path folder;
-  private final StringWriter out = new StringWriter();
-  private final StringWriter err = new StringWriter();
 
   @BeforeAll
   static void export() throws Exception {
@@ -57,10 +51,7 @@ class SideBySideLiveTest {
           "--features=%s=%s".formatted(input, models.resolve(model + "-" + input + ".npy")));
     }
     arguments.addAll(Arrays.asList(more));
-    return Main.commandLine()
-        .setOut(new PrintWriter(out))
-        .setErr(new PrintWriter(err))
-        .execute(arguments.toArray(String[]::new));
+    return run(arguments);
   }
 
   private void assertGood(int exitCode) {
