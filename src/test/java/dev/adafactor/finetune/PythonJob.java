@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.adafactor.Adafactor;
+import dev.adafactor.Elements;
 import dev.adafactor.Numerics;
 import dev.adafactor.python.Python;
 import dev.adafactor.savedmodel.Mode;
@@ -202,8 +203,8 @@ record PythonJob(Path file, JsonNode json) {
       }
     }
     System.out.printf(
-        "%-20s %d steps beside tf_keras: losses within %.1e, %d variables within %.4f%% of their way"
-            + " (%s)%s%n",
+        "%-20s %d steps beside tf_keras: losses within %.1e, %d variables within %.4f%% of their"
+            + " way (%s)%s%n",
         name(),
         losses.length,
         worstLoss,
@@ -257,7 +258,7 @@ record PythonJob(Path file, JsonNode json) {
       Map<String, Output<?>> outputs = model.inference().outputs();
       String name = output().orElseGet(() -> outputs.keySet().iterator().next());
       try (Result fetched = runner.fetch(outputs.get(name)).run()) {
-        return PlainArrays.doubles(fetched.get(0));
+        return Elements.copy(fetched.get(0));
       }
     } finally {
       batches.forEach(Tensor::close);
