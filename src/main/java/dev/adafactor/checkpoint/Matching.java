@@ -13,9 +13,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.ObjectReference;
+import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.SerializedTensor;
 
 /**
  * Finds a checkpoint's tensors as Python does: by walking its tree of objects and our own at the
@@ -143,36 +145,45 @@ final class Matching {
    */
   boolean hasAdafactor() {
     return hasStates()
-        && optimizer
-            .flatMap(node -> child(given, node, "_variables"))
-            .filter(
-                variables ->
-                    given.getNodes(variables).getChildrenList().stream()
-                        .filter(reference -> !reference.getLocalName().equals("0"))
-                        .filter(reference -> isNode(given, reference.getNodeId()))
-                        .flatMap(
-                            reference ->
-                                given.getNodes(reference.getNodeId()).getAttributesList().stream())
-                        .allMatch(
-                            value -> value.getFullName().matches("([^/]+/)?(average|r|c|v)/.*")))
-            .isPresent();
+        && stateNames().allMatch(name -> name.matches("([^/]+/)?(average|r|c|v)/.*"));
+  }
+
+  /** Whether that optimizer keeps moving averages of the variables. */
+  boolean hasAverages() {
+    return stateNames().anyMatch(name -> name.matches("(?!(r|c|v)/)([^/]+/)?average/.*"));
+  }
+
+  /** Whether that optimizer's learning rate follows a schedule. */
+  boolean hasSchedule() {
+    return optimizer.flatMap(node -> child(given, node, "_current_learning_rate")).isPresent();
+  }
+
+  private Stream<String> stateNames() {
+    return optimizer.flatMap(node -> child(given, node, "_variables")).stream()
+        .flatMap(variables -> given.getNodes(variables).getChildrenList().stream())
+        .filter(reference -> !reference.getLocalName().equals("0"))
+        .filter(reference -> isNode(given, reference.getNodeId()))
+        .flatMap(reference -> given.getNodes(reference.getNodeId()).getAttributesList().stream())
+        .map(SerializedTensor::getFullName);
   }
 
   /** The checkpoint's keys of the model's variables and of the optimizer's, in its own order. */
   Set<String> given() {
     Set<String> found = new LinkedHashSet<>();
     model.ifPresent(node -> collect(node, BESIDE_MODEL, found));
-    optimizer
-        .flatMap(node -> child(given, node, "_variables"))
-        .ifPresent(
-            variables -> {
-              Set<String> state = new LinkedHashSet<>();
-              collect(variables, Set.of("0"), state); // the iterations
-              found.addAll(state);
-            });
+    found.addAll(givenStates());
     if (model.filter(node -> node == 0).isPresent()) {
       child(given, 0, "save_counter").flatMap(node -> key(given, node)).ifPresent(found::remove);
     }
+    return found;
+  }
+
+  /** The checkpoint's keys of the optimizer's variables but for its iterations. */
+  Set<String> givenStates() {
+    Set<String> found = new LinkedHashSet<>();
+    optimizer
+        .flatMap(node -> child(given, node, "_variables"))
+        .ifPresent(variables -> collect(variables, Set.of("0"), found));
     return found;
   }
 

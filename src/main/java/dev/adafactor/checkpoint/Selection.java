@@ -129,6 +129,11 @@ final class Selection {
                 sources.put(exact ? own + there : there, cells.get(exact ? own + key : key));
               }
             });
+    if (sources.isEmpty()) {
+      throw new IllegalArgumentException(
+          "nothing in the checkpoint '%s' fits: %s"
+              .formatted(files, first(List.copyOf(problems.values()))));
+    }
     if (extent == Extent.ALL) {
       for (String key : beside()) {
         requireSound(key, Extreme.NAN);
@@ -157,7 +162,9 @@ final class Selection {
                   quantity instanceof OfModel || extent != Extent.MODEL || hasOptimizer;
               if (wanted && cells.get(key).destination().isPresent()) {
                 String there = keys.get(key);
-                problem(cells.get(key), key, there)
+                (quantity == Counter.LEARNING_RATE && there == null && matching.hasSchedule()
+                        ? Optional.of("its learning rate is a schedule, this one's is a number")
+                        : problem(cells.get(key), key, there))
                     .or(() -> exactProblem(key, there))
                     .ifPresent(problem -> problems.put(key, problem));
               }
@@ -218,13 +225,16 @@ final class Selection {
 
   private void requireNone(Map<String, String> problems, Set<String> unused, Extent extent) {
     List<String> differences = new ArrayList<>();
-    boolean otherOptimizer = hasOptimizer && !matching.hasAdafactor();
-    if (otherOptimizer) {
-      differences.add("its optimizer is no Adafactor");
+    Set<String> besides = new LinkedHashSet<>(unused);
+    Optional<String> otherKind = hasOptimizer ? otherKind() : Optional.empty();
+    if (otherKind.isPresent()) {
+      // Its variables have other numbers: to compare them one by one would explain nothing.
+      differences.add(otherKind.get());
+      besides.removeAll(matching.givenStates());
     }
     problems.forEach(
         (key, problem) -> {
-          if (!otherOptimizer || layout.tensors().get(key) instanceof OfModel) {
+          if (otherKind.isEmpty() || layout.tensors().get(key) instanceof OfModel) {
             differences.add(problem);
           }
         });
@@ -233,17 +243,36 @@ final class Selection {
         problem(cells.get(key), key, key).ifPresent(differences::add);
       }
     }
-    unused.forEach(key -> differences.add("it has '%s' besides".formatted(name(key))));
+    besides.forEach(key -> differences.add("it has '%s' besides".formatted(name(key))));
     if (!differences.isEmpty()) {
       throw new IllegalArgumentException(
-          "the checkpoint '%s' is of another model or optimizer: %s%s"
-              .formatted(
-                  files,
-                  String.join("; ", differences.subList(0, Math.min(SHOWN, differences.size()))),
-                  differences.size() > SHOWN
-                      ? " (and %d more)".formatted(differences.size() - SHOWN)
-                      : ""));
+          "the checkpoint '%s' is of another model or optimizer: %s"
+              .formatted(files, first(differences)));
     }
+  }
+
+  /** How its optimizer is of another kind than ours, so that they have other variables. */
+  private Optional<String> otherKind() {
+    if (!matching.hasAdafactor()) {
+      return Optional.of("its optimizer is no Adafactor");
+    }
+    boolean averages =
+        layout.tensors().values().stream()
+            .anyMatch(each -> each instanceof OfOptimizer of && of.part() == Part.AVERAGE);
+    if (averages == matching.hasAverages()) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        averages
+            ? "its optimizer keeps no moving averages (use_ema), this one does"
+            : "its optimizer keeps moving averages (use_ema), this one does not");
+  }
+
+  private static String first(List<String> differences) {
+    int shown = Math.min(SHOWN, differences.size());
+    String more =
+        differences.size() > shown ? " (and %d more)".formatted(differences.size() - shown) : "";
+    return String.join("; ", differences.subList(0, shown)) + more;
   }
 
   /**
