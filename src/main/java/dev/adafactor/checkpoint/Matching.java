@@ -13,9 +13,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.ObjectReference;
+import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.SerializedTensor;
 
 /**
  * Finds a checkpoint's tensors as Python does: by walking its tree of objects and our own at the
@@ -133,13 +135,25 @@ final class Matching {
    * not in every checkpoint of Keras's.
    */
   boolean hasAdafactor() {
-    List<ObjectReference> states = statesOfOptimizer();
-    return !states.isEmpty()
-        && states.stream()
-            .filter(reference -> isNode(given, reference.getNodeId()))
-            .flatMap(
-                reference -> given.getNodes(reference.getNodeId()).getAttributesList().stream())
-            .allMatch(value -> value.getFullName().matches("([^/]+/)?(average|r|c|v)/.*"));
+    return hasStates()
+        && stateNames().allMatch(name -> name.matches("([^/]+/)?(average|r|c|v)/.*"));
+  }
+
+  /** Whether that optimizer keeps moving averages of the variables. */
+  boolean hasAverages() {
+    return stateNames().anyMatch(name -> name.matches("(?!(r|c|v)/)([^/]+/)?average/.*"));
+  }
+
+  /** Whether that optimizer's learning rate follows a schedule. */
+  boolean hasSchedule() {
+    return optimizer.flatMap(node -> child(given, node, "_current_learning_rate")).isPresent();
+  }
+
+  private Stream<String> stateNames() {
+    return statesOfOptimizer().stream()
+        .filter(reference -> isNode(given, reference.getNodeId()))
+        .flatMap(reference -> given.getNodes(reference.getNodeId()).getAttributesList().stream())
+        .map(SerializedTensor::getFullName);
   }
 
   /** The variables of that optimizer but the first, its iterations. */
@@ -158,10 +172,17 @@ final class Matching {
   Set<String> given() {
     Set<String> found = new LinkedHashSet<>();
     model.ifPresent(node -> collect(node, BESIDE_MODEL, found));
-    variablesOfOptimizer().ifPresent(node -> collect(node, Set.of(ITERATIONS), found));
+    found.addAll(givenStates());
     if (model.filter(node -> node == 0).isPresent()) {
       child(given, 0, "save_counter").flatMap(node -> key(given, node)).ifPresent(found::remove);
     }
+    return found;
+  }
+
+  /** The checkpoint's keys of the optimizer's variables but for its iterations. */
+  Set<String> givenStates() {
+    Set<String> found = new LinkedHashSet<>();
+    variablesOfOptimizer().ifPresent(node -> collect(node, Set.of(ITERATIONS), found));
     return found;
   }
 

@@ -120,6 +120,12 @@ final class Selection {
                 sources.put(exact ? own + there : there, cells.get(exact ? own + key : key));
               }
             });
+    if (sources.isEmpty()) {
+      throw new IllegalArgumentException(
+          "nothing in the checkpoint '%s' fits: %s"
+              .formatted(
+                  bundle.prefix(), FirstFew.of(List.copyOf(problems.values()), SHOWN).asClauses()));
+    }
     if (extent == Extent.ALL) {
       for (String key : beside()) {
         requireSound(key, Extreme.NAN);
@@ -148,7 +154,9 @@ final class Selection {
                   quantity instanceof OfModel || extent != Extent.MODEL || hasOptimizer;
               if (wanted && cells.get(key).destination().isPresent()) {
                 String there = keys.get(key);
-                problem(cells.get(key), key, there)
+                (quantity == Counter.LEARNING_RATE && there == null && matching.hasSchedule()
+                        ? Optional.of("its learning rate is a schedule, this one's is a number")
+                        : problem(cells.get(key), key, there))
                     .or(() -> exactProblem(key, there))
                     .ifPresent(problem -> problems.put(key, problem));
               }
@@ -209,13 +217,16 @@ final class Selection {
 
   private void requireNone(Map<String, String> problems, Set<String> unused, Extent extent) {
     List<String> differences = new ArrayList<>();
-    boolean otherOptimizer = hasOptimizer && !matching.hasAdafactor();
-    if (otherOptimizer) {
-      differences.add("its optimizer is no Adafactor");
+    Set<String> besides = new LinkedHashSet<>(unused);
+    Optional<String> otherKind = hasOptimizer ? otherKind() : Optional.empty();
+    if (otherKind.isPresent()) {
+      // Its variables have other numbers: to compare them one by one would explain nothing.
+      differences.add(otherKind.get());
+      besides.removeAll(matching.givenStates());
     }
     problems.forEach(
         (key, problem) -> {
-          if (!otherOptimizer || layout.tensors().get(key) instanceof OfModel) {
+          if (otherKind.isEmpty() || layout.tensors().get(key) instanceof OfModel) {
             differences.add(problem);
           }
         });
@@ -224,12 +235,29 @@ final class Selection {
         problem(cells.get(key), key, key).ifPresent(differences::add);
       }
     }
-    unused.forEach(key -> differences.add("it has '%s' besides".formatted(name(key))));
+    besides.forEach(key -> differences.add("it has '%s' besides".formatted(name(key))));
     if (!differences.isEmpty()) {
       throw new IllegalArgumentException(
           "the checkpoint '%s' is of another model or optimizer: %s"
               .formatted(bundle.prefix(), FirstFew.of(differences, SHOWN).asClauses()));
     }
+  }
+
+  /** How its optimizer is of another kind than ours, so that they have other variables. */
+  private Optional<String> otherKind() {
+    if (!matching.hasAdafactor()) {
+      return Optional.of("its optimizer is no Adafactor");
+    }
+    boolean averages =
+        layout.tensors().values().stream()
+            .anyMatch(each -> each instanceof OfOptimizer of && of.part() == Part.AVERAGE);
+    if (averages == matching.hasAverages()) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        averages
+            ? "its optimizer keeps no moving averages (use_ema), this one does"
+            : "its optimizer keeps moving averages (use_ema), this one does not");
   }
 
   /**

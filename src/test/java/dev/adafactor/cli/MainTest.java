@@ -42,6 +42,13 @@ class MainTest extends ProgramFixture {
     return run(arguments);
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"--epochs=2", "--no-shuffle", "--learning-rate=0.1", "--json=a.json"})
+  void takesAnOptionOnce(String option) {
+    assertEquals(2, runJob("--seed=1", option, "--clipnorm=1", option));
+    assertOneLine(option.replaceAll("=.*|no-", ""), " is given 2 times");
+  }
+
   @Test
   void doesTheBundledJobAndSaysWhatItStandsFor() throws IOException {
     Path export = folder.resolve("model");
