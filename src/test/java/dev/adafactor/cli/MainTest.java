@@ -349,6 +349,25 @@ class MainTest {
     assertEquals(before, everything());
   }
 
+  /** A prefix stands for files of other names. */
+  @ParameterizedTest
+  @ValueSource(strings = {"--restore", "--restore-what-fits"})
+  void nothingIsWrittenInPlaceOfACheckpointToBeginWith(String option) throws IOException {
+    Path prefix = folder.resolve("checkpoints/ckpt-15");
+    assertEquals(0, runJob("--checkpoint=" + prefix.getParent()));
+    Set<Path> before = everything();
+    for (String ending : List.of(".index", ".data-00000-of-00001")) {
+      for (String output : List.of("--json", "--chart")) {
+        out.getBuffer().setLength(0);
+        err.getBuffer().setLength(0);
+        String path = prefix + ending;
+        assertEquals(2, runJob(option + "=" + prefix, output, path), () -> output + " " + path);
+        assertOneLine(output, "overlaps with " + option + " '" + path + "'");
+      }
+    }
+    assertEquals(before, everything());
+  }
+
   private static void copy(Path from, Path to) throws IOException {
     try (Stream<Path> files = Files.walk(from)) {
       for (Path file : (Iterable<Path>) files::iterator) {
