@@ -271,4 +271,98 @@ class ResumeTest {
     }
     assertResumesFrom20(checkpoints, whole);
   }
+
+  private static FineTuning.Builder stoppingEarly() {
+    return job()
+        .epochs(1)
+        .validationSplit(0.1)
+        .earlyStopping(new EarlyStopping(1, EarlyStopping.Monitor.LOSS, 0));
+  }
+
+  /** What the best epoch's variables were is state like any other. */
+  @Test
+  void looksAtWhatIsKeptOfTheBestEpoch() throws IOException {
+    Path checkpoints = folder.resolve("checkpoints");
+    stoppingEarly().checkpoint(checkpoints).checkpointEvery(10).build().run();
+    Path newest = checkpoints.resolve("ckpt-19");
+    String best = "dev.adafactor/fine_tuning/best/0";
+    Bundles.change(newest, best, values -> values.putFloat(4, Float.NaN));
+    List<Path> from = new ArrayList<>();
+    TrainingListener listener =
+        new TrainingListener() {
+          @Override
+          public void resumed(Path checkpoint, long steps) {
+            from.add(checkpoint.getFileName());
+          }
+        };
+    try (LogCapture log = new LogCapture(CheckpointFolder.class)) {
+      stoppingEarly().checkpoint(checkpoints).resume().build().run(listener);
+      assertEquals(1, log.messages().size(), () -> log.messages().toString());
+      assertTrue(
+          log.messages().get(0).contains("values that are NaN, of '" + best + "'"),
+          () -> log.messages().toString());
+    }
+    assertEquals(List.of(Path.of("ckpt-10")), from);
+    Path last = checkpoints.resolve("ckpt-19");
+    Bundles.reshape(last, best, 3, 3, 16, 1);
+    Files.delete(checkpoints.resolve("checkpoint"));
+    assertMessage(
+        "its '%s' has the shape [3, 3, 16, 1] in place of [3, 3, 1, 16]".formatted(best),
+        stoppingEarly().checkpoint(checkpoints).resume().build());
+    Bundles.remove(last, best);
+    assertMessage(
+        "it has no '%s'".formatted(best), stoppingEarly().checkpoint(checkpoints).resume().build());
+  }
+
+  /** As Python goes on with a job's checkpoint, which began with the state of another job. */
+  private Path goneOnInPython(int iterations) throws IOException {
+    Path left = folder.resolve("left");
+    job().epochs(1).checkpoint(left).build().run();
+    Path checkpoints = folder.resolve("checkpoints");
+    job().epochs(1).restore(left).checkpoint(checkpoints).build().run();
+    for (String ending : List.of(".index", ".data-00000-of-00001")) {
+      Files.copy(checkpoints.resolve("ckpt-22" + ending), checkpoints.resolve("ckpt-23" + ending));
+    }
+    Path python = checkpoints.resolve("ckpt-23");
+    Bundles.remove(python, "dev.adafactor/note");
+    Bundles.change(python, "optimizer/_iterations/", values -> values.putLong(0, iterations));
+    Files.delete(checkpoints.resolve("checkpoint"));
+    return checkpoints;
+  }
+
+  @Test
+  void countsTheStepsOfPythonFromWhereTheJobBegan() throws IOException {
+    Path checkpoints = goneOnInPython(2 * STEPS_PER_EPOCH + 6);
+    List<Long> heard = new ArrayList<>();
+    FineTuningResult rest =
+        job()
+            .epochs(2)
+            .checkpoint(checkpoints)
+            .resume()
+            .build()
+            .run(
+                new TrainingListener() {
+                  @Override
+                  public void resumed(Path checkpoint, long steps) {
+                    heard.add(steps);
+                  }
+                });
+    assertEquals(List.of(STEPS_PER_EPOCH + 6L), heard);
+    assertEquals(STEPS_PER_EPOCH - 6, rest.steps().size());
+  }
+
+  @Test
+  void refusesStepsOfPythonThatAreNotThoseOfTheJob() throws IOException {
+    Path checkpoints = goneOnInPython(STEPS_PER_EPOCH - 1);
+    assertMessage(
+        "ckpt-23' is of a job with batch-size 64, this one has 32",
+        job().batchSize(32).checkpoint(checkpoints).resume().build());
+    try (LogCapture log = new LogCapture(CheckpointFolder.class)) {
+      job().epochs(1).checkpoint(checkpoints).resume().build().run();
+      assertEquals(1, log.messages().size(), () -> log.messages().toString());
+      assertTrue(
+          log.messages().get(0).contains("done 21 steps, the job began after 22"),
+          () -> log.messages().toString());
+    }
+  }
 }
