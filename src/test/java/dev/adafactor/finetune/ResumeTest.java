@@ -7,24 +7,29 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.JitCompile;
 import dev.adafactor.LogCapture;
+import dev.adafactor.Numerics;
 import dev.adafactor.checkpoint.CheckpointFolder;
 import dev.adafactor.files.Bundles;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.savedmodel.Mode;
 import dev.adafactor.schedules.CosineDecay;
+import dev.adafactor.schedules.ExponentialDecay;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.UnaryOperator;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.tensorflow.ndarray.Shape;
 import org.tensorflow.types.TFloat32;
 
 /** A job that was interrupted and goes on. */
@@ -52,46 +57,104 @@ class ResumeTest {
     return Files.readAllBytes(model.resolve("variables/variables.data-00000-of-00001"));
   }
 
-  @Test
-  void endsAsIfNeverInterrupted() throws IOException {
-    List<UnaryOperator<FineTuning.Builder>> jobs =
-        List.of(
-            plain -> plain,
-            rich ->
-                rich.microBatchSize(24)
-                    .validationSplit(0.1)
-                    .earlyStopping(new EarlyStopping(1, EarlyStopping.Monitor.LOSS, 0.5))
-                    .optimizer(
-                        graph ->
-                            Adafactor.builder(graph)
-                                .learningRate(new CosineDecay(0.05, 40))
-                                .useEma(true)
-                                .build()));
-    for (int i = 0; i < jobs.size(); i++) {
-      Path whole = folder.resolve("whole-" + i);
-      FineTuningResult expected = jobs.get(i).apply(job()).export(whole).build().run();
-      Path resumed = folder.resolve("resumed-" + i);
-      Path checkpoints = folder.resolve("checkpoints-" + i);
-      for (long stopped : new long[] {5, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 9}) {
-        StopRequest stop = new StopRequest();
-        FineTuningResult part =
-            jobs.get(i)
-                .apply(job())
-                .checkpoint(checkpoints)
-                .checkpointEvery(4)
-                .resume()
-                .build()
-                .run(stop, stopAfter(stopped, stop));
-        assertEquals(Ending.INTERRUPTED, part.ending());
+  /** Jobs of which each has something that a checkpoint must hold, or give again. */
+  private enum Kind {
+    PLAIN,
+    PARTS_EARLY_STOPPING_AND_SCHEDULE {
+      @Override
+      FineTuning.Builder of(FineTuning.Builder job, Path folder) {
+        return job.microBatchSize(24)
+            .validationSplit(0.1)
+            .earlyStopping(new EarlyStopping(1, EarlyStopping.Monitor.LOSS, 0.5))
+            .optimizer(
+                graph ->
+                    Adafactor.builder(graph)
+                        .learningRate(new CosineDecay(0.05, 40))
+                        .useEma(true)
+                        .build());
       }
-      FineTuningResult rest =
-          jobs.get(i).apply(job()).checkpoint(checkpoints).resume().export(resumed).build().run();
-      assertArrayEquals(variables(whole), variables(resumed), "job " + i);
-      assertFalse(Arrays.equals(variables(Digits.MODEL), variables(resumed)));
-      assertEquals(expected.epochs(), rest.epochs());
-      assertEquals(expected.bestEpoch(), rest.bestEpoch());
-      assertEquals(expected.ending(), rest.ending());
+    },
+    AVERAGES_THAT_OVERWRITE {
+      @Override
+      FineTuning.Builder of(FineTuning.Builder job, Path folder) {
+        return job.optimizer(
+            graph ->
+                Adafactor.builder(graph)
+                    .learningRate(new ExponentialDecay(0.05, 10, 0.5))
+                    .weightDecay(0.01)
+                    .useEma(true)
+                    .emaMomentum(0.9)
+                    .emaOverwriteFrequency(7)
+                    .build());
+      }
+    },
+    SHARDS_AND_WEIGHTS {
+      @Override
+      FineTuning.Builder of(FineTuning.Builder job, Path folder) throws IOException {
+        Random random = new Random(5);
+        long[] rows = {100, 1, 1246};
+        for (int shard = 0; shard < rows.length; shard++) {
+          float[] weights = new float[(int) rows[shard]];
+          for (int i = 0; i < weights.length; i++) {
+            weights[i] = random.nextFloat();
+          }
+          Path file = Files.createDirectories(folder.resolve("weights")).resolve("part-" + shard);
+          NpyFiles.floats(Path.of(file + ".npy"), Shape.of(rows[shard]), weights);
+        }
+        return job.sampleWeights(folder.resolve("weights")).classWeight(4, 3);
+      }
+    },
+    NUMERICS_OF_TF_KERAS {
+      @Override
+      FineTuning.Builder of(FineTuning.Builder job, Path folder) {
+        return job.optimizer(
+            graph ->
+                Adafactor.builder(graph)
+                    .learningRate(0.03)
+                    .epsilon1(1e-16)
+                    .numerics(Numerics.TF_KERAS)
+                    .build());
+      }
+    },
+    COMPILED {
+      @Override
+      FineTuning.Builder of(FineTuning.Builder job, Path folder) {
+        return job.optimizer(
+            graph ->
+                Adafactor.builder(graph).learningRate(0.03).jitCompile(JitCompile.ALWAYS).build());
+      }
+    };
+
+    FineTuning.Builder of(FineTuning.Builder job, Path folder) throws IOException {
+      return job;
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void endsAsIfNeverInterrupted(Kind kind) throws IOException {
+    Path whole = folder.resolve("whole");
+    FineTuningResult expected = kind.of(job(), folder).export(whole).build().run();
+    Path resumed = folder.resolve("resumed");
+    Path checkpoints = folder.resolve("checkpoints");
+    for (long stopped : new long[] {5, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 9}) {
+      StopRequest stop = new StopRequest();
+      FineTuningResult part =
+          kind.of(job(), folder)
+              .checkpoint(checkpoints)
+              .checkpointEvery(4)
+              .resume()
+              .build()
+              .run(stop, stopAfter(stopped, stop));
+      assertEquals(Ending.INTERRUPTED, part.ending());
+    }
+    FineTuningResult rest =
+        kind.of(job(), folder).checkpoint(checkpoints).resume().export(resumed).build().run();
+    assertArrayEquals(variables(whole), variables(resumed));
+    assertFalse(Arrays.equals(variables(Digits.MODEL), variables(resumed)));
+    assertEquals(expected.epochs(), rest.epochs());
+    assertEquals(expected.bestEpoch(), rest.bestEpoch());
+    assertEquals(expected.ending(), rest.ending());
   }
 
   @Test
