@@ -99,7 +99,7 @@ class MainTest {
     assertTrue(Files.isRegularFile(export.resolve("saved_model.pb")));
     assertEquals(1000, ImageIO.read(chart.toFile()).getWidth());
     try (Stream<Path> files = Files.list(events)) {
-      assertEquals(2, files.count()); // the events of the steps, and the folder of the validation
+      assertEquals(3, files.count()); // those of the steps; folders of training and validation
     }
     JsonNode report = new JsonMapper().readTree(json.toFile());
     assertEquals(2 * 43, report.get("losses").size());
