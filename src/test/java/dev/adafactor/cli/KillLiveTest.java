@@ -2,6 +2,7 @@ package dev.adafactor.cli;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -205,29 +206,41 @@ class KillLiveTest {
 
   /** Of the events that killed processes left, and of the last one's. */
   private void assertTheSameCurves() throws Exception {
-    JsonNode whole = events("whole-log");
-    JsonNode resumed = events("resumed-log");
-    JsonNode steps = whole.get("loss");
-    int last = steps.get(steps.size() - 1).get(0).intValue();
+    List<Path> runs = new ArrayList<>();
+    for (String run : List.of("", "train", "validation")) {
+      if (Files.exists(folder.resolve("whole-log").resolve(run))) {
+        runs.add(Path.of(run));
+      }
+    }
+    List<Path> files = new ArrayList<>();
+    for (Path run : runs) {
+      for (String log : List.of("whole-log", "resumed-log")) {
+        files.add(folder.resolve(log).resolve(run));
+        files.add(folder.resolve(log + run + ".json"));
+      }
+    }
+    Python.run("read_events.py", files.toArray());
+    for (int i = 0; i < files.size(); i += 4) {
+      assertTheSame(events(files.get(i + 1)), events(files.get(i + 3)));
+    }
+    JsonNode steps = events(files.get(1)).get("loss");
     assertEquals(
-        IntStream.rangeClosed(1, last).boxed().toList(),
+        IntStream.rangeClosed(1, steps.size()).boxed().toList(),
         IntStream.range(0, steps.size()).mapToObj(i -> steps.get(i).get(0).intValue()).toList());
+  }
+
+  private static JsonNode events(Path file) throws IOException {
+    return new JsonMapper().readTree(file.toFile());
+  }
+
+  private static void assertTheSame(JsonNode whole, JsonNode resumed) {
+    assertFalse(whole.isEmpty());
     for (String tag : (Iterable<String>) whole::fieldNames) {
       // The share is one of those steps that the process itself has done.
       if (!tag.equals("adafactor/clipped")) {
         assertEquals(whole.get(tag), resumed.get(tag), tag);
       }
     }
-    assertEquals(events("whole-log/train"), events("resumed-log/train"));
-    if (Files.exists(folder.resolve("whole-log/validation"))) {
-      assertEquals(events("whole-log/validation"), events("resumed-log/validation"));
-    }
-  }
-
-  private JsonNode events(String log) throws Exception {
-    Path json = folder.resolve("events.json");
-    Python.run("read_events.py", folder.resolve(log), json);
-    return new JsonMapper().readTree(json.toFile());
   }
 
   /** As a power cut may leave it, where there is another one to go on from. */
