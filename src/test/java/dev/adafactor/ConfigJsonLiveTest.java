@@ -619,8 +619,8 @@ class ConfigJsonLiveTest {
     }
 
     /**
-     * Whether a line names what is wrong: the argument, or the one that it makes impossible, or the
-     * place of what is no JSON.
+     * Whether a line names what is wrong: the argument, or the one that it makes impossible, or
+     * what is missing in a {@code config}, or the class that is unknown, or what is no JSON.
      */
     boolean isNamedIn(String line) {
       return switch (change) {
@@ -628,7 +628,10 @@ class ConfigJsonLiveTest {
         case DUPLICATE -> line.contains("'" + key + "'");
         // Without its class a form is taken for the arguments themselves.
         case REMOVE -> line.contains(key) || (inForm && key.equals("class_name"));
-        default -> line.contains(key) || (key.equals("use_ema") && line.contains("ema_momentum"));
+        default ->
+            line.contains(key)
+                || (key.equals("use_ema") && line.contains("ema_momentum"))
+                || (inForm && (key.equals("config") || line.contains("'" + value.asText() + "'")));
       };
     }
 
