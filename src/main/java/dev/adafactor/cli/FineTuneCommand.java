@@ -336,16 +336,23 @@ final class FineTuneCommand implements Callable<Integer> {
                     course.minDelta.orElse(0.0))));
   }
 
-  private List<Outputs.Input> inputs() {
+  private List<Outputs.Input> inputs() throws IOException {
     List<Outputs.Input> inputs = new ArrayList<>();
     model.model.ifPresent(path -> inputs.add(new Outputs.Input("the input model", path)));
     inputs.addAll(data.inputs());
-    course.restore.ifPresent(
-        path -> inputs.add(new Outputs.Input("--restore", StoredState.place(path))));
-    course.restoreWhatFits.ifPresent(
-        path -> inputs.add(new Outputs.Input("--restore-what-fits", StoredState.place(path))));
+    addState("--restore", course.restore, inputs);
+    addState("--restore-what-fits", course.restoreWhatFits, inputs);
     adafactor.configuration().ifPresent(path -> inputs.add(new Outputs.Input("--optimizer", path)));
     return inputs;
+  }
+
+  private static void addState(String option, Optional<Path> state, List<Outputs.Input> inputs)
+      throws IOException {
+    if (state.isPresent()) {
+      for (Path file : StoredState.files(state.get())) {
+        inputs.add(new Outputs.Input(option, file));
+      }
+    }
   }
 
   private void requireOnce(String option, List<InputFile> files) {

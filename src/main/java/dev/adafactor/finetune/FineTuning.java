@@ -352,7 +352,10 @@ public final class FineTuning {
       return this;
     }
 
-    /** How many steps there are from one such report to the next, 1 or more; 10 if not given. */
+    /**
+     * How many steps there are from one such report to the next, 1 or more; 10 if not given. The
+     * first step's is always among them.
+     */
     public Builder logEvery(int steps) {
       logEvery = positive("log every", steps);
       return this;

@@ -84,7 +84,7 @@ class MainTest extends ProgramFixture {
     assertTrue(Files.isRegularFile(export.resolve("saved_model.pb")));
     assertEquals(1000, ImageIO.read(chart.toFile()).getWidth());
     try (Stream<Path> files = Files.list(events)) {
-      assertEquals(2, files.count()); // the events of the steps, and the folder of the validation
+      assertEquals(3, files.count()); // those of the steps; folders of training and validation
     }
     JsonNode report = new JsonMapper().readTree(json.toFile());
     assertEquals(2 * 43, report.get("losses").size());
@@ -331,6 +331,25 @@ class MainTest extends ProgramFixture {
     assertEquals(2, exitCode);
     assertOneLine(option, part);
     assertEquals("", out.toString());
+    assertEquals(before, everything());
+  }
+
+  /** A prefix stands for files of other names. */
+  @ParameterizedTest
+  @ValueSource(strings = {"--restore", "--restore-what-fits"})
+  void nothingIsWrittenInPlaceOfACheckpointToBeginWith(String option) throws IOException {
+    Path prefix = folder.resolve("checkpoints/ckpt-15");
+    assertEquals(0, runJob("--checkpoint=" + prefix.getParent()));
+    Set<Path> before = everything();
+    for (String ending : List.of(".index", ".data-00000-of-00001")) {
+      for (String output : List.of("--json", "--chart")) {
+        out.getBuffer().setLength(0);
+        err.getBuffer().setLength(0);
+        String path = prefix + ending;
+        assertEquals(2, runJob(option + "=" + prefix, output, path), () -> output + " " + path);
+        assertOneLine(output, "overlaps with " + option + " '" + path + "'");
+      }
+    }
     assertEquals(before, everything());
   }
 

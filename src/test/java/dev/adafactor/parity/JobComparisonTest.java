@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.Adafactor;
 import dev.adafactor.checkpoint.SavedState.Part;
+import dev.adafactor.files.Bundles;
 import dev.adafactor.finetune.Digits;
 import dev.adafactor.finetune.FineTuning;
 import dev.adafactor.finetune.Loss;
@@ -25,6 +26,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Compares recordings with one another: another job's stands for what Python did. */
 class JobComparisonTest {
@@ -138,6 +141,36 @@ class JobComparisonTest {
     assertEquals(
         Standing.BIT_EQUAL,
         JobComparison.of(new JobSides(job, again)).run("digits", List.of()).standing());
+  }
+
+  /** Of all elements that differ then, the one that does so most. */
+  @ParameterizedTest
+  @ValueSource(floats = {7, Float.NaN, Float.NEGATIVE_INFINITY})
+  void namesTheElementThatIsFurthest(float ruined) throws IOException {
+    Path other = copy(again, "ruined-element-" + ruined);
+    float[] before = new float[1];
+    Bundles.change(
+        other.resolve("step-3"),
+        "model/layer_with_weights-2/kernel/",
+        values -> {
+          values.putFloat(4 * 10, Math.nextUp(values.getFloat(4 * 10)));
+          before[0] = values.getFloat(4 * 25);
+          values.putFloat(4 * 25, ruined);
+          values.putFloat(4 * 30, Math.nextUp(values.getFloat(4 * 30)));
+        });
+    Difference first =
+        JobComparison.of(new JobSides(job, other))
+            .run("digits", List.of())
+            .verdict()
+            .orElseThrow()
+            .first()
+            .orElseThrow();
+    assertEquals(2, first.step());
+    assertEquals(Quantity.VAR, first.quantity());
+    assertEquals("dense/kernel", first.variable());
+    assertEquals(25, first.element());
+    assertEquals(
+        Set.of(before[0], ruined), Set.of((float) first.recorded(), (float) first.computed()));
   }
 
   @Test
