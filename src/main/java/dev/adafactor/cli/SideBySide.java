@@ -15,8 +15,10 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.concurrent.CancellationException;
+import me.tongfei.progressbar.ProgressBarConsumer;
 import org.tensorflow.TensorFlow;
 
 /**
@@ -30,15 +32,19 @@ final class SideBySide implements AutoCloseable {
   private final PrintWriter out;
   private final PythonScripts scripts;
   private final Map<String, String> versions = new LinkedHashMap<>();
+  private final Optional<ProgressBarConsumer> terminal;
 
   /**
    * Unpacks the scripts.
    *
    * @param python the interpreter
+   * @param terminal shows how far Python is, if it is one
    * @throws IOException if there is no room for them
    */
-  SideBySide(Path python, PrintWriter out) throws IOException {
+  SideBySide(Path python, PrintWriter out, Optional<ProgressBarConsumer> terminal)
+      throws IOException {
     this.out = out;
+    this.terminal = terminal;
     this.scripts = new PythonScripts(python);
   }
 
@@ -49,15 +55,16 @@ final class SideBySide implements AutoCloseable {
    */
   void requirePython() throws IOException {
     Path file = scripts.file("versions.json");
-    run("versions.py", List.of(file.toString()), file, new StopRequest());
+    run("versions.py", List.of(file.toString()), file, new StopRequest(), () -> {});
     versions.putAll(
         PythonJson.MAPPER.readValue(file.toFile(), new TypeReference<Map<String, String>>() {}));
   }
 
-  private void run(String script, List<String> arguments, Path result, StopRequest stop)
+  private void run(
+      String script, List<String> arguments, Path result, StopRequest stop, Runnable meanwhile)
       throws IOException {
     try {
-      scripts.run(script, arguments, result, stop);
+      scripts.run(script, arguments, result, stop, meanwhile);
     } catch (IOException e) {
       throw new IOException("--compare-with: " + e.getMessage(), e);
     }
@@ -85,7 +92,7 @@ final class SideBySide implements AutoCloseable {
         versions.get("tf_keras"), versions.get("tf"), versions.get("python"));
     out.flush();
     Path theirs = scripts.file("python");
-    run("same_job.py", List.of(recording().toString(), theirs.toString()), theirs, stop);
+    runJob(theirs, List.of(), stop);
     JobComparison comparison = JobComparison.of(new JobSides(recording(), theirs));
     requireGoingOn(stop);
     if (comparison.judgement() == JobComparison.Judgement.APART
@@ -110,14 +117,36 @@ final class SideBySide implements AutoCloseable {
 
   private Path disturbed(JobComparison comparison, StopRequest stop) throws IOException {
     Path again = scripts.file("disturbed");
+    List<String> options = new ArrayList<>(List.of("--disturb", "--snapshots"));
+    comparison.doubtfulSteps().forEach(step -> options.add(Long.toString(step)));
+    runJob(again, options, stop);
+    return again;
+  }
+
+  private void runJob(Path result, List<String> options, StopRequest stop) throws IOException {
     List<String> arguments = new ArrayList<>();
     arguments.add(recording().toString());
-    arguments.add(again.toString());
-    arguments.add("--disturb");
-    arguments.add("--snapshots");
-    comparison.doubtfulSteps().forEach(step -> arguments.add(Long.toString(step)));
-    run("same_job.py", arguments, again, stop);
-    return again;
+    arguments.add(result.toString());
+    arguments.addAll(options);
+    if (terminal.isEmpty()) {
+      run("same_job.py", arguments, result, stop, () -> {});
+      return;
+    }
+    try (StepBar bar = new StepBar("tf_keras", job().get("steps").size(), terminal.get())) {
+      run(
+          "same_job.py",
+          arguments,
+          result,
+          stop,
+          () -> {
+            int done = JobSides.stepsDone(result);
+            bar.stepTo(done, "tf_keras: %,d of %,d steps".formatted(done, bar.steps()));
+          });
+    }
+  }
+
+  private JsonNode job() throws IOException {
+    return PythonJson.MAPPER.readTree(recording().resolve("job.json").toFile());
   }
 
   /**
@@ -130,7 +159,7 @@ final class SideBySide implements AutoCloseable {
     here.put("tf", TensorFlow.version());
     here.put("java", System.getProperty("java.version"));
     here.put("platform", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
-    JsonNode job = PythonJson.MAPPER.readTree(recording().resolve("job.json").toFile());
+    JsonNode job = job();
     Map<String, String> what = new LinkedHashMap<>();
     for (String name : List.of("model", "signature", "mode", "loss", "part_size")) {
       if (job.hasNonNull(name)) {

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Jobs that tf_keras does as well. */
 @Tag("live")
+@Tag("newest")
 class SideBySideLiveTest {
   private static final String GOOD = "Java trains as tf_keras does";
 
