@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does a training job with tf_keras's Adafactor that `fine-tune` has done and recorded.
 
-    same_job.py RECORDING OUT [--disturb] [--snapshots STEP ...]
+    same_job.py RECORDING OUT [--check | [--disturb] [--snapshots STEP ...]]
 
 RECORDING is a folder with
 
@@ -19,7 +19,7 @@ RECORDING is a folder with
                   part_size      the examples of a run: those of a step, or fewer, whose gradients are added up
                   steps          the number of examples of each step
                   snapshots      after which steps the state was written
-                  ending         "finalized" where "end" holds the variables after finalize_variable_values(), else null
+                  ending         "finalized" where "end" holds the variables that averages are put into, else null
     rows.int32    the rows of all steps, one after the other
 
 A model that tf_keras can load is called as such, any other by its signature (in mode training: by its __call__). The loss is the mean over
@@ -27,7 +27,8 @@ the batch and the model's own losses (regularization). Of probabilities themselv
 so where there is an activation, a copy of the model gives what goes into it.
 
 OUT, a folder that there is not yet, gets the checkpoints step-N and end of tf.train.Checkpoint(model=..., optimizer=...), and losses.float64:
-the loss of each step before its update, a float64 as soon as the step is done. With --disturb each trained variable is changed by as much as rounding
+the loss of each step before its update, a float64 as soon as the step is done. With --check, before the job, of which
+there are no steps yet, a step is made and not run: if that works, OUT stays empty. With --disturb each trained variable is changed by as much as rounding
 might before the first step: how far that leads tells what the job determines.
 """
 
@@ -57,6 +58,9 @@ class Rows:
         self.starts = np.cumsum([0] + [len(part) for part in self.parts])
         self.dtype = dtype
         self.rank = rank
+
+    def __len__(self):
+        return int(self.starts[-1])
 
     def __getitem__(self, rows):
         part = np.searchsorted(self.starts, rows, side="right") - 1
@@ -277,7 +281,8 @@ def follow(root, path):
 class Recording:
     def __init__(self, folder):
         self.job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-        self.rows = np.memmap(folder / "rows.int32", "<i4", "r")
+        rows = folder / "rows.int32"
+        self.rows = np.memmap(rows, "<i4", "r") if rows.exists() else []
         job = self.job
         self.features = {name: Rows(**source) for name, source in job["features"].items()}
         self.labels = Rows(**job["labels"])
@@ -303,6 +308,11 @@ class Recording:
         features = {name: values[rows] for name, values in self.features.items()}
         return features, self.labels[rows], None if self.sample_weights is None else self.sample_weights[rows]
 
+    def check(self, training):
+        """Makes the function of a step."""
+        rows = np.arange(min(self.job["part_size"], len(self.labels)))
+        training.at_once.get_concrete_function(*self.batch(rows))
+
     def steps(self):
         """The rows of each step."""
         start = 0
@@ -322,6 +332,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recording", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--disturb", action="store_true")
     parser.add_argument("--snapshots", type=int, nargs="*")
     arguments = parser.parse_args()
@@ -329,6 +340,10 @@ def main():
     recording = Recording(arguments.recording)
     snapshots = recording.job["snapshots"] if arguments.snapshots is None else arguments.snapshots
     training = recording.training(arguments.out.with_name(arguments.out.name + "-model"))
+    if arguments.check:
+        recording.check(training)
+        arguments.out.mkdir()
+        return
     if arguments.disturb:
         training.disturb()
     checkpoint = tf.train.Checkpoint(model=training.model.root, optimizer=training.optimizer)

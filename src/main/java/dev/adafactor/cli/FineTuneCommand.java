@@ -105,7 +105,7 @@ final class FineTuneCommand implements Callable<Integer> {
     try (Interruption interruption = new Interruption(spec.commandLine().getErr())) {
       Unwritten unwritten = new Unwritten();
       Optional<FineTuningResult> result = Optional.empty();
-      Listeners listeners = new Listeners();
+      Listeners listeners = new Listeners(both.map(each -> each.checking(interruption.stop())));
       try {
         result = Optional.of(job.run(interruption.stop(), listeners.all()));
       } catch (CancellationException e) {
@@ -466,10 +466,16 @@ final class FineTuneCommand implements Callable<Integer> {
   private final class Listeners implements AutoCloseable {
     private final TrainingDisplay display = display(spec.commandLine().getOut());
     private final Optional<TensorBoardLog> log = output.logDir.map(TensorBoardLog::new);
+    private final Optional<TrainingListener> python;
+
+    Listeners(Optional<TrainingListener> python) {
+      this.python = python;
+    }
 
     TrainingListener[] all() {
       List<TrainingListener> all = new ArrayList<>(List.of(display));
       log.ifPresent(all::add);
+      python.ifPresent(all::add);
       return all.toArray(TrainingListener[]::new);
     }
 

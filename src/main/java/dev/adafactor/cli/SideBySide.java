@@ -5,10 +5,12 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.adafactor.files.PythonJson;
 import dev.adafactor.finetune.FineTuning;
 import dev.adafactor.finetune.StopRequest;
+import dev.adafactor.finetune.TrainingListener;
 import dev.adafactor.parity.JobComparison;
 import dev.adafactor.parity.JobSides;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -49,9 +51,9 @@ final class SideBySide implements AutoCloseable {
   }
 
   /**
-   * Checks, before the job, that the interpreter can do it.
+   * Checks, before anything else, that the interpreter is one and has the packages.
    *
-   * @throws IOException if it cannot
+   * @throws IOException if not
    */
   void requirePython() throws IOException {
     Path file = scripts.file("versions.json");
@@ -74,6 +76,25 @@ final class SideBySide implements AutoCloseable {
     return scripts.file("recording");
   }
 
+  /**
+   * Has Python check, once it is known what the job is and before its first step, that it can do
+   * the same; a listener that throws {@link UncheckedIOException} if it cannot.
+   */
+  TrainingListener checking(StopRequest stop) {
+    return new TrainingListener() {
+      @Override
+      public void planned(Plan plan) {
+        try {
+          runJob(scripts.file("check"), List.of("--check"), stop, () -> {});
+        } catch (CancellationException e) {
+          // The job is to stop, too.
+        } catch (IOException e) {
+          throw new UncheckedIOException(e.getMessage(), e);
+        }
+      }
+    };
+  }
+
   /** The job, to be recorded for Python. */
   FineTuning recorded(FineTuning.Builder job) throws IOException {
     Files.createDirectory(recording());
@@ -92,7 +113,7 @@ final class SideBySide implements AutoCloseable {
         versions.get("tf_keras"), versions.get("tf"), versions.get("python"));
     out.flush();
     Path theirs = scripts.file("python");
-    runJob(theirs, List.of(), stop);
+    runWatched(theirs, List.of(), stop);
     JobComparison comparison = JobComparison.of(new JobSides(recording(), theirs));
     requireGoingOn(stop);
     if (comparison.judgement() == JobComparison.Judgement.APART
@@ -119,24 +140,28 @@ final class SideBySide implements AutoCloseable {
     Path again = scripts.file("disturbed");
     List<String> options = new ArrayList<>(List.of("--disturb", "--snapshots"));
     comparison.doubtfulSteps().forEach(step -> options.add(Long.toString(step)));
-    runJob(again, options, stop);
+    runWatched(again, options, stop);
     return again;
   }
 
-  private void runJob(Path result, List<String> options, StopRequest stop) throws IOException {
+  private void runJob(Path result, List<String> options, StopRequest stop, Runnable meanwhile)
+      throws IOException {
     List<String> arguments = new ArrayList<>();
     arguments.add(recording().toString());
     arguments.add(result.toString());
     arguments.addAll(options);
+    run("same_job.py", arguments, result, stop, meanwhile);
+  }
+
+  private void runWatched(Path result, List<String> options, StopRequest stop) throws IOException {
     if (terminal.isEmpty()) {
-      run("same_job.py", arguments, result, stop, () -> {});
+      runJob(result, options, stop, () -> {});
       return;
     }
     try (StepBar bar = new StepBar("tf_keras", job().get("steps").size(), terminal.get())) {
-      run(
-          "same_job.py",
-          arguments,
+      runJob(
           result,
+          options,
           stop,
           () -> {
             int done = JobSides.stepsDone(result);

@@ -123,6 +123,7 @@ final class FineTuningRun {
                           state.orElseThrow().trained(),
                           adafactor)));
       if (recorder.isPresent()) {
+        recorder.get().describe();
         context = context.with(recorder.get());
       }
       TrainingLoop loop =
