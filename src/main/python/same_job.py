@@ -15,7 +15,8 @@ RECORDING is a folder with
                   labels, sample_weights (null: none), alike
                   class_weights  one for each class; null: none
                   optimizer      Adafactor's get_config()
-                  trained        in the order of the optimizer's state {"name", "path": attributes from the model on, "decays"}
+                  trained        in the order of the optimizer's state {"name", "path": attributes from the model on, "decays",
+                                 "has_gradient"}: of what has no part in the loss, a signature gives zeros in place of no gradient
                   part_size      the examples of a run: those of a step, or fewer, whose gradients are added up
                   steps          the number of examples of each step
                   snapshots      after which steps the state was written
@@ -175,6 +176,7 @@ class Objective:
         logits = (job["from_logits"] or self.activation) and self.name != "mean_squared_error"
         self.arguments = {"from_logits": True} if logits else {}
         self.class_weights = job["class_weights"]
+        self.has_gradient = [variable["has_gradient"] for variable in job["trained"]]
 
     def unactivated(self, output):
         """Layers that Keras made anew have the activation; the functions that the model brings, no longer."""
@@ -208,7 +210,8 @@ class Objective:
                 weights = tf.cast(tf.reshape(sample_weights, [-1, 1]), losses.dtype)
                 losses = tf.reshape(losses, [tf.size(weights), -1]) * weights
             loss = tf.cast(tf.reduce_mean(losses), tf.float64) + sum(tf.cast(own, tf.float64) for own in own_losses)
-        return loss, tape.gradient(loss, variables)
+        gradients = tape.gradient(loss, variables)
+        return loss, [gradient if has else None for gradient, has in zip(gradients, self.has_gradient)]
 
 
 class OwnGradients:

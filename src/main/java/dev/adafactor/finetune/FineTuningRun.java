@@ -121,6 +121,7 @@ final class FineTuningRun {
                           model,
                           new JobDescription.Data(data.training(), task.targets()),
                           state.orElseThrow().trained(),
+                          step,
                           adafactor)));
       if (recorder.isPresent()) {
         recorder.get().describe();

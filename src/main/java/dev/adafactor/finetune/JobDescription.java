@@ -29,6 +29,7 @@ final class JobDescription {
    * Describes a job.
    *
    * @param trained what the optimizer trains, and the way to each variable
+   * @param step what has a gradient
    * @throws IllegalArgumentException if there is something that Python cannot do
    */
   static ObjectNode of(
@@ -36,6 +37,7 @@ final class JobDescription {
       TrainableModel model,
       Data data,
       Map<ModelVariable, List<String>> trained,
+      StepFunction step,
       Adafactor adafactor) {
     boolean own = model.providedGradients().isPresent();
     ObjectNode description = PythonJson.MAPPER.createObjectNode();
@@ -52,7 +54,11 @@ final class JobDescription {
     description.set("class_weights", classWeights(job, model));
     description.set("optimizer", optimizer(adafactor));
     ArrayNode variables = description.putArray("trained");
-    trained.forEach((variable, path) -> variables.add(variable(variable, path, adafactor)));
+    trained.forEach(
+        (variable, path) ->
+            variables.add(
+                variable(variable, path, adafactor)
+                    .put("has_gradient", step.hasGradient(variable))));
     description.put("part_size", Math.min(job.batchSize, job.microBatchSize.orElse(job.batchSize)));
     description.put("early_stopping", job.earlyStopping.isPresent());
     return description;

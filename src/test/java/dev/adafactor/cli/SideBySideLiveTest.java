@@ -48,8 +48,7 @@ class SideBySideLiveTest {
         "first_output",
         "words",
         "sentences",
-        "mixed",
-        "keras3");
+        "mixed");
     Python.run("export_sure.py", models);
   }
 
@@ -88,7 +87,7 @@ class SideBySideLiveTest {
 
   /**
    * Each of the losses, of logits and of what a softmax or sigmoid makes; text, whole and in words;
-   * classes of an embedding, several inputs and outputs; a mixed policy; Keras 3.
+   * classes of an embedding, several inputs and outputs; a mixed policy.
    */
   @ParameterizedTest
   @ValueSource(
@@ -98,8 +97,7 @@ class SideBySideLiveTest {
         "lstm",
         "words",
         "sentences",
-        "mixed_training",
-        "keras3"
+        "mixed_training"
       })
   void modelsOfManyKinds(String name) throws Exception {
     List<String> options =
