@@ -431,7 +431,8 @@ public final class FineTuning {
     /**
      * Records the job, so that Python can do the same one: what it is, the rows of each step, and
      * the state after the first steps, some between and the last. {@code same_job.py} says what is
-     * in the folder. {@code fine-tune --compare-with} compares by it.
+     * in the folder. {@code fine-tune --compare-with} compares by it. When listeners hear of the
+     * plan, {@code same_job.py --check} can look whether Python can do the job.
      *
      * <p>A job that draws random numbers cannot be recorded, as Python draws others; nor one that
      * goes on from a checkpoint.

@@ -169,11 +169,22 @@ class InterruptionTest {
 
   @Test
   void endsAComparisonWithThePythonThatDoesIt() throws Exception {
-    startComparison("case $2 in versions.py) echo {} > $3;; *) %s;; esac");
+    startComparison(
+        "case \"$2 $5\" in versions.py*) echo {} > $3;; *--check) mkdir $4;; *) %s;; esac");
     signal("TERM");
     assertEndsWith(TERMINATED);
     assertTrue(read("out").contains("Interrupted: not compared"), read("out"));
     assertTrue(Files.exists(folder.resolve("model/saved_model.pb")));
+    assertNothingIsLeft();
+  }
+
+  @Test
+  void endsThePythonThatChecksWhetherItCanDoTheJob() throws Exception {
+    startComparison("case $2 in versions.py) echo {} > $3;; *) %s;; esac");
+    signal("TERM");
+    assertEndsWith(TERMINATED);
+    assertTrue(read("out").contains("nothing was trained or exported"), read("out"));
+    assertFalse(Files.exists(folder.resolve("model")));
     assertNothingIsLeft();
   }
 

@@ -47,6 +47,14 @@ class SideBySideTest extends ProgramFixture {
   }
 
   @Test
+  void aPageInThePlaceOfTheJson() {
+    for (String option : List.of("--report", "--json")) {
+      assertRefused(
+          List.of(option + "=" + folder.resolve("page.HTML")), "page.HTML", "--compare-report");
+    }
+  }
+
+  @Test
   void aJobThatWasBegunBefore() {
     assertRefused(
         List.of("--compare-with=python3", "--checkpoint=" + folder.resolve("saved"), "--resume"),

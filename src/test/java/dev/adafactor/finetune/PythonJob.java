@@ -34,14 +34,15 @@ import org.tensorflow.Tensor;
  * A job as the scripts of {@code src/test/python} describe it: done here and by Python's tf_keras,
  * and the two held against each other. {@code export_models.py} says what the file holds.
  */
-record PythonJob(Path file, JsonNode json) {
+public record PythonJob(Path file, JsonNode json) {
   /** Of the way that tf_keras moved a variable: how far from there it may end here. */
   private static final double WEIGHTS = 0.01;
 
   private static final double LOSSES = 1e-4;
   private static final double PREDICTIONS = 1e-5;
 
-  static PythonJob read(Path file) throws IOException {
+  /** Reads what a script wrote. */
+  public static PythonJob read(Path file) throws IOException {
     return new PythonJob(file, new JsonMapper().readTree(file.toFile()));
   }
 
@@ -124,7 +125,7 @@ record PythonJob(Path file, JsonNode json) {
   }
 
   /** The options of {@code fine-tune} that stand for the same; files of its own come from it. */
-  List<String> options() throws IOException {
+  public List<String> options() throws IOException {
     List<String> options = new ArrayList<>();
     options.add("--model=" + path(json.get("model")));
     options.add("--signature=" + text("signature"));

@@ -31,6 +31,7 @@ import org.tensorflow.types.TFloat32;
 
 /** Python trains for a while, Java goes on: beside Python, which trains all the way. */
 @Tag("live")
+@Tag("newest")
 class RestoreLiveTest {
   /** Of the way that Python goes in the second half. */
   private static final double FRACTION = 1e-4;

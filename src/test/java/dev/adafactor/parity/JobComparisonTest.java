@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.Adafactor;
 import dev.adafactor.checkpoint.SavedState.Part;
 import dev.adafactor.files.Bundles;
@@ -16,13 +16,17 @@ import dev.adafactor.finetune.Loss;
 import dev.adafactor.parity.JobComparison.Finding;
 import dev.adafactor.parity.JobComparison.Judgement;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -59,11 +63,21 @@ class JobComparisonTest {
     return recording;
   }
 
+  /** As Python does. */
   private static void writeLosses(Path recording) throws IOException {
-    JsonMapper json = new JsonMapper();
-    json.writeValue(
-        recording.resolve("losses.json").toFile(),
-        json.readTree(recording.resolve("job.json").toFile()).get("losses"));
+    JsonNode job = new JsonMapper().readTree(recording.resolve("job.json").toFile());
+    writeLosses(
+        recording,
+        StreamSupport.stream(job.get("losses").spliterator(), false)
+            .mapToDouble(JsonNode::doubleValue)
+            .toArray());
+  }
+
+  private static void writeLosses(Path run, double... losses) throws IOException {
+    ByteBuffer bytes =
+        ByteBuffer.allocate(Double.BYTES * losses.length).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.asDoubleBuffer().put(losses);
+    Files.write(run.resolve("losses.float64"), bytes.array());
   }
 
   @Test
@@ -110,14 +124,11 @@ class JobComparisonTest {
   @Test
   void lossesThatAreNotFiniteAreNotCompared() throws IOException {
     Path ruined = copy(again, "ruined");
-    ObjectNode tree = (ObjectNode) new JsonMapper().readTree("{\"losses\": []}");
-    for (int i = 0; i < STEPS; i++) {
-      tree.withArray("losses").add(i < 2 ? 1.0 : Double.NaN);
-    }
-    for (int i = 2; i < STEPS; i++) {
-      tree.withArray("losses").setNull(i);
-    }
-    Files.writeString(ruined.resolve("losses.json"), tree.get("losses").toString());
+    double[] losses = new double[STEPS];
+    Arrays.fill(losses, Double.NaN);
+    losses[0] = 1;
+    losses[1] = 1;
+    writeLosses(ruined, losses);
     JobComparison comparison = JobComparison.of(new JobSides(job, ruined));
     assertEquals(3, comparison.firstNotFinite().orElseThrow());
     assertFalse(comparison.judgement().isGood());
