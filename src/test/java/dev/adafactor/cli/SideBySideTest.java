@@ -8,6 +8,8 @@ import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is refused before any Python does a job. */
 class SideBySideTest extends ProgramFixture {
@@ -46,12 +48,11 @@ class SideBySideTest extends ProgramFixture {
         "--compare-with");
   }
 
-  @Test
-  void aPageInThePlaceOfTheJson() {
-    for (String option : List.of("--report", "--json")) {
-      assertRefused(
-          List.of(option + "=" + folder.resolve("page.HTML")), "page.HTML", "--compare-report");
-    }
+  @ParameterizedTest
+  @ValueSource(strings = {"--report", "--json"})
+  void aPageInThePlaceOfTheJson(String option) {
+    assertRefused(
+        List.of(option + "=" + folder.resolve("page.HTML")), "page.HTML", "--compare-report");
   }
 
   @Test
