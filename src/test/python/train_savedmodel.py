@@ -25,7 +25,9 @@ def training_of(job, folder):
     optimizer = tf_keras.optimizers.Adafactor.from_config(job["optimizer"])
     if job["exclude"]:
         optimizer.exclude_from_weight_decay(var_names=job["exclude"])
-    return Training(model, Objective({**job, "class_weights": None}, model), model.trainable_variables, optimizer)
+    trained = [{"has_gradient": True} for _ in model.trainable_variables]
+    objective = Objective({**job, "class_weights": None, "activation": None, "trained": trained}, model)
+    return Training(model, objective, model.trainable_variables, optimizer)
 
 
 def batches(job, folder):
