@@ -157,7 +157,8 @@ class OwnGradients:
 def plus(a, b):
     """The sum of two gradients; of sparse ones the rows of both, for clipping sees them before they are added up."""
     if isinstance(a, tf.IndexedSlices):
-        return tf.IndexedSlices(tf.concat([a.values, b.values], 0), tf.concat([a.indices, b.indices], 0))
+        values, indices = (tf.concat(parts, 0) for parts in [[a.values, b.values], [a.indices, b.indices]])
+        return tf.IndexedSlices(values, indices, a.dense_shape)
     return None if a is None else a + b
 
 
