@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does a training job with tf_keras's Adafactor that `fine-tune` has done and recorded.
 
-    same_job.py RECORDING OUT [--disturb] [--snapshots STEP ...]
+    same_job.py RECORDING OUT [--check | [--disturb] [--snapshots STEP ...]]
 
 RECORDING is a folder with
 
@@ -9,30 +9,32 @@ RECORDING is a folder with
                   signature, output (null where there is but one), mode ("training" or "inference")
                   kind           "objective": a loss of the model's output; "gradients": a signature with loss and gradients of its own
                   loss           a name of tf_keras.losses, and from_logits; null for a signature of its own
+                  activation     "Softmax" or "Sigmoid" where such an operation makes the output and the loss is taken of the logits
+                                 that go into it; else null
                   features       by input {"files": .npy files whose rows follow one another, "dtype", "rank" (null: as it is)}
                   labels, sample_weights (null: none), alike
                   class_weights  one for each class; null: none
                   optimizer      Adafactor's get_config()
-                  trained        in the order of the optimizer's state {"name", "path": attributes from the model on, "decays"}
+                  trained        in the order of the optimizer's state {"name", "path": attributes from the model on, "decays",
+                                 "has_gradient"}: of what has no part in the loss, a signature gives zeros in place of no gradient
                   part_size      the examples of a run: those of a step, or fewer, whose gradients are added up
                   steps          the number of examples of each step
                   snapshots      after which steps the state was written
-                  ending         "finalized" where "end" holds the variables after finalize_variable_values(), else null
+                  ending         "finalized" where "end" holds the variables that averages are put into, else null
     rows.int32    the rows of all steps, one after the other
 
 A model that tf_keras can load is called as such, any other by its signature (in mode training: by its __call__). The loss is the mean over
-the batch and the model's own losses (regularization). Where a Softmax or Sigmoid made the probabilities of a model that tf_keras loaded,
-tf_keras computes the loss from the logits before it; of the probabilities themselves, those below 1e-7 would count as 1e-7 and have no
-gradient.
+the batch and the model's own losses (regularization). Of probabilities themselves, those below 1e-7 would count as 1e-7 and have no gradient;
+so where there is an activation, a copy of the model gives what goes into it.
 
-OUT, a folder that there is not yet, gets the checkpoints step-N and end of tf.train.Checkpoint(model=..., optimizer=...), and losses.json:
-the loss of each step before its update (null where it is not finite). With --disturb each trained variable is changed by as much as rounding
+OUT, a folder that there is not yet, gets the checkpoints step-N and end of tf.train.Checkpoint(model=..., optimizer=...), and losses.float64:
+the loss of each step before its update, a float64 as soon as the step is done. With --check, before the job, of which
+there are no steps yet, a step is made and not run: if that works, OUT stays empty. With --disturb each trained variable is changed by as much as rounding
 might before the first step: how far that leads tells what the job determines.
 """
 
 import argparse
 import json
-import math
 import os
 import pathlib
 
@@ -42,7 +44,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from tensorflow.core.protobuf import saved_model_pb2
 
+CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+SAVED_MODEL = "saved_model.pb"
 TRAINING = "training"
 
 
@@ -54,6 +59,9 @@ class Rows:
         self.starts = np.cumsum([0] + [len(part) for part in self.parts])
         self.dtype = dtype
         self.rank = rank
+
+    def __len__(self):
+        return int(self.starts[-1])
 
     def __getitem__(self, rows):
         part = np.searchsorted(self.starts, rows, side="right") - 1
@@ -103,6 +111,58 @@ def load(folder, signature):
     return SignatureModel(str(folder), signature)
 
 
+class Unactivated:
+    """A SavedModel whose functions give, in place of what an activation makes, what goes into it."""
+
+    def __init__(self, folder, activation):
+        self.folder = folder
+        self.activation = activation
+        self.saved = saved_model_pb2.SavedModel()
+        self.saved.ParseFromString((folder / SAVED_MODEL).read_bytes())
+        self.graph = self.saved.meta_graphs[0]
+        self.functions = {function.signature.name: function for function in self.graph.graph_def.library.function}
+        self.skipped = False
+
+    def called(self):
+        """The names of the functions by which a model is called: its own, its signatures', and those that Keras keeps for itself."""
+        nodes = self.graph.object_graph_def.nodes
+        inner = [child.node_id for child in nodes[0].children if child.local_name in ("signatures", "keras_api")]
+        for node in [0, *inner]:
+            for child in nodes[node].children:
+                found = nodes[child.node_id]
+                yield from found.function.concrete_functions
+                if found.bare_concrete_function.concrete_function_name:
+                    yield found.bare_concrete_function.concrete_function_name
+
+    def skip(self, function, result):
+        source = function.ret[result]
+        nodes = {node.name: node for node in function.node_def}
+        while (name := source.split(":")[0]) in nodes:
+            node = nodes[name]
+            if node.op == self.activation:
+                function.ret[result] = node.input[0]
+                self.skipped = True
+            elif node.op in CALLS:
+                callee = self.functions[node.attr["f"].func.name]
+                self.skip(callee, callee.signature.output_arg[int(source.split(":")[-1])].name)
+            elif node.op == "Identity":
+                source = node.input[0]
+                continue
+            return
+
+    def write(self, copy):
+        for name in set(self.called()) & set(self.functions):
+            for result in list(self.functions[name].ret):
+                self.skip(self.functions[name], result)
+        if not self.skipped:
+            raise ValueError(f"found no {self.activation} that makes a result of the functions of '{self.folder}'")
+        copy.mkdir()
+        for file in self.folder.iterdir():
+            if file.name != SAVED_MODEL:
+                (copy / file.name).symlink_to(file)
+        (copy / SAVED_MODEL).write_bytes(self.saved.SerializeToString())
+
+
 class Objective:
     """A loss of the model's output, whose gradients Python derives."""
 
@@ -111,9 +171,20 @@ class Objective:
         self.output = job["output"]
         self.training = job["mode"] == TRAINING
         self.name = job["loss"]
+        self.activation = job["activation"]
         # An error of numbers knows no logits.
-        self.arguments = {"from_logits": True} if job["from_logits"] and self.name != "mean_squared_error" else {}
+        logits = (job["from_logits"] or self.activation) and self.name != "mean_squared_error"
+        self.arguments = {"from_logits": True} if logits else {}
         self.class_weights = job["class_weights"]
+        self.has_gradient = [variable["has_gradient"] for variable in job["trained"]]
+
+    def unactivated(self, output):
+        """Layers that Keras made anew have the activation; the functions that the model brings, no longer."""
+        if self.activation:
+            output = getattr(output, "_keras_logits", output)
+            if output.op.type == self.activation:
+                output = output.op.inputs[0]
+        return tf.cast(output, tf.float32) if output.dtype.size == 2 else output
 
     def losses(self, labels, output):
         """By position."""
@@ -134,12 +205,13 @@ class Objective:
     def __call__(self, features, labels, sample_weights, variables):
         with tf.GradientTape() as tape:
             output, own_losses = self.model(features, self.output, self.training)
-            losses = self.losses(labels, output)
+            losses = self.losses(labels, self.unactivated(output))
             if sample_weights is not None:
                 weights = tf.cast(tf.reshape(sample_weights, [-1, 1]), losses.dtype)
                 losses = tf.reshape(losses, [tf.size(weights), -1]) * weights
             loss = tf.cast(tf.reduce_mean(losses), tf.float64) + sum(tf.cast(own, tf.float64) for own in own_losses)
-        return loss, tape.gradient(loss, variables)
+        gradients = tape.gradient(loss, variables)
+        return loss, [gradient if has else None for gradient, has in zip(gradients, self.has_gradient)]
 
 
 class OwnGradients:
@@ -220,15 +292,20 @@ def follow(root, path):
 class Recording:
     def __init__(self, folder):
         self.job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-        self.rows = np.memmap(folder / "rows.int32", "<i4", "r")
+        rows = folder / "rows.int32"
+        self.rows = np.memmap(rows, "<i4", "r") if rows.exists() else []
         job = self.job
         self.features = {name: Rows(**source) for name, source in job["features"].items()}
         self.labels = Rows(**job["labels"])
         self.sample_weights = Rows(**job["sample_weights"]) if job["sample_weights"] else None
 
-    def training(self):
+    def training(self, copy):
+        """What does the job; `copy` is the folder of the model without its activation."""
         job = self.job
         folder = pathlib.Path(job["model"])
+        if job["activation"]:
+            Unactivated(folder, job["activation"]).write(copy)
+            folder = copy
         own = job["kind"] == "gradients"
         model = SignatureModel(str(folder), job["signature"]) if own else load(folder, job["signature"])
         variables = [follow(model.root, variable["path"]) for variable in job["trained"]]
@@ -241,6 +318,11 @@ class Recording:
     def batch(self, rows):
         features = {name: values[rows] for name, values in self.features.items()}
         return features, self.labels[rows], None if self.sample_weights is None else self.sample_weights[rows]
+
+    def check(self, training):
+        """Makes the function of a step."""
+        rows = np.arange(min(self.job["part_size"], len(self.labels)))
+        training.at_once.get_concrete_function(*self.batch(rows))
 
     def steps(self):
         """The rows of each step."""
@@ -261,26 +343,30 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recording", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--disturb", action="store_true")
     parser.add_argument("--snapshots", type=int, nargs="*")
     arguments = parser.parse_args()
     tf.get_logger().setLevel("ERROR")
     recording = Recording(arguments.recording)
     snapshots = recording.job["snapshots"] if arguments.snapshots is None else arguments.snapshots
-    training = recording.training()
+    training = recording.training(arguments.out.with_name(arguments.out.name + "-model"))
+    if arguments.check:
+        recording.check(training)
+        arguments.out.mkdir()
+        return
     if arguments.disturb:
         training.disturb()
     checkpoint = tf.train.Checkpoint(model=training.model.root, optimizer=training.optimizer)
     arguments.out.mkdir()
-    losses = []
-    for rows in recording.steps():
-        losses.append(recording.step(training, rows))
-        if len(losses) in snapshots:
-            checkpoint.write(str(arguments.out / f"step-{len(losses)}"))
+    with (arguments.out / "losses.float64").open("wb", buffering=0) as losses:
+        for done, rows in enumerate(recording.steps(), 1):
+            losses.write(np.array(recording.step(training, rows), "<f8"))
+            if done in snapshots:
+                checkpoint.write(str(arguments.out / f"step-{done}"))
     if recording.job["ending"]:
         training.finalize()
         checkpoint.write(str(arguments.out / "end"))
-    (arguments.out / "losses.json").write_text(json.dumps([loss if math.isfinite(loss) else None for loss in losses]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Reads the TensorBoard events of a directory and writes them as JSON: {tag: [[step, value], ...]}.
+"""Reads the TensorBoard events of directories and writes those of each as JSON: {tag: [[step, value], ...]}.
 
-    read_events.py LOG_DIR OUT.json
+    read_events.py LOG_DIR OUT.json [LOG_DIR OUT.json ...]
 
 A value is a number, or a histogram: an object with min, max, num, sum, sum_squares, bucket_limit and bucket.
 """
@@ -12,9 +12,15 @@ import sys
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-events = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0, "histograms": 0})
-events.Reload()
-values = {tag: [[event.step, event.value] for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
-for tag in events.Tags()["histograms"]:
-    values[tag] = [[event.step, vars(event.histogram_value)] for event in events.Histograms(tag)]
-pathlib.Path(sys.argv[2]).write_text(json.dumps(values))
+
+def read(log_dir):
+    events = EventAccumulator(log_dir, size_guidance={"scalars": 0, "histograms": 0})
+    events.Reload()
+    values = {tag: [[event.step, event.value] for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    for tag in events.Tags()["histograms"]:
+        values[tag] = [[event.step, vars(event.histogram_value)] for event in events.Histograms(tag)]
+    return values
+
+
+for log_dir, out in zip(sys.argv[1::2], sys.argv[2::2]):
+    pathlib.Path(out).write_text(json.dumps(read(log_dir)))

@@ -1,7 +1,6 @@
 """Exports tf_keras models by model.save, with what they compute in training and in inference.
 
-    python training.py FOLDER [NAME ...]
-    python training.py FOLDER --sample SEED
+    python training.py FOLDER [--only NAME ...] [--sample SEED]
 
 All models, those of the names, or a random half.
 Beside each model NAME lies NAME.json with a batch and, for both modes, the results, the sum of the losses that the model carries, and the
@@ -9,10 +8,10 @@ gradients of sum(results * cotangent) + losses; and the values that other variab
 Models that draw random numbers have no values for training, and float64: a finite difference is compared with in place of Python's numbers.
 """
 
+import argparse
 import inspect
 import json
 import os
-import sys
 from random import Random
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -400,10 +399,16 @@ def classes():
     return {c.__name__ for c in layers if "training" in inspect.signature(c.call).parameters}
 
 
-def chosen(arguments):
-    if arguments[:1] == ["--sample"]:
-        return Random(int(arguments[1])).sample(list(MODELS), len(MODELS) // 2)
-    return arguments or list(MODELS)
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder")
+    parser.add_argument("--only", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--sample", type=int)
+    arguments = parser.parse_args()
+    wanted = arguments.only
+    if arguments.sample is not None:
+        wanted = Random(arguments.sample).sample(wanted, len(wanted) // 2)
+    return arguments.folder, wanted
 
 
 def main(folder, wanted):
@@ -449,4 +454,4 @@ def main(folder, wanted):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], chosen(sys.argv[2:]))
+    main(*parse_arguments())

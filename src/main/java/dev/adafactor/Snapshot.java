@@ -1,5 +1,6 @@
 package dev.adafactor;
 
+import dev.adafactor.files.TensorKind;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -99,7 +100,7 @@ public record Snapshot(
   }
 
   private static List<String> differences(
-      String name, Map<String, TensorValue> given, Map<String, TensorValue.Kind> wanted) {
+      String name, Map<String, TensorValue> given, Map<String, TensorKind> wanted) {
     List<String> differences = new ArrayList<>();
     wanted.forEach(
         (part, kind) -> {
@@ -124,7 +125,7 @@ public record Snapshot(
    *
    * @param variables the parts of each variable, by name
    */
-  record Form(boolean scheduled, Map<String, Map<String, TensorValue.Kind>> variables) {
+  record Form(boolean scheduled, Map<String, Map<String, TensorKind>> variables) {
     /** The part that is the variable itself. */
     static final String VALUE = "value";
   }

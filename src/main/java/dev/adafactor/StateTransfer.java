@@ -1,5 +1,7 @@
 package dev.adafactor;
 
+import dev.adafactor.files.FirstFew;
+import dev.adafactor.files.TensorKind;
 import dev.adafactor.graph.Slot;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
@@ -34,8 +36,8 @@ final class StateTransfer {
       return new Cell(variable.read(tf), fed, variable.assign(tf, fed));
     }
 
-    TensorValue.Kind kind() {
-      return new TensorValue.Kind(fed.asOutput().dataType(), fed.shape());
+    TensorKind kind() {
+      return new TensorKind(fed.asOutput().dataType(), fed.shape());
     }
   }
 
@@ -138,23 +140,18 @@ final class StateTransfer {
   }
 
   private void requireSame(Snapshot snapshot, boolean scheduled) {
-    Map<String, Map<String, TensorValue.Kind>> kinds = new LinkedHashMap<>();
+    Map<String, Map<String, TensorKind>> kinds = new LinkedHashMap<>();
     variables.forEach(
         (name, parts) -> {
-          Map<String, TensorValue.Kind> kindsOfParts = new LinkedHashMap<>();
+          Map<String, TensorKind> kindsOfParts = new LinkedHashMap<>();
           parts.forEach((part, cell) -> kindsOfParts.put(part, cell.kind()));
           kinds.put(name, kindsOfParts);
         });
     List<String> differences = snapshot.differences(new Snapshot.Form(scheduled, kinds));
     if (!differences.isEmpty()) {
-      int shown = Math.min(DIFFERENCES_SHOWN, differences.size());
       throw new IllegalArgumentException(
-          "the snapshot is of another optimizer: %s%s"
-              .formatted(
-                  String.join("; ", differences.subList(0, shown)),
-                  differences.size() > shown
-                      ? " (and %d more)".formatted(differences.size() - shown)
-                      : ""));
+          "the snapshot is of another optimizer: "
+              + FirstFew.of(differences, DIFFERENCES_SHOWN).asClauses());
     }
   }
 }

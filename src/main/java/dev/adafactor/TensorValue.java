@@ -1,9 +1,9 @@
 package dev.adafactor;
 
+import dev.adafactor.files.TensorKind;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
-import java.util.Locale;
 import java.util.Objects;
 import org.tensorflow.RawTensor;
 import org.tensorflow.Tensor;
@@ -15,19 +15,11 @@ import org.tensorflow.types.family.TNumber;
 /** A copy of a tensor of numbers, which does not change. Equal if all bits are. */
 public final class TensorValue {
 
-  /** A tensor's type and shape. */
-  public record Kind(DataType dtype, Shape shape) {
-    @Override
-    public String toString() {
-      return dtype.name().replaceFirst("^DT_", "").toLowerCase(Locale.ROOT) + shape;
-    }
-  }
-
   private final Class<? extends TNumber> type;
-  private final Kind kind;
+  private final TensorKind kind;
   private final byte[] bytes;
 
-  private TensorValue(Class<? extends TNumber> type, Kind kind, byte[] bytes) {
+  private TensorValue(Class<? extends TNumber> type, TensorKind kind, byte[] bytes) {
     this.type = type;
     this.kind = kind;
     this.bytes = bytes;
@@ -49,12 +41,23 @@ public final class TensorValue {
       raw.data().read(bytes);
     }
     return new TensorValue(
-        tensor.type().asSubclass(TNumber.class), new Kind(raw.dataType(), tensor.shape()), bytes);
+        tensor.type().asSubclass(TNumber.class),
+        new TensorKind(raw.dataType(), tensor.shape()),
+        bytes);
   }
 
-  /** Type and shape. */
-  public Kind kind() {
+  TensorKind kind() {
     return kind;
+  }
+
+  /** The type of the elements. */
+  public DataType dtype() {
+    return kind.dtype();
+  }
+
+  /** The sizes of the dimensions. */
+  public Shape shape() {
+    return kind.shape();
   }
 
   /** The elements in row-major order, each in the machine's byte order; not to be written to. */

@@ -31,6 +31,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -74,6 +76,14 @@ class ConfigJsonLiveTest {
           .enable(DeserializationFeature.USE_BIG_INTEGER_FOR_INTS)
           .build();
 
+  private static final List<String> NAMES =
+      List.of(
+          "Adafactor",
+          "optimizer \"a\" \u00fc\\n",
+          "\u6700\u9069\u5316",
+          "\ud83d\ude80 / ",
+          "\t{}");
+
   private static long seed;
 
   /** What Python drew, and what became of it on the way through Java and back. */
@@ -107,7 +117,7 @@ class ConfigJsonLiveTest {
     Random random = new Random(seed);
     for (int i = 0; i < COUNT; i++) {
       try (Graph graph = new Graph()) {
-        OWN.add(random(graph, random).toJson());
+        OWN.add(random(graph, random, i).toJson());
       }
     }
     for (int i = 0; i < CHANGED; i++) {
@@ -186,46 +196,55 @@ class ConfigJsonLiveTest {
     }
   }
 
-  private static Adafactor random(Graph graph, Random random) {
+  /** Of any size that float32 holds. */
+  private static double number(Random random) {
+    return random.nextBoolean()
+        ? random.nextDouble()
+        : random.nextDouble() * Math.pow(10, random.nextInt(-36, 38));
+  }
+
+  private static Adafactor random(Graph graph, Random random, int index) {
     Adafactor.Builder builder =
         Adafactor.builder(graph)
             .beta2Decay(-random.nextDouble())
-            .epsilon1(Math.pow(10, -30 * random.nextDouble()))
-            .epsilon2(random.nextDouble())
-            .clipThreshold(random.nextInt(10) == 0 ? Double.POSITIVE_INFINITY : random.nextDouble())
+            .epsilon1(number(random))
+            .epsilon2(number(random))
+            .clipThreshold(random.nextInt(10) == 0 ? Double.POSITIVE_INFINITY : number(random))
             .relativeStep(random.nextBoolean())
             .jitCompile(false)
-            .name("optimizer \"" + random.nextInt(100) + "\" ü\\n");
-    if (random.nextBoolean()) {
-      builder.learningRate(schedule(random));
+            .name(NAMES.get(random.nextInt(NAMES.size())) + random.nextInt(100));
+    if (index % 2 == 0) {
+      builder.learningRate(schedule(random, index / 2));
     } else {
-      builder.learningRate(random.nextGaussian());
+      builder.learningRate(random.nextBoolean() ? number(random) : -number(random));
     }
     if (random.nextBoolean()) {
-      builder.weightDecay(random.nextDouble());
+      builder.weightDecay(number(random));
     }
     switch (random.nextInt(4)) {
-      case 0 -> builder.clipnorm(random.nextDouble());
+      case 0 -> builder.clipnorm(number(random));
       case 1 -> builder.globalClipnorm(random.nextInt(5));
-      case 2 -> builder.clipvalue(random.nextDouble());
+      case 2 -> builder.clipvalue(number(random));
       default -> {}
     }
     if (random.nextBoolean()) {
       builder.useEma(true).emaMomentum(random.nextDouble());
     }
     if (random.nextBoolean()) {
-      builder.emaOverwriteFrequency(1 + random.nextInt(1000));
+      builder.emaOverwriteFrequency(
+          1 + random.nextInt(random.nextBoolean() ? 1000 : Integer.MAX_VALUE));
     }
     return builder.build();
   }
 
-  private static LearningRateSchedule schedule(Random random) {
-    double rate = random.nextDouble();
+  /** Of the kinds in turn, and so what some of them are made of. */
+  private static LearningRateSchedule schedule(Random random, int index) {
+    double rate = random.nextDouble() * Math.pow(10, random.nextInt(-8, 9));
     double steps = random.nextBoolean() ? 1 + random.nextInt(50) : 50 * random.nextDouble() + 1;
     double factor = random.nextDouble();
     boolean either = random.nextBoolean();
     String name = either ? "a_name" : null;
-    return switch (random.nextInt(8)) {
+    return switch (index % 8) {
       case 0 -> new ExponentialDecay(rate, steps, factor, either, name);
       case 1 -> new InverseTimeDecay(rate, steps, factor, either, name);
       case 2 -> new PolynomialDecay(rate, steps, factor, 2 * factor, either, name);
@@ -235,7 +254,7 @@ class ConfigJsonLiveTest {
       case 4 -> new CosineDecay(rate, steps, factor, name, either ? factor : null, steps);
       case 5 -> new CosineDecayRestarts(rate, steps, 1 + factor, rate, factor, name);
       case 6 -> new InverseRoot(rate);
-      default -> new Half(schedule(random));
+      default -> new Half(schedule(random, index / 8));
     };
   }
 
@@ -336,17 +355,75 @@ class ConfigJsonLiveTest {
     }
   }
 
+  /** Which values of an argument there are: kinds of schedules, and whether it is null. */
+  private static void collect(String place, JsonNode value, Set<String> found) {
+    if (value.has("class_name")) {
+      String name =
+          value.path("registered_name").isTextual()
+              ? value.get("registered_name").textValue()
+              : value.get("class_name").textValue();
+      found.add(place + name);
+      value.get("config").forEach(each -> collect(place + name + " of ", each, found));
+    } else if (value.isValueNode()) {
+      found.add(place + (value.isNull() ? "nothing" : "something"));
+    }
+  }
+
+  private static Set<String> values(List<String> configurations) throws IOException {
+    Set<String> found = new TreeSet<>();
+    for (String each : configurations) {
+      JsonNode root = JSON.readTree(each);
+      JsonNode config = root.has("class_name") ? root.get("config") : root;
+      config.properties().forEach(e -> collect(e.getKey() + ": ", e.getValue(), found));
+    }
+    return found;
+  }
+
+  /** Else the others prove less than they say. */
+  @Test
+  void theyHaveEveryKindOfValue() throws IOException {
+    List<String> wanted = new ArrayList<>(List.of("learning_rate: something"));
+    for (String argument :
+        List.of(
+            "weight_decay",
+            "clipnorm",
+            "global_clipnorm",
+            "clipvalue",
+            "ema_overwrite_frequency")) {
+      wanted.addAll(List.of(argument + ": nothing", argument + ": something"));
+    }
+    Set<String> schedules = SCHEDULES.names();
+    schedules.forEach(name -> wanted.add("learning_rate: " + name));
+    List<String> texts = new ArrayList<>();
+    for (JsonNode one : drawn) {
+      texts.add(one.get("config").textValue());
+    }
+    assertEquals(List.of(), missing(wanted, values(texts)), place(0, "of Python's"));
+    schedules.forEach(name -> wanted.add("learning_rate: " + Half.NAME + " of " + name));
+    assertEquals(List.of(), missing(wanted, values(OWN)), place(0, "of Java's"));
+  }
+
+  private static List<String> missing(List<String> wanted, Set<String> found) {
+    return wanted.stream().filter(each -> !found.contains(each)).toList();
+  }
+
   @Test
   void malformedOnesAreRefusedHereAndThereButForTheDifferencesThatAreNamed() {
     Map<Difference, Integer> counts = new EnumMap<>(Difference.class);
     List<String> unexplained = new ArrayList<>();
+    List<String> unnamed = new ArrayList<>();
     int refused = 0;
     for (int i = 0; i < CHANGED; i++) {
       Malformed malformed = MALFORMED.get(i);
       JsonNode python = malformedInPython.get(i);
       boolean refusedThere = python.has("refused");
       Optional<String> refusal = refusal(malformed.text());
-      refusal.ifPresent(line -> assertEquals(1, line.lines().count(), line));
+      if (refusal.isPresent()) {
+        assertEquals(1, refusal.get().lines().count(), refusal.get());
+        if (!malformed.isNamedIn(refusal.get())) {
+          unnamed.add(place(i, malformed + ": " + refusal.get()));
+        }
+      }
       if (refusal.isPresent() && refusedThere) {
         refused++;
       } else if (refusal.isPresent() != refusedThere) {
@@ -363,6 +440,7 @@ class ConfigJsonLiveTest {
       }
     }
     System.out.println(refused + " refused by both; differences: " + counts);
+    assertEquals(List.of(), unnamed, () -> String.join("\n", unnamed));
     assertEquals(List.of(), unexplained, () -> String.join("\n", unexplained));
     assertTrue(refused > CHANGED / 5, refused + " of " + CHANGED);
   }
@@ -538,6 +616,23 @@ class ConfigJsonLiveTest {
           return new Malformed(cut, change, key, none, inForm);
         }
       }
+    }
+
+    /**
+     * Whether a line names what is wrong: the argument, or the one that it makes impossible, or
+     * what is missing in a {@code config}, or the class that is unknown, or what is no JSON.
+     */
+    boolean isNamedIn(String line) {
+      return switch (change) {
+        case CUT -> line.contains("not JSON") || line.contains("must be a JSON object");
+        case DUPLICATE -> line.contains("'" + key + "'");
+        // Without its class a form is taken for the arguments themselves.
+        case REMOVE -> line.contains(key) || (inForm && key.equals("class_name"));
+        default ->
+            line.contains(key)
+                || (key.equals("use_ema") && line.contains("ema_momentum"))
+                || (inForm && (key.equals("config") || line.contains("'" + value.asText() + "'")));
+      };
     }
 
     private static void collect(JsonNode node, List<ObjectNode> objects) {

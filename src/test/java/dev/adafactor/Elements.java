@@ -2,17 +2,20 @@ package dev.adafactor;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.Arrays;
 import org.tensorflow.Operand;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
+import org.tensorflow.Tensor;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.ndarray.buffer.DataBuffers;
 import org.tensorflow.op.Ops;
+import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TFloat64;
 import org.tensorflow.types.family.TNumber;
 
-/** Elements of tensors of any type as doubles, which hold them all exactly. */
-final class Elements {
+/** Elements of tensors as doubles, which hold those of any floating point type exactly. */
+public final class Elements {
 
   private Elements() {}
 
@@ -30,15 +33,22 @@ final class Elements {
   /** The elements of what a session computes, copied. */
   static double[] of(Session session, Operand<TFloat64> operand) {
     try (Result result = session.runner().fetch(operand).run()) {
-      return copy((TFloat64) result.get(0));
+      return copy(result.get(0));
     }
   }
 
-  static double[] copy(TFloat64 tensor) {
-    double[] elements = new double[Math.toIntExact(tensor.size())];
-    if (elements.length > 0) {
-      tensor.asRawTensor().data().asDoubles().read(elements);
+  /** The elements of a tensor of float32 or float64, copied. */
+  public static double[] copy(Tensor tensor) {
+    if (tensor instanceof TFloat64 exact) {
+      double[] elements = new double[Math.toIntExact(exact.size())];
+      exact.copyTo(DataBuffers.of(elements, false, false));
+      return elements;
     }
+    TFloat32 single = (TFloat32) tensor;
+    float[] floats = new float[Math.toIntExact(single.size())];
+    single.copyTo(DataBuffers.of(floats, false, false));
+    double[] elements = new double[floats.length];
+    Arrays.setAll(elements, i -> floats[i]);
     return elements;
   }
 

@@ -107,7 +107,8 @@ class SnapshotTest {
       Snapshot snapshot = training.snapshot();
       assertEquals(0.5f, snapshot.learningRate());
       Snapshot.OfVariable matrix = snapshot.variable("w0").orElseThrow();
-      assertEquals(new TensorValue.Kind(DataType.DT_FLOAT, Shape.of(2, 2)), matrix.value().kind());
+      assertEquals(DataType.DT_FLOAT, matrix.value().dtype());
+      assertEquals(Shape.of(2, 2), matrix.value().shape());
       assertEquals(4f, matrix.value().bytes().asFloatBuffer().get(3));
       try (TNumber tensor = matrix.value().tensor()) {
         assertEquals(3f, ((TFloat32) tensor).getFloat(1, 0));

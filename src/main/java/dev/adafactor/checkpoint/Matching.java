@@ -13,9 +13,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.ObjectReference;
+import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.SerializedTensor;
 
 /**
  * Finds a checkpoint's tensors as Python does: by walking its tree of objects and our own at the
@@ -27,6 +29,10 @@ import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.
 final class Matching {
   private static final String MODEL = "model";
   private static final String OPTIMIZER = "optimizer";
+
+  /** Among an optimizer's variables, its steps. */
+  private static final String ITERATIONS = "0";
+
   private static final Map<Part, String> LISTS =
       new EnumMap<>(
           Map.of(
@@ -40,9 +46,6 @@ final class Matching {
 
   private final TrackableObjectGraph wanted;
   private final TrackableObjectGraph given;
-
-  /** From our objects to those of the checkpoint. */
-  private final Map<Integer, Integer> matched = new HashMap<>();
 
   private final Map<String, String> keys = new LinkedHashMap<>();
   private final Optional<Integer> model;
@@ -65,8 +68,8 @@ final class Matching {
     model = model();
     optimizer =
         child(given, 0, OPTIMIZER).or(() -> model.flatMap(node -> child(given, node, OPTIMIZER)));
-    model.ifPresent(node -> walk(MODEL, node));
-    optimizer.ifPresent(node -> walk(OPTIMIZER, node));
+    model.ifPresent(node -> keys.putAll(new Walk(MODEL, node).keys));
+    optimizer.ifPresent(node -> keys.putAll(new Walk(OPTIMIZER, node).keys));
   }
 
   /** The root may be a model that holds another one which it calls "model". */
@@ -80,15 +83,11 @@ final class Matching {
     return ofRoot > ofHeld ? Optional.of(0) : held;
   }
 
-  private void walk(String part, int there) {
-    Walk walk = new Walk(part, there);
-    matched.putAll(walk.matched);
-    keys.putAll(walk.keys);
-  }
-
   /** Goes through a part of our tree and, beside it, through the checkpoint's. */
   private final class Walk {
+    /** From our objects to those of the checkpoint. */
     private final Map<Integer, Integer> matched = new HashMap<>();
+
     private final Map<String, String> keys = new LinkedHashMap<>();
 
     Walk(String part, int there) {
@@ -128,13 +127,7 @@ final class Matching {
 
   /** Whether that optimizer has more variables than its iterations. */
   boolean hasStates() {
-    return optimizer
-        .flatMap(node -> child(given, node, "_variables"))
-        .filter(
-            variables ->
-                given.getNodes(variables).getChildrenList().stream()
-                    .anyMatch(reference -> !reference.getLocalName().equals("0")))
-        .isPresent();
+    return !statesOfOptimizer().isEmpty();
   }
 
   /**
@@ -143,36 +136,53 @@ final class Matching {
    */
   boolean hasAdafactor() {
     return hasStates()
-        && optimizer
-            .flatMap(node -> child(given, node, "_variables"))
-            .filter(
-                variables ->
-                    given.getNodes(variables).getChildrenList().stream()
-                        .filter(reference -> !reference.getLocalName().equals("0"))
-                        .filter(reference -> isNode(given, reference.getNodeId()))
-                        .flatMap(
-                            reference ->
-                                given.getNodes(reference.getNodeId()).getAttributesList().stream())
-                        .allMatch(
-                            value -> value.getFullName().matches("([^/]+/)?(average|r|c|v)/.*")))
-            .isPresent();
+        && stateNames().allMatch(name -> name.matches("([^/]+/)?(average|r|c|v)/.*"));
+  }
+
+  /** Whether that optimizer keeps moving averages of the variables. */
+  boolean hasAverages() {
+    return stateNames().anyMatch(name -> name.matches("(?!(r|c|v)/)([^/]+/)?average/.*"));
+  }
+
+  /** Whether that optimizer's learning rate follows a schedule. */
+  boolean hasSchedule() {
+    return optimizer.flatMap(node -> child(given, node, "_current_learning_rate")).isPresent();
+  }
+
+  private Stream<String> stateNames() {
+    return statesOfOptimizer().stream()
+        .filter(reference -> isNode(given, reference.getNodeId()))
+        .flatMap(reference -> given.getNodes(reference.getNodeId()).getAttributesList().stream())
+        .map(SerializedTensor::getFullName);
+  }
+
+  /** The variables of that optimizer but the first, its iterations. */
+  private List<ObjectReference> statesOfOptimizer() {
+    return variablesOfOptimizer().stream()
+        .flatMap(variables -> given.getNodes(variables).getChildrenList().stream())
+        .filter(reference -> !reference.getLocalName().equals(ITERATIONS))
+        .toList();
+  }
+
+  private Optional<Integer> variablesOfOptimizer() {
+    return optimizer.flatMap(node -> child(given, node, "_variables"));
   }
 
   /** The checkpoint's keys of the model's variables and of the optimizer's, in its own order. */
   Set<String> given() {
     Set<String> found = new LinkedHashSet<>();
     model.ifPresent(node -> collect(node, BESIDE_MODEL, found));
-    optimizer
-        .flatMap(node -> child(given, node, "_variables"))
-        .ifPresent(
-            variables -> {
-              Set<String> state = new LinkedHashSet<>();
-              collect(variables, Set.of("0"), state); // the iterations
-              found.addAll(state);
-            });
+    found.addAll(givenStates());
     if (model.filter(node -> node == 0).isPresent()) {
       child(given, 0, "save_counter").flatMap(node -> key(given, node)).ifPresent(found::remove);
     }
+    return found;
+  }
+
+  /** The checkpoint's keys of the optimizer's variables but for its iterations. */
+  Set<String> givenStates() {
+    Set<String> found = new LinkedHashSet<>();
+    variablesOfOptimizer().ifPresent(node -> collect(node, Set.of(ITERATIONS), found));
     return found;
   }
 

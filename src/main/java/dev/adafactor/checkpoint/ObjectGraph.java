@@ -1,17 +1,34 @@
 package dev.adafactor.checkpoint;
 
 import com.google.protobuf.BoolValue;
+import com.google.protobuf.InvalidProtocolBufferException;
+import dev.adafactor.files.TensorBundle;
 import dev.adafactor.files.VariableKey;
+import java.io.IOException;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.ObjectReference;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.SerializedTensor;
 
-/** The tree of Python objects that a checkpoint tells its tensors by, being written. */
+/** The tree of Python objects that a checkpoint tells its tensors by: read, or being written. */
 final class ObjectGraph {
   /** The tensor that holds the tree. */
   static final String KEY = "_CHECKPOINTABLE_OBJECT_GRAPH";
 
   private final TrackableObjectGraph.Builder graph = TrackableObjectGraph.newBuilder();
+
+  /**
+   * The tree of a checkpoint.
+   *
+   * @throws IOException if it is missing or damaged
+   */
+  static TrackableObjectGraph read(TensorBundle checkpoint) throws IOException {
+    try {
+      return TrackableObjectGraph.parseFrom(checkpoint.string(KEY));
+    } catch (InvalidProtocolBufferException e) {
+      throw new IOException(
+          "'" + checkpoint.prefix() + "' is damaged: its tree of objects cannot be read", e);
+    }
+  }
 
   /** Adds an object; the first is the root. */
   int add() {

@@ -1,18 +1,17 @@
 package dev.adafactor.checkpoint;
 
-import com.google.protobuf.InvalidProtocolBufferException;
 import dev.adafactor.files.TensorBundle;
-import dev.adafactor.files.TensorBundle.Kind;
+import dev.adafactor.files.TensorKind;
 import dev.adafactor.files.VariableKey;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.SerializedTensor;
@@ -54,16 +53,13 @@ public final class SavedState {
    *
    * @param variable the name of the variable that it belongs to; empty if it belongs to none
    */
-  public record Item(Part part, String variable, Kind kind) {}
+  public record Item(Part part, String variable, TensorKind kind) {}
 
-  private final Path files;
   private final TensorBundle bundle;
   private final TrackableObjectGraph objects;
   private final Map<Item, String> keys;
 
-  private SavedState(
-      Path files, TensorBundle bundle, TrackableObjectGraph objects, Map<Item, String> keys) {
-    this.files = files;
+  private SavedState(TensorBundle bundle, TrackableObjectGraph objects, Map<Item, String> keys) {
     this.bundle = bundle;
     this.objects = objects;
     this.keys = Collections.unmodifiableMap(keys);
@@ -77,20 +73,21 @@ public final class SavedState {
    */
   public static SavedState read(Path files) throws IOException {
     TensorBundle bundle = TensorBundle.read(files);
-    TrackableObjectGraph objects = objects(bundle);
-    Map<String, Kind> tensors = bundle.tensors();
+    TrackableObjectGraph objects = ObjectGraph.read(bundle);
+    Map<String, TensorKind> tensors = bundle.tensors();
+    Map<Name, Integer> names = new HashMap<>();
     Map<Item, String> keys = new LinkedHashMap<>();
     for (TrackableObject object : objects.getNodesList()) {
       for (SerializedTensor tensor : object.getAttributesList()) {
         String key = tensor.getCheckpointKey();
-        Kind kind = tensors.get(key);
+        TensorKind kind = tensors.get(key);
         if (kind != null) {
           item(key, tensor.getFullName(), kind)
-              .ifPresent(item -> keys.put(distinct(item, keys.keySet()), key));
+              .ifPresent(item -> keys.put(distinct(item, names), key));
         }
       }
     }
-    return new SavedState(files, bundle, objects, keys);
+    return new SavedState(bundle, objects, keys);
   }
 
   /**
@@ -102,13 +99,13 @@ public final class SavedState {
    */
   public SavedState counterpart(Path others) throws IOException {
     TensorBundle theirs = TensorBundle.read(others);
-    TrackableObjectGraph given = objects(theirs);
+    TrackableObjectGraph given = ObjectGraph.read(theirs);
     Map<String, String> matched = new Matching(objects, given).keys();
-    Map<String, Kind> tensors = theirs.tensors();
+    Map<String, TensorKind> tensors = theirs.tensors();
     Map<Item, String> found = new LinkedHashMap<>();
     for (Map.Entry<Item, String> entry : keys.entrySet()) {
       String key = matched.get(entry.getValue());
-      Kind kind = key == null ? null : tensors.get(key);
+      TensorKind kind = key == null ? null : tensors.get(key);
       if (!entry.getKey().kind().equals(kind)) {
         throw new IOException(
             "'%s' has %s in place of %s, '%s'"
@@ -120,18 +117,10 @@ public final class SavedState {
       }
       found.put(entry.getKey(), key);
     }
-    return new SavedState(others, theirs, given, found);
+    return new SavedState(theirs, given, found);
   }
 
-  private static TrackableObjectGraph objects(TensorBundle bundle) throws IOException {
-    try {
-      return TrackableObjectGraph.parseFrom(bundle.string(ObjectGraph.KEY));
-    } catch (InvalidProtocolBufferException e) {
-      throw new IOException("the tree of objects is damaged", e);
-    }
-  }
-
-  private static Optional<Item> item(String key, String name, Kind kind) {
+  private static Optional<Item> item(String key, String name, TensorKind kind) {
     if (key.equals(VariableKey.of("optimizer/_iterations"))) {
       return Optional.of(new Item(Part.ITERATIONS, "", kind));
     }
@@ -150,17 +139,24 @@ public final class SavedState {
     return Optional.empty();
   }
 
-  /** Variables may have the same name. */
-  private static Item distinct(Item item, Set<Item> known) {
-    String name = item.variable();
-    for (int i = 2; isKnown(item.part(), name, known); i++) {
-      name = "%s (%d)".formatted(item.variable(), i);
-    }
-    return new Item(item.part(), name, item.kind());
-  }
+  /** What an item is told by. */
+  private record Name(Part part, String variable) {}
 
-  private static boolean isKnown(Part part, String name, Set<Item> known) {
-    return known.stream().anyMatch(item -> item.part() == part && item.variable().equals(name));
+  /**
+   * The item under a name that none before it has: variables may have the same.
+   *
+   * @param known the names in use, with the last number that was given to one of the name
+   */
+  private static Item distinct(Item item, Map<Name, Integer> known) {
+    Name wanted = new Name(item.part(), item.variable());
+    Name name = wanted;
+    int number = known.getOrDefault(wanted, 1);
+    while (known.putIfAbsent(name, 1) != null) {
+      number++;
+      name = new Name(item.part(), "%s (%d)".formatted(item.variable(), number));
+    }
+    known.put(wanted, number);
+    return new Item(name.part(), name.variable(), item.kind());
   }
 
   /** The tensors, the model's variables first. */
@@ -179,6 +175,6 @@ public final class SavedState {
 
   @Override
   public String toString() {
-    return files.toString();
+    return bundle.prefix().toString();
   }
 }

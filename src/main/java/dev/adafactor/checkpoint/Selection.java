@@ -1,18 +1,17 @@
 package dev.adafactor.checkpoint;
 
-import com.google.protobuf.InvalidProtocolBufferException;
 import dev.adafactor.checkpoint.Quantity.Counter;
 import dev.adafactor.checkpoint.Quantity.OfModel;
 import dev.adafactor.checkpoint.Quantity.OfOptimizer;
 import dev.adafactor.checkpoint.Quantity.Part;
+import dev.adafactor.files.FirstFew;
 import dev.adafactor.files.TensorBundle;
 import dev.adafactor.files.TensorBundle.Extreme;
-import dev.adafactor.files.TensorBundle.Kind;
+import dev.adafactor.files.TensorKind;
 import dev.adafactor.files.VariableKey;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -23,7 +22,6 @@ import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
-import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
 
 /**
  * Compares a checkpoint with the state that it is to be put into, and finds which of its tensors
@@ -36,35 +34,28 @@ final class Selection {
   private final Map<String, Cell> cells;
   private final String own;
   private final TensorBundle bundle;
-  private final Path files;
-  private final Map<String, Kind> tensors;
+  private final Map<String, Extreme> extremes;
+  private final Map<String, TensorKind> tensors;
   private final Matching matching;
   private final boolean hasOptimizer;
 
   /**
-   * Reads the checkpoint's tree of objects.
+   * Reads the checkpoint.
    *
    * @param layout what the state would be written as
    * @param cells where it is, by key
    * @param own begins the keys that Python does not look at
-   * @param files the checkpoint's prefix, for messages
-   * @throws IOException if the tree cannot be read
+   * @throws IOException if it is damaged
    */
-  Selection(Layout layout, Map<String, Cell> cells, String own, TensorBundle bundle, Path files)
+  Selection(Layout layout, Map<String, Cell> cells, String own, TensorBundle bundle)
       throws IOException {
     this.layout = layout;
     this.cells = cells;
     this.own = own;
     this.bundle = bundle;
-    this.files = files;
+    this.extremes = bundle.requireIntact();
     this.tensors = bundle.tensors();
-    try {
-      matching =
-          new Matching(
-              layout.objects(), TrackableObjectGraph.parseFrom(bundle.string(ObjectGraph.KEY)));
-    } catch (InvalidProtocolBufferException e) {
-      throw new IOException("'" + files + "' is damaged: its tree of objects cannot be read", e);
-    }
+    this.matching = new Matching(layout.objects(), ObjectGraph.read(bundle));
     // One that was made and not used yet, of whatever kind, is as good as none.
     hasOptimizer = matching.hasOptimizer() && (matching.hasStates() || iterations().orElse(0) > 0);
   }
@@ -129,6 +120,12 @@ final class Selection {
                 sources.put(exact ? own + there : there, cells.get(exact ? own + key : key));
               }
             });
+    if (sources.isEmpty()) {
+      throw new IllegalArgumentException(
+          "nothing in the checkpoint '%s' fits: %s"
+              .formatted(
+                  bundle.prefix(), FirstFew.of(List.copyOf(problems.values()), SHOWN).asClauses()));
+    }
     if (extent == Extent.ALL) {
       for (String key : beside()) {
         requireSound(key, Extreme.NAN);
@@ -157,7 +154,9 @@ final class Selection {
                   quantity instanceof OfModel || extent != Extent.MODEL || hasOptimizer;
               if (wanted && cells.get(key).destination().isPresent()) {
                 String there = keys.get(key);
-                problem(cells.get(key), key, there)
+                (quantity == Counter.LEARNING_RATE && there == null && matching.hasSchedule()
+                        ? Optional.of("its learning rate is a schedule, this one's is a number")
+                        : problem(cells.get(key), key, there))
                     .or(() -> exactProblem(key, there))
                     .ifPresent(problem -> problems.put(key, problem));
               }
@@ -173,7 +172,7 @@ final class Selection {
   }
 
   private Optional<String> problem(Cell cell, String key, String there) {
-    Kind kind = there == null ? null : tensors.get(there);
+    TensorKind kind = there == null ? null : tensors.get(there);
     if (kind == null) {
       return Optional.of("it has no '%s'".formatted(name(key)));
     }
@@ -182,7 +181,7 @@ final class Selection {
           "its '%s' has the shape %s in place of %s"
               .formatted(name(there), kind.shape(), cell.shape()));
     }
-    Kind wanted = new Kind(cell.value().dataType(), cell.shape());
+    TensorKind wanted = new TensorKind(cell.value().dataType(), cell.shape());
     return kind.dtype() == wanted.dtype()
         ? Optional.empty()
         : Optional.of("its '%s' is %s in place of %s".formatted(name(there), kind, wanted));
@@ -218,13 +217,16 @@ final class Selection {
 
   private void requireNone(Map<String, String> problems, Set<String> unused, Extent extent) {
     List<String> differences = new ArrayList<>();
-    boolean otherOptimizer = hasOptimizer && !matching.hasAdafactor();
-    if (otherOptimizer) {
-      differences.add("its optimizer is no Adafactor");
+    Set<String> besides = new LinkedHashSet<>(unused);
+    Optional<String> otherKind = hasOptimizer ? otherKind() : Optional.empty();
+    if (otherKind.isPresent()) {
+      // Its variables have other numbers: to compare them one by one would explain nothing.
+      differences.add(otherKind.get());
+      besides.removeAll(matching.givenStates());
     }
     problems.forEach(
         (key, problem) -> {
-          if (!otherOptimizer || layout.tensors().get(key) instanceof OfModel) {
+          if (otherKind.isEmpty() || layout.tensors().get(key) instanceof OfModel) {
             differences.add(problem);
           }
         });
@@ -233,17 +235,29 @@ final class Selection {
         problem(cells.get(key), key, key).ifPresent(differences::add);
       }
     }
-    unused.forEach(key -> differences.add("it has '%s' besides".formatted(name(key))));
+    besides.forEach(key -> differences.add("it has '%s' besides".formatted(name(key))));
     if (!differences.isEmpty()) {
       throw new IllegalArgumentException(
-          "the checkpoint '%s' is of another model or optimizer: %s%s"
-              .formatted(
-                  files,
-                  String.join("; ", differences.subList(0, Math.min(SHOWN, differences.size()))),
-                  differences.size() > SHOWN
-                      ? " (and %d more)".formatted(differences.size() - SHOWN)
-                      : ""));
+          "the checkpoint '%s' is of another model or optimizer: %s"
+              .formatted(bundle.prefix(), FirstFew.of(differences, SHOWN).asClauses()));
     }
+  }
+
+  /** How its optimizer is of another kind than ours, so that they have other variables. */
+  private Optional<String> otherKind() {
+    if (!matching.hasAdafactor()) {
+      return Optional.of("its optimizer is no Adafactor");
+    }
+    boolean averages =
+        layout.tensors().values().stream()
+            .anyMatch(each -> each instanceof OfOptimizer of && of.part() == Part.AVERAGE);
+    if (averages == matching.hasAverages()) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        averages
+            ? "its optimizer keeps no moving averages (use_ema), this one does"
+            : "its optimizer keeps moving averages (use_ema), this one does not");
   }
 
   /**
@@ -264,11 +278,11 @@ final class Selection {
   }
 
   private void requireSound(String key, Extreme least) throws IOException {
-    Extreme found = bundle.extreme(key);
+    Extreme found = extremes.getOrDefault(key, Extreme.NONE);
     if (found.compareTo(least) >= 0) {
       throw new IOException(
           "'%s' holds values that are %s, of '%s'"
-              .formatted(files, found == Extreme.NAN ? "NaN" : "infinite", name(key)));
+              .formatted(bundle.prefix(), found == Extreme.NAN ? "NaN" : "infinite", name(key)));
     }
   }
 
@@ -306,7 +320,7 @@ final class Selection {
             .anyMatch(
                 each -> each.getValue() == Counter.ITERATIONS && keys.containsKey(each.getKey()));
     return new Restored(
-        files,
+        bundle.prefix(),
         variables,
         states.size(),
         counted ? iterations() : OptionalLong.empty(),

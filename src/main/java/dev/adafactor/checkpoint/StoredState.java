@@ -5,9 +5,12 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * A state that Python or Java has written, by any of the names that it goes by: the prefix of a
@@ -16,6 +19,7 @@ import java.util.Optional;
  */
 public final class StoredState {
   private static final String INDEX = ".index";
+  private static final String SHARD = ".data-";
   private static final Path OF_SAVED_MODEL = Path.of("variables", "variables");
   private static final byte[] HDF5 = "\u0089HDF".getBytes(StandardCharsets.ISO_8859_1);
 
@@ -64,6 +68,28 @@ public final class StoredState {
     return Files.isRegularFile(index) ? index : path;
   }
 
+  /**
+   * What a state is read from: the files of a prefix, or else the path itself.
+   *
+   * @throws IOException if its folder cannot be read
+   */
+  public static List<Path> files(Path path) throws IOException {
+    Path place = place(path);
+    if (place.equals(path)) {
+      return List.of(path);
+    }
+    List<Path> files = new ArrayList<>(List.of(place));
+    Path folder = place.toAbsolutePath().getParent();
+    try (Stream<Path> all = Files.list(folder)) {
+      all.map(Path::getFileName)
+          .filter(name -> name.toString().startsWith(path.getFileName() + SHARD))
+          .map(place::resolveSibling)
+          .sorted()
+          .forEach(files::add);
+    }
+    return List.copyOf(files);
+  }
+
   private static String refusal(Path file) throws IOException {
     String name = file.getFileName().toString();
     byte[] beginning;
@@ -81,7 +107,7 @@ public final class StoredState {
               + " optimizer=optimizer).save('PREFIX')")
           .formatted(file);
     }
-    int suffix = Math.max(name.lastIndexOf(INDEX), name.lastIndexOf(".data-"));
+    int suffix = Math.max(name.lastIndexOf(INDEX), name.lastIndexOf(SHARD));
     return suffix > 0
         ? "'%s' is one of a checkpoint's files; give their prefix, '%s'"
             .formatted(file, file.resolveSibling(name.substring(0, suffix)))

@@ -4,7 +4,7 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.checkpoint.Layout.Option;
 import dev.adafactor.checkpoint.Layout.Trained;
 import dev.adafactor.files.TensorBundle;
-import dev.adafactor.files.TensorBundle.Kind;
+import dev.adafactor.files.TensorKind;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.savedmodel.ModelVariable;
@@ -290,9 +290,8 @@ public final class TrainingState {
    */
   Restored restore(Path files, Extent extent, Content.Judge judge) throws IOException {
     TensorBundle bundle = TensorBundle.read(files);
-    bundle.requireIntact();
-    Map<String, Kind> given = bundle.tensors();
-    Selection selection = new Selection(layout, cells, OWN, bundle, files);
+    Map<String, TensorKind> given = bundle.tensors();
+    Selection selection = new Selection(layout, cells, OWN, bundle);
     judge.accept(
         new Content(
             files,
@@ -308,7 +307,7 @@ public final class TrainingState {
     return restored;
   }
 
-  private void assign(Path files, Selection.Choice choice, Map<String, Kind> given)
+  private void assign(Path files, Selection.Choice choice, Map<String, TensorKind> given)
       throws IOException {
     Map<String, Cell> sources = choice.sources();
     Ops tf = Ops.create(session.graph()).withSubScope("restore");

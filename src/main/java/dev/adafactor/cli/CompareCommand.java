@@ -61,8 +61,6 @@ import picocli.CommandLine.Spec;
       "    --report page.html"
     })
 final class CompareCommand implements Callable<Integer> {
-  private static final List<String> SETTINGS = List.of("numerics", "variables");
-
   /** A field, since the level of a logger that nobody holds is forgotten. */
   private static final Logger OPTIMIZER_LOG = Logger.getLogger(Adafactor.class.getName());
 
@@ -206,15 +204,16 @@ final class CompareCommand implements Callable<Integer> {
   }
 
   private Map<String, String> meta() {
-    String version = CompareCommand.class.getPackage().getImplementationVersion();
-    Map<String, String> meta = new LinkedHashMap<>();
-    meta.put("tf", TensorFlow.version());
-    meta.put("adafactor", version == null ? "development" : version);
-    meta.put("java", System.getProperty("java.version"));
-    meta.put("platform", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
-    meta.put("numerics", ConstantConverter.label(numerics));
-    meta.put("variables", ConstantConverter.label(variables));
+    Map<String, String> meta = Versions.ofJava();
+    meta.putAll(settings());
     return meta;
+  }
+
+  private Map<String, String> settings() {
+    Map<String, String> settings = new LinkedHashMap<>();
+    settings.put("numerics", ConstantConverter.label(numerics));
+    settings.put("variables", ConstantConverter.label(variables));
+    return settings;
   }
 
   private static ReportPage.Expectation expectation(Requirement requirement) {
@@ -237,13 +236,8 @@ final class CompareCommand implements Callable<Integer> {
         .map(Recording::versions)
         .distinct()
         .forEach(versions -> facts.add(new ReportPage.Facts("Recorded with Python", versions)));
-    Map<String, String> here = meta();
-    Map<String, String> settings = new LinkedHashMap<>();
-    for (String setting : SETTINGS) {
-      settings.put(setting, here.remove(setting));
-    }
-    facts.add(new ReportPage.Facts("Replayed with Java", here));
-    facts.add(new ReportPage.Facts("Replayed as", settings));
+    facts.add(new ReportPage.Facts("Replayed with Java", Versions.ofJava()));
+    facts.add(new ReportPage.Facts("Replayed as", settings()));
     return facts;
   }
 }

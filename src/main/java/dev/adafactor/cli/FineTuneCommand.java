@@ -21,12 +21,14 @@ import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.stream.Collectors;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBarConsumer;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -89,7 +91,8 @@ final class FineTuneCommand implements Callable<Integer> {
     if (comparison.python.isEmpty()) {
       return run(job().build(), Optional.empty());
     }
-    try (SideBySide both = new SideBySide(comparison.python.get(), spec.commandLine().getOut())) {
+    try (SideBySide both =
+        new SideBySide(comparison.python.get(), spec.commandLine().getOut(), terminal())) {
       both.requirePython();
       return run(both.recorded(job()), Optional.of(both));
     }
@@ -102,7 +105,7 @@ final class FineTuneCommand implements Callable<Integer> {
     try (Interruption interruption = new Interruption(spec.commandLine().getErr())) {
       Unwritten unwritten = new Unwritten();
       Optional<FineTuningResult> result = Optional.empty();
-      Listeners listeners = new Listeners();
+      Listeners listeners = new Listeners(both.map(each -> each.checking(interruption.stop())));
       try {
         result = Optional.of(job.run(interruption.stop(), listeners.all()));
       } catch (CancellationException e) {
@@ -269,6 +272,13 @@ final class FineTuneCommand implements Callable<Integer> {
         "--log-variables and --log-every are for --log-dir, which is missing");
     output.logEvery.ifPresent(
         steps -> require(steps > 0, "--log-every is %d; 1 or more is wanted".formatted(steps)));
+    output.json.ifPresent(
+        file ->
+            require(
+                !file.toString().toLowerCase(Locale.ROOT).matches(".*\\.html?"),
+                ("'%s': --report (--json) writes JSON; a page for a browser is --compare-report"
+                        + " FILE.html, with --compare-with PYTHON")
+                    .formatted(file)));
     require(
         comparison.python.isPresent() || comparison.report.isEmpty(),
         "--compare-report is for --compare-with, which is missing");
@@ -336,16 +346,23 @@ final class FineTuneCommand implements Callable<Integer> {
                     course.minDelta.orElse(0.0))));
   }
 
-  private List<Outputs.Input> inputs() {
+  private List<Outputs.Input> inputs() throws IOException {
     List<Outputs.Input> inputs = new ArrayList<>();
     model.model.ifPresent(path -> inputs.add(new Outputs.Input("the input model", path)));
     inputs.addAll(data.inputs());
-    course.restore.ifPresent(
-        path -> inputs.add(new Outputs.Input("--restore", StoredState.place(path))));
-    course.restoreWhatFits.ifPresent(
-        path -> inputs.add(new Outputs.Input("--restore-what-fits", StoredState.place(path))));
+    addState("--restore", course.restore, inputs);
+    addState("--restore-what-fits", course.restoreWhatFits, inputs);
     adafactor.configuration().ifPresent(path -> inputs.add(new Outputs.Input("--optimizer", path)));
     return inputs;
+  }
+
+  private static void addState(String option, Optional<Path> state, List<Outputs.Input> inputs)
+      throws IOException {
+    if (state.isPresent()) {
+      for (Path file : StoredState.files(state.get())) {
+        inputs.add(new Outputs.Input(option, file));
+      }
+    }
   }
 
   private void requireOnce(String option, List<InputFile> files) {
@@ -438,18 +455,34 @@ final class FineTuneCommand implements Callable<Integer> {
     out.flush();
   }
 
+  private static TrainingDisplay display(PrintWriter out) {
+    Optional<ProgressBarConsumer> terminal = terminal();
+    return terminal.isPresent()
+        ? new ProgressBarDisplay(out, terminal.get())
+        : new TrainingDisplay(out);
+  }
+
+  /** Where a bar can be shown. */
+  private static Optional<ProgressBarConsumer> terminal() {
+    return NativeEnvironment.isTerminal()
+        ? Optional.of(new ConsoleProgressBarConsumer(System.out))
+        : Optional.empty();
+  }
+
   /** Those who hear of the job, to be closed when it is over, however it ends. */
   private final class Listeners implements AutoCloseable {
-    private final TrainingDisplay display =
-        NativeEnvironment.isTerminal()
-            ? new ProgressBarDisplay(
-                spec.commandLine().getOut(), new ConsoleProgressBarConsumer(System.out))
-            : new TrainingDisplay(spec.commandLine().getOut());
+    private final TrainingDisplay display = display(spec.commandLine().getOut());
     private final Optional<TensorBoardLog> log = output.logDir.map(TensorBoardLog::new);
+    private final Optional<TrainingListener> python;
+
+    Listeners(Optional<TrainingListener> python) {
+      this.python = python;
+    }
 
     TrainingListener[] all() {
       List<TrainingListener> all = new ArrayList<>(List.of(display));
       log.ifPresent(all::add);
+      python.ifPresent(all::add);
       return all.toArray(TrainingListener[]::new);
     }
 

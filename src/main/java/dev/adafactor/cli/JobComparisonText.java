@@ -2,6 +2,7 @@ package dev.adafactor.cli;
 
 import dev.adafactor.checkpoint.SavedState.Item;
 import dev.adafactor.checkpoint.SavedState.Part;
+import dev.adafactor.files.FirstFew;
 import dev.adafactor.parity.Deviation;
 import dev.adafactor.parity.JobBound;
 import dev.adafactor.parity.JobComparison;
@@ -189,12 +190,8 @@ final class JobComparisonText {
             .filter(found -> found.judgement() == judgement)
             .map(found -> found.deviation().item().variable())
             .toList();
-    if (names.isEmpty()) {
-      return "the losses or the optimizer's state";
-    }
-    String shown = String.join(", ", names.subList(0, Math.min(MOST_NAMES, names.size())));
-    return names.size() <= MOST_NAMES
-        ? shown
-        : "%s and %d more".formatted(shown, names.size() - MOST_NAMES);
+    return names.isEmpty()
+        ? "the losses or the optimizer's state"
+        : FirstFew.of(names, MOST_NAMES).asNames();
   }
 }

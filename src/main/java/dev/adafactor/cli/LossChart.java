@@ -7,6 +7,7 @@ import dev.adafactor.finetune.TrainingListener.Step;
 import java.awt.Color;
 import java.awt.Graphics2D;
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -67,7 +68,10 @@ final class LossChart {
    */
   static void write(List<Step> steps, List<Epoch> epochs, OutputPath file) throws IOException {
     BufferedImage picture = stacked(new LossChart(steps, epochs).panels());
-    WholeFile.write(file, out -> ImageIO.write(picture, "png", out));
+    // Into memory first: the encoder would hide why the file cannot be written.
+    ByteArrayOutputStream png = new ByteArrayOutputStream();
+    ImageIO.write(picture, "png", png);
+    WholeFile.write(file, png::writeTo);
   }
 
   private static BufferedImage stacked(List<XYChart> panels) {

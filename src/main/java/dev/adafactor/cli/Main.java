@@ -13,7 +13,9 @@ import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.OverwrittenOptionException;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.RunLast;
@@ -85,6 +87,7 @@ public final class Main implements Runnable {
     if (help != null) {
       return help;
     }
+    refuseRepeated(parsed);
     try {
       NativeEnvironment.loadTensorFlow();
     } catch (LinkageError e) {
@@ -97,6 +100,26 @@ public final class Main implements Runnable {
           parsed.commandSpec().commandLine(),
           "Java's memory does not suffice (%s); -Xmx gives it more".formatted(e.getMessage()),
           e);
+    }
+  }
+
+  /**
+   * picocli refuses a repeated option by itself, but not in a group: it begins the group anew
+   * there, and forgets what the group's other options were given.
+   */
+  private static void refuseRepeated(ParseResult parsed) {
+    ParseResult command = parsed;
+    while (command.subcommand() != null) {
+      command = command.subcommand();
+    }
+    for (OptionSpec option : command.matchedOptions()) {
+      if (!option.isMultiValue() && option.stringValues().size() > 1) {
+        throw new OverwrittenOptionException(
+            command.commandSpec().commandLine(),
+            option,
+            "%s is given %d times; once is wanted"
+                .formatted(String.join(" or ", option.names()), option.stringValues().size()));
+      }
     }
   }
 

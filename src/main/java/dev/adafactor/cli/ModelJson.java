@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.adafactor.files.DataTypeNames;
 import dev.adafactor.files.OutputPath;
 import dev.adafactor.savedmodel.ModelDescription;
 import dev.adafactor.savedmodel.ModelDescription.FileSize;
@@ -42,7 +43,7 @@ final class ModelJson {
     ArrayNode variables = json.putArray("variables");
     for (Variable variable : model.variables()) {
       ObjectNode node = variables.addObject().put("name", variable.name());
-      node.put("dtype", ModelReport.name(variable.dtype()));
+      node.put("dtype", DataTypeNames.ofPython(variable.dtype()));
       put(node, variable.shape());
       node.put("elements", variable.elements()).put("bytes", variable.bytes());
       node.put("trainable", variable.trainable());
@@ -54,8 +55,8 @@ final class ModelJson {
       tables
           .addObject()
           .put("name", table.name())
-          .put("keys", ModelReport.name(table.keys()))
-          .put("values", ModelReport.name(table.values()));
+          .put("keys", DataTypeNames.ofPython(table.keys()))
+          .put("values", DataTypeNames.ofPython(table.values()));
     }
     put(json.putArray("assets"), model.assets());
     put(json.putArray("files"), model.files());
@@ -93,7 +94,7 @@ final class ModelJson {
   }
 
   private static void put(ObjectNode node, Tensor tensor) {
-    node.put("name", tensor.name()).put("dtype", ModelReport.name(tensor.dtype()));
+    node.put("name", tensor.name()).put("dtype", DataTypeNames.ofPython(tensor.dtype()));
     put(node, tensor.shape());
   }
 

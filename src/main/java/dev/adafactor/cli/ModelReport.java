@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.files.DataTypeNames;
 import dev.adafactor.finetune.StateSize;
 import dev.adafactor.savedmodel.ModelDescription;
 import dev.adafactor.savedmodel.ModelDescription.Exporter;
@@ -11,7 +12,6 @@ import dev.adafactor.savedmodel.ModelDescription.Variable;
 import dev.adafactor.savedmodel.UnusableGradient;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -271,7 +271,10 @@ final class ModelReport {
           table ->
               line(
                   "  %s: %s to %s"
-                      .formatted(table.name(), name(table.keys()), name(table.values()))),
+                      .formatted(
+                          table.name(),
+                          DataTypeNames.ofPython(table.keys()),
+                          DataTypeNames.ofPython(table.values()))),
           "tables");
     }
     line("Files:");
@@ -310,17 +313,7 @@ final class ModelReport {
             : shape.toListOrNull().stream()
                 .map(size -> size < 0 ? "?" : size.toString())
                 .collect(Collectors.joining(", ", "[", "]"));
-    return name(dtype) + " " + sizes;
-  }
-
-  /** The type as Python calls it. */
-  static String name(DataType dtype) {
-    return switch (dtype) {
-      case DT_HALF -> "float16";
-      case DT_FLOAT -> "float32";
-      case DT_DOUBLE -> "float64";
-      default -> dtype.name().replaceFirst("^DT_", "").toLowerCase(Locale.ROOT);
-    };
+    return DataTypeNames.ofPython(dtype) + " " + sizes;
   }
 
   private static String count(long number, String what) {

@@ -58,7 +58,8 @@ final class OutputOptions {
       names = "--log-every",
       paramLabel = "STEPS",
       description =
-          "Steps from one such event to the next; loss and rate are of every step. Default: 10.")
+          "Steps from one such event to the next, after that of the first step; loss and rate are of"
+              + " every step. Default: 10.")
   Optional<Integer> logEvery = Optional.empty();
 
   @Option(

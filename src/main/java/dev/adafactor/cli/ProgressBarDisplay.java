@@ -4,21 +4,19 @@ import dev.adafactor.finetune.Evaluation;
 import java.io.PrintWriter;
 import java.time.Duration;
 import java.util.Optional;
-import me.tongfei.progressbar.ProgressBar;
-import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarConsumer;
 
 /** A bar in place of the lines for epochs. For terminals only. */
 final class ProgressBarDisplay extends TrainingDisplay {
-  private final Line line;
-  private Optional<ProgressBar> bar = Optional.empty();
+  private final ProgressBarConsumer terminal;
+  private Optional<StepBar> bar = Optional.empty();
 
   /** The loss on the validation data at the end of the last epoch, in words. */
   private String validation = "";
 
   ProgressBarDisplay(PrintWriter out, ProgressBarConsumer terminal) {
     super(out);
-    this.line = new Line(terminal);
+    this.terminal = terminal;
   }
 
   @Override
@@ -26,20 +24,9 @@ final class ProgressBarDisplay extends TrainingDisplay {
     super.stepped(step);
     long steps = (long) plan().epochs() * plan().stepsPerEpoch();
     if (bar.isEmpty()) {
-      bar =
-          Optional.of(
-              new ProgressBarBuilder()
-                  .setTaskName("Training")
-                  .setInitialMax(steps)
-                  .setConsumer(line)
-                  .setRenderer(
-                      (state, width) ->
-                          line(state.getNormalizedProgress(), state.getExtraMessage(), width))
-                  .continuousUpdate()
-                  .build());
+      bar = Optional.of(new StepBar("Training", steps, terminal));
     }
-    bar.get().setExtraMessage(numbers(step, left(step.number())));
-    bar.get().stepTo(step.number());
+    bar.get().stepTo(step.number(), numbers(step, left(step.number())));
   }
 
   private String numbers(Step step, Duration left) {
@@ -55,15 +42,6 @@ final class ProgressBarDisplay extends TrainingDisplay {
             step.learningRate(),
             examplesPerSecond(),
             minutes(left));
-  }
-
-  /** The numbers, and a bar in the room that they leave. */
-  static String line(double progress, String numbers, int width) {
-    String percent = "%3.0f%% ".formatted(100 * progress);
-    int room = Math.max(0, width - percent.length() - numbers.length() - 1);
-    int done = (int) Math.round(progress * room);
-    String line = percent + "\u2588".repeat(done) + "\u2591".repeat(room - done) + " " + numbers;
-    return line.substring(0, Math.min(width, line.length()));
   }
 
   @Override
@@ -84,41 +62,7 @@ final class ProgressBarDisplay extends TrainingDisplay {
   @Override
   public void close() {
     // A bar that is closed twice is drawn twice.
-    bar.ifPresent(ProgressBar::close);
-    if (bar.isPresent() && !line.ended) {
-      line.close(); // A bar that is closed before it was first drawn leaves its line open.
-    }
+    bar.ifPresent(StepBar::close);
     bar = Optional.empty();
-  }
-
-  /** The terminal, and whether the bar has ended its line there. */
-  private static final class Line implements ProgressBarConsumer {
-    private final ProgressBarConsumer terminal;
-    private volatile boolean ended;
-
-    Line(ProgressBarConsumer terminal) {
-      this.terminal = terminal;
-    }
-
-    @Override
-    public int getMaxRenderedLength() {
-      return terminal.getMaxRenderedLength();
-    }
-
-    @Override
-    public void accept(String bar) {
-      terminal.accept(bar);
-    }
-
-    @Override
-    public void clear() {
-      terminal.clear();
-    }
-
-    @Override
-    public void close() {
-      terminal.close();
-      ended = true;
-    }
   }
 }

@@ -83,18 +83,19 @@ final class PythonScripts implements AutoCloseable {
    *     fails, or if it leaves no result: the message is one line
    */
   void run(String script, List<String> arguments, Path result) throws IOException {
-    run(script, arguments, result, new StopRequest());
+    run(script, arguments, result, new StopRequest(), () -> {});
   }
 
   /**
    * Runs a script to its end, or until it is to stop.
    *
    * @param result what the script writes
+   * @param meanwhile is called now and then while the script runs
    * @throws CancellationException if it is to stop; the script has ended then
    * @throws IOException if the interpreter cannot be run, if it lacks a package, if the script
    *     fails, or if it leaves no result: the message is one line
    */
-  void run(String script, List<String> arguments, Path result, StopRequest stop)
+  void run(String script, List<String> arguments, Path result, StopRequest stop, Runnable meanwhile)
       throws IOException {
     List<String> command = new ArrayList<>();
     command.add(python.toString());
@@ -108,6 +109,7 @@ final class PythonScripts implements AutoCloseable {
       process.getOutputStream().close();
       while (!process.waitFor(LOOK_MILLIS, TimeUnit.MILLISECONDS) && !stop.isStopped()) {
         // A signal does not wake who waits.
+        meanwhile.run();
       }
       // Ctrl-C in a terminal goes to the script as well, which may be the first to end.
       if (stop.isStopped()) {

@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.tensorflow.Graph;
@@ -209,7 +210,8 @@ final class RecordingOptions {
               .map(
                   name ->
                       new IllegalArgumentException(
-                          "the schedule '%s' is none of tf_keras's own, and only those can be recorded: %s"
+                          ("the schedule '%s' is none of tf_keras's own, and only those can be"
+                                  + " recorded: %s")
                               .formatted(
                                   name, String.join(", ", ScheduleRegistry.standard().names())),
                           e))
@@ -224,15 +226,14 @@ final class RecordingOptions {
 
   /** The name of a schedule that the Python which records would not know. */
   private static Optional<String> foreignSchedule(String json) {
-    JsonNode rate;
     try {
-      rate = arguments(PythonJson.MAPPER.readTree(json)).path("learning_rate");
+      JsonNode rate = arguments(PythonJson.MAPPER.readTree(json)).path("learning_rate");
+      return rate.isObject()
+          ? ScheduleRegistry.standard().unknown(PythonJson.MAPPER.convertValue(rate, Map.class))
+          : Optional.empty();
     } catch (JsonProcessingException e) {
       return Optional.empty();
     }
-    String field = rate.hasNonNull("registered_name") ? "registered_name" : "class_name";
-    return Optional.of(rate.path(field).asText())
-        .filter(name -> !name.isEmpty() && !ScheduleRegistry.standard().names().contains(name));
   }
 
   private String name(int index) {

@@ -5,19 +5,22 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.adafactor.files.PythonJson;
 import dev.adafactor.finetune.FineTuning;
 import dev.adafactor.finetune.StopRequest;
+import dev.adafactor.finetune.TrainingListener;
 import dev.adafactor.parity.JobComparison;
 import dev.adafactor.parity.JobSides;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.concurrent.CancellationException;
-import org.tensorflow.TensorFlow;
+import me.tongfei.progressbar.ProgressBarConsumer;
 
 /**
  * A job that is done here and then, in the same steps, by a Python's tf_keras. What both leave for
@@ -30,34 +33,39 @@ final class SideBySide implements AutoCloseable {
   private final PrintWriter out;
   private final PythonScripts scripts;
   private final Map<String, String> versions = new LinkedHashMap<>();
+  private final Optional<ProgressBarConsumer> terminal;
 
   /**
    * Unpacks the scripts.
    *
    * @param python the interpreter
+   * @param terminal shows how far Python is, if it is one
    * @throws IOException if there is no room for them
    */
-  SideBySide(Path python, PrintWriter out) throws IOException {
+  SideBySide(Path python, PrintWriter out, Optional<ProgressBarConsumer> terminal)
+      throws IOException {
     this.out = out;
+    this.terminal = terminal;
     this.scripts = new PythonScripts(python);
   }
 
   /**
-   * Checks, before the job, that the interpreter can do it.
+   * Checks, before anything else, that the interpreter is one and has the packages.
    *
-   * @throws IOException if it cannot
+   * @throws IOException if not
    */
   void requirePython() throws IOException {
     Path file = scripts.file("versions.json");
-    run("versions.py", List.of(file.toString()), file, new StopRequest());
+    run("versions.py", List.of(file.toString()), file, new StopRequest(), () -> {});
     versions.putAll(
         PythonJson.MAPPER.readValue(file.toFile(), new TypeReference<Map<String, String>>() {}));
   }
 
-  private void run(String script, List<String> arguments, Path result, StopRequest stop)
+  private void run(
+      String script, List<String> arguments, Path result, StopRequest stop, Runnable meanwhile)
       throws IOException {
     try {
-      scripts.run(script, arguments, result, stop);
+      scripts.run(script, arguments, result, stop, meanwhile);
     } catch (IOException e) {
       throw new IOException("--compare-with: " + e.getMessage(), e);
     }
@@ -65,6 +73,25 @@ final class SideBySide implements AutoCloseable {
 
   private Path recording() {
     return scripts.file("recording");
+  }
+
+  /**
+   * Has Python check, once it is known what the job is and before its first step, that it can do
+   * the same; a listener that throws {@link UncheckedIOException} if it cannot.
+   */
+  TrainingListener checking(StopRequest stop) {
+    return new TrainingListener() {
+      @Override
+      public void planned(Plan plan) {
+        try {
+          runJob(scripts.file("check"), List.of("--check"), stop, () -> {});
+        } catch (CancellationException e) {
+          // The job is to stop, too.
+        } catch (IOException e) {
+          throw new UncheckedIOException(e.getMessage(), e);
+        }
+      }
+    };
   }
 
   /** The job, to be recorded for Python. */
@@ -85,7 +112,7 @@ final class SideBySide implements AutoCloseable {
         versions.get("tf_keras"), versions.get("tf"), versions.get("python"));
     out.flush();
     Path theirs = scripts.file("python");
-    run("same_job.py", List.of(recording().toString(), theirs.toString()), theirs, stop);
+    runWatched(theirs, List.of(), stop);
     JobComparison comparison = JobComparison.of(new JobSides(recording(), theirs));
     requireGoingOn(stop);
     if (comparison.judgement() == JobComparison.Judgement.APART
@@ -110,14 +137,40 @@ final class SideBySide implements AutoCloseable {
 
   private Path disturbed(JobComparison comparison, StopRequest stop) throws IOException {
     Path again = scripts.file("disturbed");
+    List<String> options = new ArrayList<>(List.of("--disturb", "--snapshots"));
+    comparison.doubtfulSteps().forEach(step -> options.add(Long.toString(step)));
+    runWatched(again, options, stop);
+    return again;
+  }
+
+  private void runJob(Path result, List<String> options, StopRequest stop, Runnable meanwhile)
+      throws IOException {
     List<String> arguments = new ArrayList<>();
     arguments.add(recording().toString());
-    arguments.add(again.toString());
-    arguments.add("--disturb");
-    arguments.add("--snapshots");
-    comparison.doubtfulSteps().forEach(step -> arguments.add(Long.toString(step)));
-    run("same_job.py", arguments, again, stop);
-    return again;
+    arguments.add(result.toString());
+    arguments.addAll(options);
+    run("same_job.py", arguments, result, stop, meanwhile);
+  }
+
+  private void runWatched(Path result, List<String> options, StopRequest stop) throws IOException {
+    if (terminal.isEmpty()) {
+      runJob(result, options, stop, () -> {});
+      return;
+    }
+    try (StepBar bar = new StepBar("tf_keras", job().get("steps").size(), terminal.get())) {
+      runJob(
+          result,
+          options,
+          stop,
+          () -> {
+            int done = JobSides.stepsDone(result);
+            bar.stepTo(done, "tf_keras: %,d of %,d steps".formatted(done, bar.steps()));
+          });
+    }
+  }
+
+  private JsonNode job() throws IOException {
+    return PythonJson.MAPPER.readTree(recording().resolve("job.json").toFile());
   }
 
   /**
@@ -126,11 +179,7 @@ final class SideBySide implements AutoCloseable {
    * @throws IOException if a file of the comparison cannot be read
    */
   ReportPage page(JobComparison comparison) throws IOException {
-    Map<String, String> here = new LinkedHashMap<>();
-    here.put("tf", TensorFlow.version());
-    here.put("java", System.getProperty("java.version"));
-    here.put("platform", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
-    JsonNode job = PythonJson.MAPPER.readTree(recording().resolve("job.json").toFile());
+    JsonNode job = job();
     Map<String, String> what = new LinkedHashMap<>();
     for (String name : List.of("model", "signature", "mode", "loss", "part_size")) {
       if (job.hasNonNull(name)) {
@@ -146,7 +195,7 @@ final class SideBySide implements AutoCloseable {
         "job",
         List.of(
             new ReportPage.Facts("Done with Python", versions),
-            new ReportPage.Facts("Done with Java", here),
+            new ReportPage.Facts("Done with Java", Versions.ofJava()),
             new ReportPage.Facts("Job", what)),
         new ReportPage.Expectation(JobComparisonText.bounds(), OptionalDouble.empty()),
         List.of(

@@ -1,6 +1,7 @@
 package dev.adafactor.cli;
 
 import dev.adafactor.checkpoint.Restored;
+import dev.adafactor.files.FirstFew;
 import dev.adafactor.finetune.Evaluation;
 import dev.adafactor.finetune.TrainingListener;
 import java.io.PrintWriter;
@@ -8,7 +9,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Collectors;
 
 /** Tells the user how training goes: what is done, and a line for each epoch. */
 class TrainingDisplay implements TrainingListener, AutoCloseable {
@@ -98,11 +98,7 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
   }
 
   private static String shortened(List<String> names) {
-    String shown =
-        names.stream().limit(NAMES_SHOWN).map(Printable::of).collect(Collectors.joining(", "));
-    return names.size() <= NAMES_SHOWN
-        ? shown
-        : "%s and %,d more".formatted(shown, names.size() - NAMES_SHOWN);
+    return FirstFew.of(names.stream().map(Printable::of).toList(), NAMES_SHOWN).asNames();
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.files.Writing;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -7,11 +8,6 @@ import java.util.stream.Collectors;
 
 /** What could not be written of a job's results: what fails keeps no other from being written. */
 final class Unwritten {
-
-  /** Writes something. */
-  interface Writing {
-    void run() throws IOException;
-  }
 
   private final List<Exception> exceptions = new ArrayList<>();
 

@@ -16,7 +16,6 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.zip.CRC32C;
@@ -64,14 +63,6 @@ public final class TensorBundle {
     this.prefix = prefix;
     this.shards = shards;
     this.entries = Collections.unmodifiableMap(entries);
-  }
-
-  /** A tensor's type and shape. */
-  public record Kind(DataType dtype, Shape shape) {
-    @Override
-    public String toString() {
-      return dtype.name().replaceFirst("^DT_", "").toLowerCase(Locale.ROOT) + shape;
-    }
   }
 
   /**
@@ -214,11 +205,17 @@ public final class TensorBundle {
     };
   }
 
+  /** What the files' names begin with. */
+  public Path prefix() {
+    return prefix;
+  }
+
   /** The tensors by name. */
-  public Map<String, Kind> tensors() {
-    Map<String, Kind> tensors = new LinkedHashMap<>();
+  public Map<String, TensorKind> tensors() {
+    Map<String, TensorKind> tensors = new LinkedHashMap<>();
     entries.forEach(
-        (name, entry) -> tensors.put(name, new Kind(entry.getDtype(), shape(entry.getShape()))));
+        (name, entry) ->
+            tensors.put(name, new TensorKind(entry.getDtype(), shape(entry.getShape()))));
     return tensors;
   }
 
@@ -226,36 +223,87 @@ public final class TensorBundle {
     return Shape.of(shape.getDimList().stream().mapToLong(TensorShapeProto.Dim::getSize).toArray());
   }
 
+  /** What a tensor of floats holds beside finite numbers; of other types it is nothing. */
+  public enum Extreme {
+    NONE,
+    INFINITE,
+    NAN
+  }
+
   /**
    * Reads all values, and compares them with their checksums.
    *
+   * @return the worst among the elements of each tensor of numbers
    * @throws IOException if a value is damaged; the message names its tensor
    */
-  public void requireIntact() throws IOException {
-    for (Map.Entry<String, BundleEntryProto> entry : entries.entrySet()) {
-      if (entry.getValue().getDtype() == DataType.DT_STRING) {
-        if (entry.getValue().getShape().getDimCount() == 0) {
-          string(entry.getKey());
+  public Map<String, Extreme> requireIntact() throws IOException {
+    Map<String, Extreme> extremes = new LinkedHashMap<>();
+    for (Map.Entry<String, BundleEntryProto> row : entries.entrySet()) {
+      BundleEntryProto entry = row.getValue();
+      if (entry.getDtype() == DataType.DT_STRING) {
+        if (entry.getShape().getDimCount() == 0) {
+          string(row.getKey());
         }
-      } else if (entry.getValue().getDtype() != DataType.DT_VARIANT
-          && entry.getValue().getSlicesCount() == 0) {
-        requireIntact(entry.getKey(), entry.getValue());
+      } else if (entry.getDtype() != DataType.DT_VARIANT && entry.getSlicesCount() == 0) {
+        extremes.put(row.getKey(), requireIntact(row.getKey(), entry));
       }
     }
+    return extremes;
   }
 
-  private void requireIntact(String name, BundleEntryProto entry) throws IOException {
+  private Extreme requireIntact(String name, BundleEntryProto entry) throws IOException {
     CRC32C checksum = new CRC32C();
+    Extreme worst = Extreme.NONE;
     ByteBuffer part = ByteBuffer.allocate((int) Math.min(PART, entry.getSize()));
+    part.order(ByteOrder.LITTLE_ENDIAN);
     try (FileChannel channel = FileChannel.open(shard(entry.getShardId()))) {
       long end = entry.getOffset() + entry.getSize();
       for (long at = entry.getOffset(); at < end; at += part.limit()) {
         part.clear().limit((int) Math.min(part.capacity(), end - at));
         readFully(channel, part, at);
         checksum.update(part.flip());
+        worst = worse(worst, extreme(part.rewind(), entry.getDtype()));
       }
     }
     requireChecksum(name, entry, checksum);
+    return worst;
+  }
+
+  private static Extreme worse(Extreme one, Extreme other) {
+    return one.compareTo(other) >= 0 ? one : other;
+  }
+
+  /** The worst among elements. */
+  private static Extreme extreme(ByteBuffer elements, DataType type) {
+    long infinity =
+        switch (type) {
+          case DT_HALF -> 0x7c00L;
+          case DT_BFLOAT16 -> 0x7f80L;
+          case DT_FLOAT -> 0x7f800000L;
+          case DT_DOUBLE -> 0x7ff0000000000000L;
+          default -> 0;
+        };
+    if (infinity == 0) {
+      return Extreme.NONE;
+    }
+    int width = width(type);
+    long largest = 0;
+    while (elements.hasRemaining()) {
+      largest = Math.max(largest, magnitude(elements, width));
+    }
+    if (largest > infinity) {
+      return Extreme.NAN;
+    }
+    return largest == infinity ? Extreme.INFINITE : Extreme.NONE;
+  }
+
+  /** The bits of the next element without its sign: in the order of the numbers, NaN last. */
+  private static long magnitude(ByteBuffer elements, int width) {
+    return switch (width) {
+      case Short.BYTES -> elements.getShort() & 0x7fff;
+      case Integer.BYTES -> elements.getInt() & 0x7fffffff;
+      default -> elements.getLong() & Long.MAX_VALUE;
+    };
   }
 
   /**
@@ -296,61 +344,6 @@ public final class TensorBundle {
     } catch (BufferUnderflowException | IllegalArgumentException e) {
       throw damaged(name, entry);
     }
-  }
-
-  /** What a tensor of floats holds beside finite numbers; of other types it is nothing. */
-  public enum Extreme {
-    NONE,
-    INFINITE,
-    NAN
-  }
-
-  /**
-   * The worst among a tensor's elements.
-   *
-   * @throws IOException if it cannot be read
-   */
-  public Extreme extreme(String name) throws IOException {
-    BundleEntryProto entry = entries.get(name);
-    long infinity =
-        switch (entry.getDtype()) {
-          case DT_HALF -> 0x7c00L;
-          case DT_BFLOAT16 -> 0x7f80L;
-          case DT_FLOAT -> 0x7f800000L;
-          case DT_DOUBLE -> 0x7ff0000000000000L;
-          default -> 0;
-        };
-    if (infinity == 0 || entry.getSize() == 0) {
-      return Extreme.NONE;
-    }
-    int width = width(entry.getDtype());
-    Extreme worst = Extreme.NONE;
-    ByteBuffer part = ByteBuffer.allocate((int) Math.min(PART, entry.getSize()));
-    part.order(ByteOrder.LITTLE_ENDIAN);
-    try (FileChannel channel = FileChannel.open(shard(entry.getShardId()))) {
-      long end = entry.getOffset() + entry.getSize();
-      for (long at = entry.getOffset(); at < end; at += part.limit()) {
-        part.clear().limit((int) Math.min(part.capacity(), end - at));
-        readFully(channel, part, at);
-        for (part.flip(); part.hasRemaining(); ) {
-          long magnitude = magnitude(part, width);
-          if (magnitude > infinity) {
-            return Extreme.NAN;
-          }
-          worst = magnitude == infinity ? Extreme.INFINITE : worst;
-        }
-      }
-    }
-    return worst;
-  }
-
-  /** The bits of the next element without its sign: in the order of the numbers, NaN last. */
-  private static long magnitude(ByteBuffer elements, int width) {
-    return switch (width) {
-      case Short.BYTES -> elements.getShort() & 0x7fff;
-      case Integer.BYTES -> elements.getInt() & 0x7fffffff;
-      default -> elements.getLong() & Long.MAX_VALUE;
-    };
   }
 
   /**

@@ -1,5 +1,5 @@
 /**
- * Paths that a user names for something to be written, and the files that TensorFlow keeps
- * variables in.
+ * Paths that a user names for something to be written, the files that TensorFlow keeps variables
+ * in, and how messages tell of what is in them.
  */
 package dev.adafactor.files;

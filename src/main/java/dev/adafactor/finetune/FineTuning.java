@@ -353,7 +353,10 @@ public final class FineTuning {
       return this;
     }
 
-    /** How many steps there are from one such report to the next, 1 or more; 10 if not given. */
+    /**
+     * How many steps there are from one such report to the next, 1 or more; 10 if not given. The
+     * first step's is always among them.
+     */
     public Builder logEvery(int steps) {
       logEvery = positive("log every", steps);
       return this;
@@ -429,7 +432,8 @@ public final class FineTuning {
     /**
      * Records the job, so that Python can do the same one: what it is, the rows of each step, and
      * the state after the first steps, some between and the last. {@code same_job.py} says what is
-     * in the folder. {@code fine-tune --compare-with} compares by it.
+     * in the folder. {@code fine-tune --compare-with} compares by it. When listeners hear of the
+     * plan, {@code same_job.py --check} can look whether Python can do the job.
      *
      * <p>A job that draws random numbers cannot be recorded, as Python draws others; nor one that
      * goes on from a checkpoint.

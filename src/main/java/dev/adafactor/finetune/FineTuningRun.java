@@ -121,8 +121,10 @@ final class FineTuningRun {
                           model,
                           new JobDescription.Data(data.training(), task.targets()),
                           state.orElseThrow().trained(),
+                          step,
                           adafactor)));
       if (recorder.isPresent()) {
+        recorder.get().describe();
         context = context.with(recorder.get());
       }
       TrainingLoop loop =

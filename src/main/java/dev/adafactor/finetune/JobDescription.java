@@ -13,7 +13,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import org.tensorflow.Output;
 import org.tensorflow.ndarray.Shape;
 
@@ -29,6 +28,7 @@ final class JobDescription {
    * Describes a job.
    *
    * @param trained what the optimizer trains, and the way to each variable
+   * @param step what has a gradient
    * @throws IllegalArgumentException if there is something that Python cannot do
    */
   static ObjectNode of(
@@ -36,6 +36,7 @@ final class JobDescription {
       TrainableModel model,
       Data data,
       Map<ModelVariable, List<String>> trained,
+      StepFunction step,
       Adafactor adafactor) {
     boolean own = model.providedGradients().isPresent();
     ObjectNode description = PythonJson.MAPPER.createObjectNode();
@@ -47,14 +48,31 @@ final class JobDescription {
     description.put(
         "loss", job.loss.map(loss -> loss.name().toLowerCase(Locale.ROOT)).orElse(null));
     description.put("from_logits", job.outputKind == Objective.OutputKind.LOGITS);
+    description.put("activation", own ? null : activation(job, model).orElse(null));
     addData(description, data);
     description.set("class_weights", classWeights(job, model));
     description.set("optimizer", optimizer(adafactor));
     ArrayNode variables = description.putArray("trained");
-    trained.forEach((variable, path) -> variables.add(variable(variable, path, adafactor)));
+    trained.forEach(
+        (variable, path) ->
+            variables.add(
+                variable(variable, path, adafactor)
+                    .put("has_gradient", step.hasGradient(variable))));
     description.put("part_size", Math.min(job.batchSize, job.microBatchSize.orElse(job.batchSize)));
     description.put("early_stopping", job.earlyStopping.isPresent());
     return description;
+  }
+
+  /** What makes probabilities of the logits that the loss is taken of. */
+  private static Optional<String> activation(FineTuning job, TrainableModel model) {
+    Loss loss = job.loss.orElseThrow();
+    return Objective.logits(loss, output(job, model)).map(logits -> loss.activation());
+  }
+
+  /** What the loss is taken of. */
+  private static Output<?> output(FineTuning job, TrainableModel model) {
+    Map<String, Output<?>> outputs = model.training().outputs();
+    return outputs.get(job.output.orElseGet(() -> outputs.keySet().iterator().next()));
   }
 
   private static void addData(ObjectNode description, Data data) {
@@ -97,11 +115,9 @@ final class JobDescription {
     if (job.classWeights.isEmpty()) {
       return null;
     }
-    Map<String, Output<?>> outputs = model.training().outputs();
-    String output = job.output.orElseGet(() -> outputs.keySet().iterator().next());
     ArrayNode weights = PythonJson.MAPPER.createArrayNode();
     Weighting weighting = new Weighting(Optional.empty(), job.classWeights);
-    for (double weight : weighting.ofClasses(job.loss.orElseThrow(), outputs.get(output).shape())) {
+    for (double weight : weighting.ofClasses(job.loss.orElseThrow(), output(job, model).shape())) {
       weights.add(weight);
     }
     return weights;
@@ -125,14 +141,16 @@ final class JobDescription {
     if (!learningRate.isObject()) {
       return;
     }
-    String field = learningRate.hasNonNull("registered_name") ? "registered_name" : "class_name";
-    String name = learningRate.path(field).asText();
-    Set<String> known = ScheduleRegistry.standard().names();
-    if (!known.contains(name)) {
-      throw new IllegalArgumentException(
-          "record: the learning rate is the schedule '%s', which is none of tf_keras's own: Python would not know it; it knows %s"
-              .formatted(name, String.join(", ", known)));
-    }
+    ScheduleRegistry known = ScheduleRegistry.standard();
+    known
+        .unknown(PythonJson.MAPPER.convertValue(learningRate, Map.class))
+        .ifPresent(
+            name -> {
+              throw new IllegalArgumentException(
+                  ("record: the learning rate is the schedule '%s', which is none of tf_keras's"
+                          + " own: Python would not know it; it knows %s")
+                      .formatted(name, String.join(", ", known.names())));
+            });
   }
 
   private static ObjectNode variable(

@@ -3,7 +3,9 @@ package dev.adafactor.finetune;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.checkpoint.TrainingState;
+import dev.adafactor.files.FirstFew;
 import dev.adafactor.files.PythonJson;
+import dev.adafactor.files.Writing;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
@@ -22,7 +24,8 @@ import java.util.stream.Stream;
 /**
  * Writes down a job while it is done, so that Python can do the same one.
  *
- * <p>{@code job.json} comes last: without it the recording is not whole.
+ * <p>{@code job.json} comes first, so that Python can look whether it can, and once more, with what
+ * came of the job, last.
  */
 final class JobRecorder implements TrainingListener {
   private static final int MOST_SNAPSHOTS = 20;
@@ -70,19 +73,10 @@ final class JobRecorder implements TrainingListener {
     List<String> drawing = model.randomOperations();
     if (!drawing.isEmpty()) {
       throw new IllegalArgumentException(
-          ("the job draws random numbers (%s%s), and Python would draw others: compare it in mode"
+          ("the job draws random numbers (%s), and Python would draw others: compare it in mode"
                   + " inference (--mode inference), or a model whose rates of dropout are 0")
-              .formatted(
-                  String.join(", ", drawing.subList(0, Math.min(NAMES_SHOWN, drawing.size()))),
-                  drawing.size() > NAMES_SHOWN
-                      ? " and %d more".formatted(drawing.size() - NAMES_SHOWN)
-                      : ""));
+              .formatted(FirstFew.of(drawing, NAMES_SHOWN).asNames()));
     }
-  }
-
-  /** Writes. */
-  private interface Writing {
-    void run() throws IOException;
   }
 
   /** What the job computes is worth more than its recording. */
@@ -96,6 +90,24 @@ final class JobRecorder implements TrainingListener {
       failure =
           Optional.of(new IOException("cannot record the job to compare it: " + e.getMessage(), e));
     }
+  }
+
+  /**
+   * Writes what the job is, of which no step is done.
+   *
+   * @throws IOException if it cannot be written
+   */
+  void describe() throws IOException {
+    for (String name : List.of("steps", "snapshots", "losses")) {
+      description.putArray(name);
+    }
+    description.putNull("ending");
+    writeDescription();
+  }
+
+  private void writeDescription() throws IOException {
+    Files.write(
+        wish.folder().resolve("job.json"), PythonJson.MAPPER.writeValueAsBytes(description));
   }
 
   /**
@@ -176,20 +188,25 @@ final class JobRecorder implements TrainingListener {
     write(
         () -> {
           // The best epoch's variables are none that Python has in the end.
-          boolean isLast = ending.orElseThrow() == Ending.COMPLETED && !keepsBest();
-          if (isLast) {
+          boolean isFinalized =
+              ending.orElseThrow() == Ending.COMPLETED && !keepsBest() && hasAverages();
+          if (isFinalized) {
             save("end", steps.size());
           }
-          description.put("ending", isLast ? "finalized" : null);
+          description.put("ending", isFinalized ? "finalized" : null);
           ArrayNode sizes = description.putArray("steps");
           steps.forEach(step -> sizes.add(step.examples()));
           ArrayNode snapshots = description.putArray("snapshots");
           written.forEach(snapshots::add);
           ArrayNode losses = description.putArray("losses");
           steps.forEach(step -> losses.add(step.loss()));
-          Files.write(
-              wish.folder().resolve("job.json"), PythonJson.MAPPER.writeValueAsBytes(description));
+          writeDescription();
         });
+  }
+
+  /** Without them, the end is nothing but the last step once more. */
+  private boolean hasAverages() {
+    return description.path("optimizer").path("use_ema").asBoolean();
   }
 
   private boolean keepsBest() {

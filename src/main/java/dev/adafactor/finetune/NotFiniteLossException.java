@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Numerics;
+import dev.adafactor.files.FirstFew;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -67,10 +68,7 @@ public final class NotFiniteLossException extends RuntimeException {
   }
 
   private static String list(int[] rows) {
-    return "the rows %s%s"
-        .formatted(
-            Arrays.toString(Arrays.copyOf(rows, Math.min(rows.length, ROWS_SHOWN))),
-            rows.length > ROWS_SHOWN ? " and %d more".formatted(rows.length - ROWS_SHOWN) : "");
+    return "the rows " + FirstFew.of(Arrays.stream(rows).boxed().toList(), ROWS_SHOWN).asList();
   }
 
   private static String advice(Numerics used) {

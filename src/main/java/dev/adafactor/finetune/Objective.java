@@ -116,7 +116,7 @@ record Objective(
       this.type = type;
       this.weighting = weighting;
       this.shape = modelOutput.shape();
-      Optional<Output<?>> hiddenLogits = inputOf(loss.activation(), modelOutput);
+      Optional<Output<?>> hiddenLogits = logits(loss, modelOutput);
       if (hiddenLogits.isPresent() && kind == OutputKind.LOGITS) {
         LOGGER.log(
             Level.WARNING,
@@ -256,12 +256,12 @@ record Objective(
     }
   }
 
-  /** What goes into the operation that makes the output, if that is of the type asked for. */
-  private static Optional<Output<?>> inputOf(String operationType, Output<?> output) {
+  /** What goes into the operation that makes the output, if that is the loss's activation. */
+  static Optional<Output<?>> logits(Loss loss, Output<?> output) {
     GraphOperation maker = (GraphOperation) output.op();
     while (maker.type().equals("Identity")) {
       maker = (GraphOperation) maker.input(0).op();
     }
-    return maker.type().equals(operationType) ? Optional.of(maker.input(0)) : Optional.empty();
+    return maker.type().equals(loss.activation()) ? Optional.of(maker.input(0)) : Optional.empty();
   }
 }

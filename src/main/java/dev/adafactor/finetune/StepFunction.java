@@ -56,6 +56,13 @@ record StepFunction(
     return (int) gradients.stream().filter(pair -> isPresent(pair.getGradient())).count();
   }
 
+  /** Whether a variable that is trained has a part in the loss. */
+  boolean hasGradient(ModelVariable variable) {
+    return gradients.stream()
+        .anyMatch(
+            pair -> pair.getVariable().equals(variable.handle()) && isPresent(pair.getGradient()));
+  }
+
   @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.
   static GradAndVar<? extends TType> pair(Output<?> gradient, Output<?> variable) {
     return new GradAndVar(gradient, variable);

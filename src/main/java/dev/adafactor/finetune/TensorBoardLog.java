@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.files.OutputPath;
+import dev.adafactor.files.Writing;
 import dev.adafactor.finetune.UpdateReport.Variable;
 import java.io.Closeable;
 import java.io.IOException;
@@ -19,17 +20,17 @@ import java.util.function.ToDoubleFunction;
  * <ul>
  *   <li>Of each step {@code loss}, {@code accuracy} (of a classification) and {@code
  *       learning_rate}.
- *   <li>Of the first step and the last {@code validation_loss} and {@code validation_accuracy}; the
- *       first is that before it, 0 for a job that was not resumed.
- *   <li>By epoch, counted from 0 and named as by tf_keras, {@code epoch_loss} and {@code
- *       epoch_accuracy}, where those of the validation data are a run of their own in the folder
- *       {@code validation}.
- *   <li>With {@link FineTuning.Builder#logVariables}, every so many steps, {@code adafactor/rho},
- *       {@code adafactor/beta2} and {@code adafactor/clipped}, the share of clipped updates of all
- *       variables since the last time; and the least, median and largest {@code alpha}, {@code
- *       rms_update} and {@code rms_variable} among the variables, as {@code adafactor/alpha_min},
- *       {@code adafactor/alpha_median}, {@code adafactor/alpha_max} and so on. {@link UpdateReport}
- *       says what they are.
+ *   <li>Before the first step, as step 0, and after the last {@code validation_loss} and {@code
+ *       validation_accuracy}.
+ *   <li>By epoch, counted from 0, {@code epoch_loss} and {@code epoch_accuracy}, as by tf_keras: in
+ *       the folder {@code train}, and those of the validation data in {@code validation}, which
+ *       TensorBoard shows as runs.
+ *   <li>With {@link FineTuning.Builder#logVariables}, of the first step and then every so many,
+ *       {@code adafactor/rho}, {@code adafactor/beta2} and {@code adafactor/clipped}, the share of
+ *       clipped updates of all variables since the last time; and the least, median and largest
+ *       {@code alpha}, {@code rms_update} and {@code rms_variable} among the variables, as {@code
+ *       adafactor/alpha_min}, {@code adafactor/alpha_median}, {@code adafactor/alpha_max} and so
+ *       on. {@link UpdateReport} says what they are.
  *   <li>From {@link VariableDetail#SCALARS} on {@code adafactor_alpha/NAME}, {@code
  *       adafactor_rms_update/NAME}, {@code adafactor_rms_variable/NAME} and {@code
  *       adafactor_clipped/NAME} of each variable: TensorBoard shows what comes before the first
@@ -41,8 +42,8 @@ import java.util.function.ToDoubleFunction;
  *
  * <p>The directory and the files appear with the first event, so that a job that does not start
  * leaves nothing behind. What has been written of a job that fails is kept. A job that goes on from
- * a checkpoint writes a file of its own; TensorBoard shows both as one, without the steps that were
- * done twice.
+ * a checkpoint writes files of its own; TensorBoard shows them as one with the earlier ones,
+ * without the steps and epochs that were done twice.
  *
  * <p>Where something cannot be written, as on a full disk, the log ends, not the job: {@link
  * #close} tells of it.
@@ -61,7 +62,13 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
 
   private final Path directory;
   private Optional<EventFile> file = Optional.empty();
+
+  /** By epochs. */
+  private Optional<EventFile> trainFile = Optional.empty();
+
+  /** By epochs. */
   private Optional<EventFile> validationFile = Optional.empty();
+
   private Optional<IOException> failure = Optional.empty();
   private OptionalLong resumedAfter = OptionalLong.empty();
   private long lastStep;
@@ -81,9 +88,12 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
     lastStep = steps;
   }
 
+  /** A job that goes on tells of no step by that: its curve is that of the whole job. */
   @Override
   public void evaluatedBefore(Evaluation evaluation) {
-    validation(evaluation);
+    if (resumedAfter.isEmpty()) {
+      validation(evaluation);
+    }
   }
 
   @Override
@@ -149,7 +159,7 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
     int index = epoch.number() - 1;
     write(
         () -> {
-          file().scalars(index, ofEpoch(epoch.training()));
+          trainFile(index).scalars(index, ofEpoch(epoch.training()));
           if (epoch.validation().isPresent()) {
             validationFile(index).scalars(index, ofEpoch(epoch.validation().get()));
           }
@@ -179,10 +189,6 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
     write(() -> file().scalars(lastStep, values));
   }
 
-  private interface Writing {
-    void run() throws IOException;
-  }
-
   private void write(Writing writing) {
     if (failure.isEmpty()) {
       try {
@@ -198,6 +204,13 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
       file = Optional.of(open(directory, resumedAfter.orElse(0) + 1));
     }
     return file.get();
+  }
+
+  private EventFile trainFile(int epoch) throws IOException {
+    if (trainFile.isEmpty()) {
+      trainFile = Optional.of(open(directory.resolve("train"), epoch));
+    }
+    return trainFile.get();
   }
 
   private EventFile validationFile(int epoch) throws IOException {
@@ -223,7 +236,7 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
    */
   @Override
   public void close() throws IOException {
-    for (Optional<EventFile> each : List.of(file, validationFile)) {
+    for (Optional<EventFile> each : List.of(file, trainFile, validationFile)) {
       if (each.isPresent()) {
         try {
           each.get().close();

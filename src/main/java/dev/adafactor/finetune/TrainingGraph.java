@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.files.FirstFew;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.savedmodel.ModelVariable;
@@ -305,9 +306,7 @@ final class TrainingGraph {
 
   /** The first few of the names. */
   static String shortened(List<String> names) {
-    return names.size() <= NAMES_SHOWN
-        ? names.toString()
-        : "%s and %d more".formatted(names.subList(0, NAMES_SHOWN), names.size() - NAMES_SHOWN);
+    return FirstFew.of(names, NAMES_SHOWN).asList();
   }
 
   /** The names of the model's variables that have a value which is NaN or infinite. */

@@ -21,14 +21,14 @@ import org.tensorflow.types.family.TNumber;
 
 /**
  * Watches the updates of variables: reads their numbers in the run of each step, and gives a report
- * every so many steps.
+ * of the first and then every so many steps.
  */
 final class VariableWatch {
 
   /**
    * What is wanted.
    *
-   * @param every steps from one report to the next
+   * @param every the steps that a report is of are its multiples, and the first
    */
   record Wish(VariableDetail detail, int every) {}
 
@@ -146,8 +146,9 @@ final class VariableWatch {
     }
   }
 
+  /** The first step is: a job may have no more than a few. */
   private boolean isDue(long step) {
-    return step % wish.every() == 0;
+    return step == 1 || step % wish.every() == 0;
   }
 
   /** To be called before the run of a step. */

@@ -259,11 +259,11 @@ final class ComparedJob {
     double recorded = Double.NaN;
     double computed = Double.NaN;
     if (pair.isPresent()) {
-      double distance = -1;
+      double furthest = -1;
       for (int i = 0; i < pair.get().recorded().size(); i++) {
-        double apart = Math.abs(pair.get().recorded().get(i) - pair.get().computed().get(i));
-        if (!(apart <= distance)) {
-          distance = apart;
+        double distance = distance(pair.get().recorded().get(i), pair.get().computed().get(i));
+        if (distance > furthest) {
+          furthest = distance;
           worst = i;
         }
       }
@@ -278,5 +278,14 @@ final class ComparedJob {
         recorded,
         computed,
         deviation.tally().ulps());
+  }
+
+  /** Nothing is further than NaN from a number, and nothing nearer than the same to itself. */
+  private static double distance(double recorded, double computed) {
+    if (Double.compare(recorded, computed) == 0) {
+      return -1;
+    }
+    double distance = Math.abs(recorded - computed);
+    return Double.isNaN(distance) ? Double.POSITIVE_INFINITY : distance;
   }
 }

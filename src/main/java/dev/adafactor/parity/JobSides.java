@@ -4,14 +4,18 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.adafactor.checkpoint.SavedState;
 import dev.adafactor.checkpoint.SavedState.Item;
 import dev.adafactor.checkpoint.SavedState.Part;
+import dev.adafactor.files.DataTypeNames;
 import dev.adafactor.files.PythonJson;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.DoubleBuffer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
@@ -58,15 +62,31 @@ public final class JobSides {
     }
   }
 
-  /** The losses of a run of Python's. */
+  /** The losses of a run of Python's, NaN or infinite where they are not finite. */
   static List<Double> losses(Path run) throws IOException {
-    return numbers(PythonJson.MAPPER.readTree(run.resolve("losses.json").toFile()));
+    DoubleBuffer losses =
+        ByteBuffer.wrap(Files.readAllBytes(run.resolve("losses.float64")))
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .asDoubleBuffer();
+    List<Double> numbers = new ArrayList<>();
+    while (losses.hasRemaining()) {
+      numbers.add(losses.get());
+    }
+    return numbers;
   }
 
-  /** JSON knows no NaN. */
+  /**
+   * How many steps a run of Python's has done so far.
+   *
+   * @param run exists once the first step begins
+   */
+  public static int stepsDone(Path run) {
+    return (int) (run.resolve("losses.float64").toFile().length() / Double.BYTES);
+  }
+
   private static List<Double> numbers(JsonNode array) {
     List<Double> numbers = new ArrayList<>();
-    array.forEach(number -> numbers.add(number.isNull() ? Double.NaN : number.doubleValue()));
+    array.forEach(number -> numbers.add(number.doubleValue()));
     return numbers;
   }
 
@@ -80,7 +100,7 @@ public final class JobSides {
     return computed;
   }
 
-  /** The loss of each step in Python, NaN where it is not finite. */
+  /** The loss of each step in Python. */
   List<Double> recordedLosses() {
     return recorded;
   }
@@ -150,14 +170,7 @@ public final class JobSides {
 
   /** The type of a tensor's elements; empty for integers. */
   static Optional<ElementType> type(Item item) {
-    String name = item.kind().dtype().name().replaceFirst("^DT_", "").toLowerCase(Locale.ROOT);
-    return ElementType.of(
-        switch (name) {
-          case "half" -> "float16";
-          case "float" -> "float32";
-          case "double" -> "float64";
-          default -> name;
-        });
+    return ElementType.of(DataTypeNames.ofPython(item.kind().dtype()));
   }
 
   /** From where a tensor moves; moments and rates do not. */

@@ -1,7 +1,7 @@
 package dev.adafactor.savedmodel;
 
 import dev.adafactor.files.TensorBundle;
-import dev.adafactor.files.TensorBundle.Kind;
+import dev.adafactor.files.TensorKind;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -28,13 +28,13 @@ final class SavedValues {
   private static final int SLICES = 2;
 
   private final Path prefix;
-  private final Map<String, Kind> saved;
+  private final Map<String, TensorKind> saved;
   private final Map<String, NodeDef> nodes = new HashMap<>();
 
   /** For each function, what the graph's first call of it passes. */
   private final Map<String, List<String>> passed = new HashMap<>();
 
-  private SavedValues(Path prefix, Map<String, Kind> saved, GraphDef graph) {
+  private SavedValues(Path prefix, Map<String, TensorKind> saved, GraphDef graph) {
     this.prefix = prefix;
     this.saved = saved;
     for (NodeDef node : graph.getNodeList()) {
@@ -53,7 +53,7 @@ final class SavedValues {
    * @throws IOException if one is not, or a file is missing, cut off or damaged
    */
   static void require(GraphDef graph, Path prefix) throws IOException {
-    Map<String, Kind> saved;
+    Map<String, TensorKind> saved;
     try {
       saved = TensorBundle.read(prefix).tensors();
     } catch (IOException e) {
@@ -113,7 +113,7 @@ final class SavedValues {
       Optional<NodeDef> variable = Optional.ofNullable(variables.get(restore.getName() + ":" + i));
       String key = keys.get(i);
       String name = variable.map(SavedValues::name).orElse(key);
-      Kind kind = saved.get(key);
+      TensorKind kind = saved.get(key);
       if (kind == null) {
         throw new IOException(
             "The model's variable '%s' has no value: there is no '%s' in '%s.index'"
@@ -122,7 +122,7 @@ final class SavedValues {
       boolean whole = i >= slices.size() || slices.get(i).isEmpty();
       boolean fits = i >= types.size() || types.get(i) == kind.dtype().getNumber();
       if (variable.isPresent() && whole) {
-        Kind declared = declared(variable.get());
+        TensorKind declared = declared(variable.get());
         fits &= declared.dtype() == kind.dtype() && isCompatible(declared.shape(), kind.shape());
         if (!fits) {
           throw new IOException(
@@ -137,9 +137,9 @@ final class SavedValues {
     }
   }
 
-  private static Kind declared(NodeDef handle) {
+  private static TensorKind declared(NodeDef handle) {
     AttrValue none = AttrValue.getDefaultInstance();
-    return new Kind(
+    return new TensorKind(
         handle.getAttrOrDefault("dtype", none).getType(),
         Shapes.of(handle.getAttrOrDefault("shape", none).getShape()));
   }

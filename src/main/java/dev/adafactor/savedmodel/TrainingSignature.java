@@ -5,9 +5,9 @@ import static dev.adafactor.savedmodel.ProvidedGradients.GRADIENT;
 import static dev.adafactor.savedmodel.ProvidedGradients.LABELS;
 import static dev.adafactor.savedmodel.ProvidedGradients.LOSS;
 
+import dev.adafactor.files.DataTypeNames;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -115,13 +115,13 @@ final class TrainingSignature {
                   output,
                   type(info),
                   shape(info),
-                  variable.dtype().name().replaceFirst("DT_", "").toLowerCase(Locale.ROOT),
+                  DataTypeNames.ofTensorFlow(variable.dtype()),
                   variable.shape()));
     }
   }
 
   private static String type(TensorInfo info) {
-    return info.getDtype().name().replaceFirst("DT_", "").toLowerCase(Locale.ROOT);
+    return DataTypeNames.ofTensorFlow(info.getDtype());
   }
 
   private static Shape shape(TensorInfo info) {

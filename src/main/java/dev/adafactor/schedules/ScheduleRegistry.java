@@ -4,6 +4,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.function.Function;
@@ -60,6 +61,20 @@ public final class ScheduleRegistry {
   /** The names under which Python knows the schedules. */
   public Set<String> names() {
     return factories.keySet();
+  }
+
+  /**
+   * The name of a serialized schedule that is none of these.
+   *
+   * @param serialized the form that {@link #read} takes
+   * @return empty if it is one of these, or has no name
+   */
+  public Optional<String> unknown(Map<?, ?> serialized) {
+    Object registeredName = serialized.get("registered_name");
+    Object name = registeredName == null ? serialized.get("class_name") : registeredName;
+    return Optional.ofNullable(name)
+        .map(Object::toString)
+        .filter(unknown -> !factories.containsKey(unknown));
   }
 
   /**

@@ -8,9 +8,13 @@ import dev.adafactor.LogCapture;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -96,6 +100,85 @@ class CheckpointFolderTest {
     Files.delete(folder.resolve("ckpt-1.data-00000-of-00001"));
     String message = assertThrows(IOException.class, () -> restore("one")).getMessage();
     assertTrue(message.contains("none of the 2 checkpoints"), message);
+  }
+
+  /** Of what was written last, a power cut may leave any beginning, with zeros behind it or not. */
+  @Test
+  void takesTheOneBeforeWhereTheNewestIsCutOffAnywhere() throws IOException {
+    checkpoints.save(job.state(), 1, "one");
+    job.train(1);
+    checkpoints.save(job.state(), 2, "two");
+    long seed = new Random().nextLong();
+    Random random = new Random(seed);
+    try (LogCapture log = new LogCapture(CheckpointFolder.class)) {
+      for (String name : List.of("ckpt-2.index", "ckpt-2.data-00000-of-00001")) {
+        Path file = folder.resolve(name);
+        byte[] whole = Files.readAllBytes(file);
+        for (int length : lengths(whole.length, random)) {
+          byte[] cut = Arrays.copyOf(whole, length);
+          byte[] zeroed = Arrays.copyOf(cut, whole.length);
+          for (byte[] left : List.of(cut, zeroed)) {
+            Files.write(file, left);
+            String place = "%s, %d of %d bytes, seed %d".formatted(name, length, left.length, seed);
+            String wanted = Arrays.equals(left, whole) ? "two" : "one";
+            Optional<Restored> restored = checkpoints.resume(job.state(), content -> {});
+            assertEquals(
+                Optional.of(folder.resolve(wanted.equals("two") ? "ckpt-2" : "ckpt-1")),
+                restored.map(Restored::checkpoint),
+                place);
+          }
+        }
+        Files.write(file, whole);
+      }
+      assertTrue(log.messages().stream().allMatch(line -> line.contains("ckpt-2' is passed over")));
+    }
+  }
+
+  /** All boundaries of what is in such files, and some in between. */
+  private static Set<Integer> lengths(int whole, Random random) {
+    Set<Integer> lengths = new TreeSet<>();
+    for (int length : new int[] {0, 1, 4, 8, 4096, 48, 49, whole - 49, whole - 48, whole - 1}) {
+      if (length < whole) {
+        lengths.add(length);
+      }
+    }
+    for (int i = 0; i < 10; i++) {
+      lengths.add(random.nextInt(whole));
+    }
+    return lengths;
+  }
+
+  /** It only names the newest. */
+  @Test
+  void findsTheNewestWhereTheFileThatNamesItIsCutOff() throws IOException {
+    checkpoints.save(job.state(), 1, "one");
+    checkpoints.save(job.state(), 2, "two");
+    Path file = folder.resolve("checkpoint");
+    byte[] whole = Files.readAllBytes(file);
+    try (LogCapture log = new LogCapture(CheckpointFolder.class)) {
+      for (int length = 0; length < whole.length; length++) {
+        Files.write(file, Arrays.copyOf(whole, length));
+        assertEquals(Optional.of(folder.resolve("ckpt-2")), newest(), "length " + length);
+      }
+      assertTrue(
+          log.messages().stream().allMatch(line -> line.contains("names no checkpoint")),
+          () -> log.messages().toString());
+    }
+  }
+
+  /** Which one is looked at first: it is refused there, before anything is restored. */
+  private Optional<Path> newest() {
+    List<Path> seen = new ArrayList<>();
+    assertThrows(
+        IllegalArgumentException.class,
+        () ->
+            checkpoints.resume(
+                job.state(),
+                content -> {
+                  seen.add(content.files());
+                  throw new IllegalArgumentException("seen");
+                }));
+    return seen.stream().findFirst();
   }
 
   @Test

@@ -18,7 +18,9 @@ import org.junit.jupiter.api.Test;
 
 class LayoutTest {
   private static final String SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE";
-  private static final VariableTree MODEL =
+
+  /** Of one variable, number 20, whose way has a name with signs in it. */
+  static final VariableTree MODEL =
       new VariableTree(
           List.of(
               new VariableTree.Node(Map.of("a.b/c", 1), Optional.empty()),

@@ -6,11 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.checkpoint.Layout.Option;
 import dev.adafactor.checkpoint.Layout.Trained;
-import dev.adafactor.savedmodel.VariableTree;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
@@ -21,14 +19,8 @@ class MatchingTest {
   private static final Trained BIAS = new Trained("dense/bias", false);
 
   private static Layout layout(Trained... trained) {
-    VariableTree model =
-        new VariableTree(
-            List.of(
-                new VariableTree.Node(Map.of("a.b/c", 1), Optional.empty()),
-                new VariableTree.Node(Map.of("kernel", 2), Optional.empty()),
-                new VariableTree.Node(Map.of(), Optional.of(20))),
-            List.of(2));
-    return Layout.of(model, Map.of(20, "dense/kernel"), List.of(trained), Set.of(Option.AVERAGES));
+    return Layout.of(
+        LayoutTest.MODEL, Map.of(20, "dense/kernel"), List.of(trained), Set.of(Option.AVERAGES));
   }
 
   @Test

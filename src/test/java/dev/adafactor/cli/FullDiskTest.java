@@ -16,12 +16,17 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Disks that are full or read-only; each is a file system in memory, in a namespace of its own. */
 class FullDiskTest {
+  private static final String VARIABLES = "variables/variables.data-00000-of-00001";
+
   @TempDir Path folder;
   private Path disk;
 
@@ -39,13 +44,17 @@ class FullDiskTest {
 
   /** Runs a script on a disk of 200 kB, which holds no digits model. */
   private int inNamespace(String script) throws Exception {
+    return inNamespace("200k", script);
+  }
+
+  private int inNamespace(String size, String script) throws Exception {
     ProcessBuilder builder =
         new ProcessBuilder(
             "unshare",
             "-rm",
             "sh",
             "-c",
-            "mount -t tmpfs -o size=200k tmpfs '%s' && %s".formatted(disk, script));
+            "mount -t tmpfs -o size=%s tmpfs '%s' && %s".formatted(size, disk, script));
     // What the tests set would be taken for the user's wish.
     builder.environment().remove("TF_CPP_MIN_LOG_LEVEL");
     builder.redirectOutput(folder.resolve("output").toFile());
@@ -106,6 +115,58 @@ class FullDiskTest {
         output.lines().filter(line -> line.startsWith(disk.toString())).toList());
   }
 
+  /** The first checkpoint fits, the next one does not: the job goes on from the first. */
+  @Test
+  void theCheckpointBeforeStaysWhole() throws Exception {
+    Path saved = folder.resolve("saved");
+    Path whole = folder.resolve("whole");
+    String[] options = {"--epochs=2", "--checkpoint=" + disk.resolve("checkpoints")};
+    int exitCode =
+        inNamespace(
+            "500k",
+            program(options[0], options[1], "--checkpoint-every=20", "--export=" + whole)
+                + "; code=$?; cp -r '%s' '%s'; exit $code"
+                    .formatted(disk.resolve("checkpoints"), saved));
+    assertEquals(2, exitCode, errorLines()::toString);
+    assertTrue(errorLines().get(0).contains("ckpt-30': "), errorLines()::toString);
+    try (Stream<Path> files = Files.list(saved)) {
+      assertEquals(
+          List.of(".lock", "checkpoint", "ckpt-20.data-00000-of-00001", "ckpt-20.index"),
+          files.map(file -> file.getFileName().toString()).sorted().toList());
+    }
+    Path resumed = folder.resolve("resumed");
+    int again =
+        inNamespace(
+            program(options[0], "--checkpoint=" + saved, "--resume", "--export=" + resumed));
+    assertEquals(0, again, errorLines()::toString);
+    assertEquals(List.of(), errorLines());
+    String output = Files.readString(folder.resolve("output"), StandardCharsets.UTF_8);
+    assertTrue(output.contains("ckpt-20"), output);
+    assertEquals(
+        -1, Files.mismatch(whole.resolve(VARIABLES), resumed.resolve(VARIABLES)), "not bit-equal");
+  }
+
+  /** A file that does not fit leaves the one before it as it was, and the model is written. */
+  @ParameterizedTest
+  @ValueSource(strings = {"--json", "--chart"})
+  void aFileThatDoesNotFitIsNamed(String option) throws Exception {
+    Path model = folder.resolve("model");
+    Path file = disk.resolve("file");
+    int exitCode =
+        inNamespace(
+            "{ echo before > '%s'; head -c 300000 /dev/zero > '%s' 2> /dev/null; "
+                    .formatted(file, disk.resolve("filler"))
+                + program(option + "=" + file, "--export=" + model)
+                + "; code=$?; cat '%s'; ls -A '%s'; exit $code; }".formatted(file, disk));
+    assertEquals(2, exitCode, errorLines()::toString);
+    List<String> lines = errorLines();
+    assertEquals(1, lines.size(), lines::toString);
+    assertTrue(lines.get(0).contains(option + " '" + file + "': No space left"), lines::toString);
+    assertTrue(Files.exists(model.resolve("saved_model.pb")));
+    String output = Files.readString(folder.resolve("output"), StandardCharsets.UTF_8);
+    assertTrue(output.endsWith("before\nfile\nfiller\n"), output);
+  }
+
   @Test
   void aFullLogEndsNoJob() throws Exception {
     Path model = folder.resolve("model");
@@ -125,7 +186,7 @@ class FullDiskTest {
 
   @Test
   void aReadOnlyDiskIsNamedBeforeTraining() throws Exception {
-    for (String option : List.of("--checkpoint", "--json")) {
+    for (String option : List.of("--checkpoint", "--json", "--export", "--log-dir", "--chart")) {
       int exitCode =
           inNamespace(
               "mount -o remount,ro '%s' && ".formatted(disk)

@@ -8,32 +8,17 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.adafactor.finetune.Digits;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.SavedModel;
 
-class InspectCommandTest {
-  @TempDir Path folder;
-  private final StringWriter out = new StringWriter();
-  private final StringWriter err = new StringWriter();
-
-  private int run(String... arguments) {
-    return Main.commandLine()
-        .setOut(new PrintWriter(out))
-        .setErr(new PrintWriter(err))
-        .execute(arguments);
-  }
-
+class InspectCommandTest extends ProgramFixture {
   private void assertRefused(String part, String... arguments) {
     err.getBuffer().setLength(0);
     assertEquals(2, run(arguments));
-    assertEquals(1, err.toString().lines().count(), err::toString);
-    assertTrue(err.toString().contains(part), err::toString);
+    assertOneLine(part);
   }
 
   @Test

@@ -150,13 +150,41 @@ class InterruptionTest {
     assertFalse(Files.exists(folder.resolve("run.json")));
   }
 
+  /** What a job keeps for a comparison is in a folder that nobody else would remove. */
+  @Test
+  void leavesNothingBehindWhereItLeavesAtOnce() throws Exception {
+    Path images = sparse("x.npy", "|u1", Shape.of(40_000, 8, 8, 1), 1);
+    Path labels = sparse("y.npy", "<i8", Shape.of(40_000), Long.BYTES);
+    Path python = python("case $2 in versions.py) echo {} > $3;; esac");
+    start(images, labels, "--batch-size=20000", "--compare-with=" + python);
+    await("out", "Training 8 variables");
+    assertFalse(leftovers().isEmpty(), "nothing is kept for the comparison");
+    interrupt();
+    await("errors", "Once more to leave at once");
+    signal("TERM");
+    assertEndsWith(TERMINATED);
+    assertEquals(List.of(), leftovers());
+    assertFalse(Files.exists(folder.resolve("model")));
+  }
+
   @Test
   void endsAComparisonWithThePythonThatDoesIt() throws Exception {
-    startComparison("case $2 in versions.py) echo {} > $3;; *) %s;; esac");
+    startComparison(
+        "case \"$2 $5\" in versions.py*) echo {} > $3;; *--check) mkdir $4;; *) %s;; esac");
     signal("TERM");
     assertEndsWith(TERMINATED);
     assertTrue(read("out").contains("Interrupted: not compared"), read("out"));
     assertTrue(Files.exists(folder.resolve("model/saved_model.pb")));
+    assertNothingIsLeft();
+  }
+
+  @Test
+  void endsThePythonThatChecksWhetherItCanDoTheJob() throws Exception {
+    startComparison("case $2 in versions.py) echo {} > $3;; *) %s;; esac");
+    signal("TERM");
+    assertEndsWith(TERMINATED);
+    assertTrue(read("out").contains("nothing was trained or exported"), read("out"));
+    assertFalse(Files.exists(folder.resolve("model")));
     assertNothingIsLeft();
   }
 
@@ -170,12 +198,16 @@ class InterruptionTest {
     assertNothingIsLeft();
   }
 
+  private Path python(String script) throws IOException {
+    Path python = Files.writeString(folder.resolve("python"), "#!/bin/sh\n" + script + "\n");
+    assertTrue(python.toFile().setExecutable(true));
+    return python;
+  }
+
   private void startComparison(String script) throws Exception {
-    Path python = folder.resolve("python");
     // Not exec: the process that is started has one of its own.
     String wait = "echo $$ > '%s'; sleep 1000".formatted(folder.resolve("pid"));
-    Files.writeString(python, "#!/bin/sh\n" + script.formatted(wait) + "\n");
-    assertTrue(python.toFile().setExecutable(true));
+    Path python = python(script.formatted(wait));
     Files.createFile(folder.resolve("pid"));
     start(Digits.TRAIN_IMAGES, Digits.TRAIN_LABELS, "--epochs=1", "--compare-with=" + python);
     await("pid", "\n");
@@ -184,10 +216,12 @@ class InterruptionTest {
   private void assertNothingIsLeft() throws Exception {
     long pid = Long.parseLong(read("pid").strip());
     assertFalse(ProcessHandle.of(pid).map(ProcessHandle::isAlive).orElse(false));
+    assertEquals(List.of(), leftovers());
+  }
+
+  private List<Path> leftovers() throws IOException {
     try (Stream<Path> left = Files.list(temporary())) {
-      assertEquals(
-          List.of(),
-          left.filter(path -> path.getFileName().toString().startsWith("adafactor-")).toList());
+      return left.filter(path -> path.getFileName().toString().startsWith("adafactor-")).toList();
     }
   }
 

@@ -9,9 +9,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.adafactor.finetune.Digits;
 import dev.adafactor.finetune.NpyFiles;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.io.RandomAccessFile;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,14 +21,13 @@ import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.tensorflow.ndarray.Shape;
 
-class MainTest {
+class MainTest extends ProgramFixture {
   private static final String[] JOB = {
     "fine-tune",
     "--model=" + Digits.MODEL,
@@ -39,29 +36,17 @@ class MainTest {
     "--loss=sparse_categorical_crossentropy"
   };
 
-  @TempDir Path folder;
-  private final StringWriter out = new StringWriter();
-  private final StringWriter err = new StringWriter();
-
-  private int run(String... arguments) {
-    return Main.commandLine()
-        .setOut(new PrintWriter(out))
-        .setErr(new PrintWriter(err))
-        .execute(arguments);
-  }
-
   private int runJob(String... more) {
     List<String> arguments = new ArrayList<>(List.of(JOB));
     arguments.addAll(List.of(more));
-    return run(arguments.toArray(String[]::new));
+    return run(arguments);
   }
 
-  private void assertOneLine(String... parts) {
-    String message = err.toString();
-    assertEquals(1, message.lines().count(), message);
-    for (String part : parts) {
-      assertTrue(message.contains(part), message);
-    }
+  @ParameterizedTest
+  @ValueSource(strings = {"--epochs=2", "--no-shuffle", "--learning-rate=0.1", "--json=a.json"})
+  void takesAnOptionOnce(String option) {
+    assertEquals(2, runJob("--seed=1", option, "--clipnorm=1", option));
+    assertOneLine(option.replaceAll("=.*|no-", ""), " is given 2 times");
   }
 
   @Test
@@ -99,7 +84,7 @@ class MainTest {
     assertTrue(Files.isRegularFile(export.resolve("saved_model.pb")));
     assertEquals(1000, ImageIO.read(chart.toFile()).getWidth());
     try (Stream<Path> files = Files.list(events)) {
-      assertEquals(2, files.count()); // the events of the steps, and the folder of the validation
+      assertEquals(3, files.count()); // those of the steps; folders of training and validation
     }
     JsonNode report = new JsonMapper().readTree(json.toFile());
     assertEquals(2 * 43, report.get("losses").size());
@@ -275,7 +260,7 @@ class MainTest {
     List<String> arguments = new ArrayList<>(List.of(JOB));
     arguments.removeIf(argument -> argument.startsWith(name + "="));
     arguments.add(option);
-    assertEquals(2, run(arguments.toArray(String[]::new)), err::toString);
+    assertEquals(2, run(arguments), err::toString);
     assertOneLine(part);
   }
 
@@ -346,6 +331,25 @@ class MainTest {
     assertEquals(2, exitCode);
     assertOneLine(option, part);
     assertEquals("", out.toString());
+    assertEquals(before, everything());
+  }
+
+  /** A prefix stands for files of other names. */
+  @ParameterizedTest
+  @ValueSource(strings = {"--restore", "--restore-what-fits"})
+  void nothingIsWrittenInPlaceOfACheckpointToBeginWith(String option) throws IOException {
+    Path prefix = folder.resolve("checkpoints/ckpt-15");
+    assertEquals(0, runJob("--checkpoint=" + prefix.getParent()));
+    Set<Path> before = everything();
+    for (String ending : List.of(".index", ".data-00000-of-00001")) {
+      for (String output : List.of("--json", "--chart")) {
+        out.getBuffer().setLength(0);
+        err.getBuffer().setLength(0);
+        String path = prefix + ending;
+        assertEquals(2, runJob(option + "=" + prefix, output, path), () -> output + " " + path);
+        assertOneLine(output, "overlaps with " + option + " '" + path + "'");
+      }
+    }
     assertEquals(before, everything());
   }
 

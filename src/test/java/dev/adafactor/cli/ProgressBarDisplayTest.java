@@ -55,12 +55,4 @@ class ProgressBarDisplayTest {
     assertTrue(bar.stripTrailing().length() <= COLUMNS, bar);
     assertEquals("After: loss 0.2500, accuracy 90.00% on 10 validation examples", lines[3]);
   }
-
-  @Test
-  void theBarFillsTheRoomThatIsLeft() {
-    assertEquals(
-        " 50% \u2588\u2588\u2591\u2591 numbers", ProgressBarDisplay.line(0.5, "numbers", 17));
-    assertEquals("100%  numbers", ProgressBarDisplay.line(1, "numbers", 13));
-    assertEquals("  0%  num", ProgressBarDisplay.line(0, "numbers", 9));
-  }
 }

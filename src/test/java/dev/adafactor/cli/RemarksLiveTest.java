@@ -7,8 +7,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.adafactor.python.Python;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,12 +21,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** What fine-tune says of models that are not as its user may think. */
 @Tag("live")
-class RemarksLiveTest {
+class RemarksLiveTest extends ProgramFixture {
   @TempDir static Path models;
-
-  @TempDir Path folder;
-  private final StringWriter out = new StringWriter();
-  private final StringWriter err = new StringWriter();
 
   @BeforeAll
   static void export() throws Exception {
@@ -47,12 +41,7 @@ class RemarksLiveTest {
                 "--epsilon-1=1e-16",
                 "--batch-size=8"));
     arguments.addAll(List.of(more));
-    int exitCode =
-        Main.commandLine()
-            .setOut(new PrintWriter(out))
-            .setErr(new PrintWriter(err))
-            .execute(arguments.toArray(String[]::new));
-    assertEquals(0, exitCode, err::toString);
+    assertEquals(0, run(arguments), err::toString);
   }
 
   @Test

@@ -21,6 +21,7 @@ import dev.adafactor.finetune.Loss;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -32,16 +33,23 @@ import org.junit.jupiter.api.io.TempDir;
 class RunReportTest {
   @TempDir static Path folder;
 
+  private static JsonNode document;
   private static Schema schema;
+
+  /** One that takes nothing that it does not describe. */
+  private static Schema strict;
+
   private static FineTuningResult result;
 
   @BeforeAll
   static void train() throws IOException {
     try (InputStream file = RunReport.class.getResourceAsStream("run-report.schema.json")) {
-      schema =
-          SchemaRegistry.withDefaultDialect(SpecificationVersion.DRAFT_2020_12)
-              .getSchema(new JsonMapper().readTree(file));
+      document = new JsonMapper().readTree(file);
     }
+    JsonNode closed = document.deepCopy();
+    objects(closed).forEach(object -> object.put("additionalProperties", false));
+    schema = schema(document);
+    strict = schema(closed);
     result =
         FineTuning.builder(Digits.MODEL, Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
             .features(Digits.TEST_IMAGES)
@@ -52,6 +60,20 @@ class RunReportTest {
             .export(folder.resolve("trained"))
             .build()
             .run();
+  }
+
+  private static Schema schema(JsonNode of) {
+    return SchemaRegistry.withDefaultDialect(SpecificationVersion.DRAFT_2020_12).getSchema(of);
+  }
+
+  /** What describes objects, at any depth. */
+  private static List<ObjectNode> objects(JsonNode of) {
+    List<ObjectNode> objects = new ArrayList<>();
+    if (of.has("properties")) {
+      objects.add((ObjectNode) of);
+    }
+    of.forEach(each -> objects.addAll(objects(each)));
+    return objects;
   }
 
   private static JsonNode report(FineTuningResult of) throws IOException {
@@ -78,7 +100,21 @@ class RunReportTest {
   void isAsTheSchemaHasIt() throws IOException {
     for (FineTuningResult each : List.of(result, withoutWhatIsOptional())) {
       assertEquals(List.of(), schema.validate(report(each)));
+      assertEquals(List.of(), strict.validate(report(each)), "all is described");
     }
+  }
+
+  @Test
+  void everythingIsDescribed() {
+    int described = 0;
+    for (ObjectNode object : objects(document)) {
+      JsonNode properties = object.get("properties");
+      for (String name : (Iterable<String>) properties::fieldNames) {
+        assertFalse(properties.at("/" + name + "/description").asText().isBlank(), name);
+        described++;
+      }
+    }
+    assertTrue(described > 30, "described " + described);
   }
 
   @Test
@@ -104,6 +140,8 @@ class RunReportTest {
       other.putArray(name).add("something else");
       assertFalse(schema.validate(other).isEmpty(), name);
     }
-    assertFalse(schema.validate(((ObjectNode) report).put("more", 1)).isEmpty());
+    ((ObjectNode) report.get("timings")).put("more", 1);
+    assertEquals(List.of(), schema.validate(report), "a later release may write more");
+    assertFalse(strict.validate(report).isEmpty());
   }
 }

@@ -4,21 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.finetune.Digits;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What is refused before any Python does a job. */
-class SideBySideTest {
-  @TempDir Path folder;
-
+class SideBySideTest extends ProgramFixture {
   private void assertRefused(List<String> options, String... parts) {
-    StringWriter err = new StringWriter();
     List<String> arguments =
         new ArrayList<>(
             List.of(
@@ -29,16 +22,8 @@ class SideBySideTest {
                 "--loss=sparse_categorical_crossentropy",
                 "--export=" + folder.resolve("export")));
     arguments.addAll(options);
-    int exitCode =
-        Main.commandLine()
-            .setOut(new PrintWriter(new StringWriter()))
-            .setErr(new PrintWriter(err))
-            .execute(arguments.toArray(String[]::new));
-    assertEquals(2, exitCode);
-    assertEquals(1, err.toString().lines().count(), err::toString);
-    for (String part : parts) {
-      assertTrue(err.toString().contains(part), err::toString);
-    }
+    assertEquals(2, run(arguments));
+    assertOneLine(parts);
     assertTrue(Files.notExists(folder.resolve("export")), "the job was done");
   }
 
@@ -59,6 +44,14 @@ class SideBySideTest {
         List.of("--compare-report=" + folder.resolve("page.html")),
         "--compare-report",
         "--compare-with");
+  }
+
+  @Test
+  void aPageInThePlaceOfTheJson() {
+    for (String option : List.of("--report", "--json")) {
+      assertRefused(
+          List.of(option + "=" + folder.resolve("page.HTML")), "page.HTML", "--compare-report");
+    }
   }
 
   @Test

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.adafactor.JavaProcess;
 import dev.adafactor.cli.Main;
+import dev.adafactor.python.ModelSample;
 import dev.adafactor.python.Python;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -13,7 +14,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
@@ -41,17 +41,7 @@ class ModelsLiveTest {
   /** Python starts three times in all, not thrice a model: that is what takes long. */
   @TestFactory
   Stream<DynamicTest> models() throws Exception {
-    List<Object> arguments = new ArrayList<>(List.of(folder));
-    String only = System.getProperty("live.models");
-    if (only != null) {
-      arguments.add("--only");
-      arguments.addAll(List.of(only.split(",", -1)));
-    } else if (!Boolean.getBoolean("live.full")) {
-      long seed = Long.getLong("live.seed", new Random().nextInt(1 << 30));
-      System.out.println("a sample of models by -Dlive.seed=" + seed);
-      arguments.addAll(List.of("--sample", seed));
-    }
-    Python.run("export_models.py", arguments.toArray());
+    Python.run("export_models.py", ModelSample.of(folder));
     List<PythonJob> jobs = jobs();
     PythonJob.trainInPython(jobs);
     return Stream.of(

@@ -1,5 +1,6 @@
 package dev.adafactor.finetune;
 
+import dev.adafactor.Elements;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
@@ -7,18 +8,14 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import org.tensorflow.Operand;
 import org.tensorflow.Result;
-import org.tensorflow.Tensor;
-import org.tensorflow.ndarray.buffer.DataBuffers;
 import org.tensorflow.op.Ops;
 import org.tensorflow.types.TFloat32;
-import org.tensorflow.types.TFloat64;
 import org.tensorflow.types.family.TType;
 
 /** Numbers from Python and from models, as plain arrays. */
@@ -42,7 +39,7 @@ final class PlainArrays {
       for (ModelVariable variable : model.variables()) {
         Operand<TFloat32> value = tf.readVariableOp(resource(variable), TFloat32.class);
         try (Result fetched = model.session().runner().fetch(value).run()) {
-          weights.put(variable.name(), doubles(fetched.get(0)));
+          weights.put(variable.name(), Elements.copy(fetched.get(0)));
         }
       }
     }
@@ -52,21 +49,6 @@ final class PlainArrays {
   @SuppressWarnings("unchecked") // A resource has no type in Java.
   private static Operand<? extends TType> resource(ModelVariable variable) {
     return (Operand<? extends TType>) variable.handle();
-  }
-
-  /** The elements of a float tensor. */
-  static double[] doubles(Tensor tensor) {
-    if (tensor instanceof TFloat64 values) {
-      double[] doubles = new double[(int) values.size()];
-      values.copyTo(DataBuffers.of(doubles, false, false));
-      return doubles;
-    }
-    TFloat32 floats = (TFloat32) tensor;
-    float[] values = new float[(int) floats.size()];
-    floats.copyTo(DataBuffers.of(values, false, false));
-    double[] doubles = new double[values.length];
-    Arrays.setAll(doubles, i -> values[i]);
-    return doubles;
   }
 
   /** The arrays of an .npz file, which is a zip of .npy files. */

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.adafactor.Adafactor;
+import dev.adafactor.Elements;
 import dev.adafactor.Numerics;
 import dev.adafactor.python.Python;
 import dev.adafactor.savedmodel.Mode;
@@ -33,14 +34,15 @@ import org.tensorflow.Tensor;
  * A job as the scripts of {@code src/test/python} describe it: done here and by Python's tf_keras,
  * and the two held against each other. {@code export_models.py} says what the file holds.
  */
-record PythonJob(Path file, JsonNode json) {
+public record PythonJob(Path file, JsonNode json) {
   /** Of the way that tf_keras moved a variable: how far from there it may end here. */
   private static final double WEIGHTS = 0.01;
 
   private static final double LOSSES = 1e-4;
   private static final double PREDICTIONS = 1e-5;
 
-  static PythonJob read(Path file) throws IOException {
+  /** Reads what a script wrote. */
+  public static PythonJob read(Path file) throws IOException {
     return new PythonJob(file, new JsonMapper().readTree(file.toFile()));
   }
 
@@ -123,7 +125,7 @@ record PythonJob(Path file, JsonNode json) {
   }
 
   /** The options of {@code fine-tune} that stand for the same; files of its own come from it. */
-  List<String> options() throws IOException {
+  public List<String> options() throws IOException {
     List<String> options = new ArrayList<>();
     options.add("--model=" + path(json.get("model")));
     options.add("--signature=" + text("signature"));
@@ -202,8 +204,8 @@ record PythonJob(Path file, JsonNode json) {
       }
     }
     System.out.printf(
-        "%-20s %d steps beside tf_keras: losses within %.1e, %d variables within %.4f%% of their way"
-            + " (%s)%s%n",
+        "%-20s %d steps beside tf_keras: losses within %.1e, %d variables within %.4f%% of their"
+            + " way (%s)%s%n",
         name(),
         losses.length,
         worstLoss,
@@ -257,7 +259,7 @@ record PythonJob(Path file, JsonNode json) {
       Map<String, Output<?>> outputs = model.inference().outputs();
       String name = output().orElseGet(() -> outputs.keySet().iterator().next());
       try (Result fetched = runner.fetch(outputs.get(name)).run()) {
-        return PlainArrays.doubles(fetched.get(0));
+        return Elements.copy(fetched.get(0));
       }
     } finally {
       batches.forEach(Tensor::close);

@@ -31,6 +31,7 @@ import org.tensorflow.types.TFloat32;
 
 /** Python trains for a while, Java goes on: beside Python, which trains all the way. */
 @Tag("live")
+@Tag("newest")
 class RestoreLiveTest {
   /** Of the way that Python goes in the second half. */
   private static final double FRACTION = 1e-4;
@@ -46,29 +47,24 @@ class RestoreLiveTest {
   @ValueSource(strings = {"manager", "manager/ckpt-1", "weights", "trained"})
   void goesOnWherePythonWas(String state) throws IOException {
     Path export = folder.resolve("export-" + state.replace('/', '-'));
-    List<Restored> heard = new ArrayList<>();
     // The optimizer in the model that is trained itself, or beside it.
-    FineTuning.builder(
-            folder.resolve(state.equals("trained") ? "trained" : "model"),
-            Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
-        .features(folder.resolve("features.npy"))
-        .labels(folder.resolve("labels.npy"))
-        .batchSize(16)
-        .inFileOrder()
-        .optimizer(graph -> Adafactor.builder(graph).learningRate(new CosineDecay(0.1, 20)).build())
-        .restore(folder.resolve(state))
-        .export(export)
-        .build()
-        .run(
-            new TrainingListener() {
-              @Override
-              public void restored(Restored restored) {
-                heard.add(restored);
-              }
-            });
-    assertEquals(OptionalLong.of(6), heard.get(0).iterations());
-    assertEquals(4, heard.get(0).states());
-    assertEquals(List.of(), heard.get(0).left());
+    Restored restored =
+        RestoreTest.run(
+            FineTuning.builder(
+                    folder.resolve(state.equals("trained") ? "trained" : "model"),
+                    Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
+                .features(folder.resolve("features.npy"))
+                .labels(folder.resolve("labels.npy"))
+                .batchSize(16)
+                .inFileOrder()
+                .optimizer(
+                    graph ->
+                        Adafactor.builder(graph).learningRate(new CosineDecay(0.1, 20)).build())
+                .restore(folder.resolve(state))
+                .export(export));
+    assertEquals(OptionalLong.of(6), restored.iterations());
+    assertEquals(4, restored.states());
+    assertEquals(List.of(), restored.left());
     double way = 0;
     double apart = 0;
     List<float[]> values = trainable(export);
@@ -91,23 +87,16 @@ class RestoreLiveTest {
   @ParameterizedTest
   @ValueSource(strings = {"model", "unused"})
   void beginsAnewWherePythonHasNotBegun(String state) throws IOException {
-    List<Restored> heard = new ArrayList<>();
-    FineTuning.builder(folder.resolve("trained"), Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
-        .features(folder.resolve("features.npy"))
-        .labels(folder.resolve("labels.npy"))
-        .restore(folder.resolve(state))
-        .build()
-        .run(
-            new TrainingListener() {
-              @Override
-              public void restored(Restored restored) {
-                heard.add(restored);
-              }
-            });
-    assertEquals(4, heard.get(0).variables());
-    assertEquals(0, heard.get(0).states());
-    assertEquals(OptionalLong.empty(), heard.get(0).iterations());
-    assertEquals(OptionalDouble.empty(), heard.get(0).learningRate());
+    Restored restored =
+        RestoreTest.run(
+            FineTuning.builder(folder.resolve("trained"), Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
+                .features(folder.resolve("features.npy"))
+                .labels(folder.resolve("labels.npy"))
+                .restore(folder.resolve(state)));
+    assertEquals(4, restored.variables());
+    assertEquals(0, restored.states());
+    assertEquals(OptionalLong.empty(), restored.iterations());
+    assertEquals(OptionalDouble.empty(), restored.learningRate());
   }
 
   private static FloatBuffer floats(String name) throws IOException {

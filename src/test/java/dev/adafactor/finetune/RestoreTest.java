@@ -51,7 +51,8 @@ class RestoreTest {
     return Files.readAllBytes(model.resolve("variables/variables.data-00000-of-00001"));
   }
 
-  private static Restored run(FineTuning.Builder job) throws IOException {
+  /** Does a job, and tells what it has put back. */
+  static Restored run(FineTuning.Builder job) throws IOException {
     List<Restored> heard = new ArrayList<>();
     job.build()
         .run(

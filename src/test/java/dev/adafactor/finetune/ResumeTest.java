@@ -7,24 +7,29 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.JitCompile;
 import dev.adafactor.LogCapture;
+import dev.adafactor.Numerics;
 import dev.adafactor.checkpoint.CheckpointFolder;
 import dev.adafactor.files.Bundles;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.savedmodel.Mode;
 import dev.adafactor.schedules.CosineDecay;
+import dev.adafactor.schedules.ExponentialDecay;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.UnaryOperator;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.tensorflow.ndarray.Shape;
 import org.tensorflow.types.TFloat32;
 
 /** A job that was interrupted and goes on. */
@@ -52,46 +57,104 @@ class ResumeTest {
     return Files.readAllBytes(model.resolve("variables/variables.data-00000-of-00001"));
   }
 
-  @Test
-  void endsAsIfNeverInterrupted() throws IOException {
-    List<UnaryOperator<FineTuning.Builder>> jobs =
-        List.of(
-            plain -> plain,
-            rich ->
-                rich.microBatchSize(24)
-                    .validationSplit(0.1)
-                    .earlyStopping(new EarlyStopping(1, EarlyStopping.Monitor.LOSS, 0.5))
-                    .optimizer(
-                        graph ->
-                            Adafactor.builder(graph)
-                                .learningRate(new CosineDecay(0.05, 40))
-                                .useEma(true)
-                                .build()));
-    for (int i = 0; i < jobs.size(); i++) {
-      Path whole = folder.resolve("whole-" + i);
-      FineTuningResult expected = jobs.get(i).apply(job()).export(whole).build().run();
-      Path resumed = folder.resolve("resumed-" + i);
-      Path checkpoints = folder.resolve("checkpoints-" + i);
-      for (long stopped : new long[] {5, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 9}) {
-        StopRequest stop = new StopRequest();
-        FineTuningResult part =
-            jobs.get(i)
-                .apply(job())
-                .checkpoint(checkpoints)
-                .checkpointEvery(4)
-                .resume()
-                .build()
-                .run(stop, stopAfter(stopped, stop));
-        assertEquals(Ending.INTERRUPTED, part.ending());
+  /** Jobs of which each has something that a checkpoint must hold, or give again. */
+  private enum Kind {
+    PLAIN,
+    PARTS_EARLY_STOPPING_AND_SCHEDULE {
+      @Override
+      FineTuning.Builder of(FineTuning.Builder job, Path folder) {
+        return job.microBatchSize(24)
+            .validationSplit(0.1)
+            .earlyStopping(new EarlyStopping(1, EarlyStopping.Monitor.LOSS, 0.5))
+            .optimizer(
+                graph ->
+                    Adafactor.builder(graph)
+                        .learningRate(new CosineDecay(0.05, 40))
+                        .useEma(true)
+                        .build());
       }
-      FineTuningResult rest =
-          jobs.get(i).apply(job()).checkpoint(checkpoints).resume().export(resumed).build().run();
-      assertArrayEquals(variables(whole), variables(resumed), "job " + i);
-      assertFalse(Arrays.equals(variables(Digits.MODEL), variables(resumed)));
-      assertEquals(expected.epochs(), rest.epochs());
-      assertEquals(expected.bestEpoch(), rest.bestEpoch());
-      assertEquals(expected.ending(), rest.ending());
+    },
+    AVERAGES_THAT_OVERWRITE {
+      @Override
+      FineTuning.Builder of(FineTuning.Builder job, Path folder) {
+        return job.optimizer(
+            graph ->
+                Adafactor.builder(graph)
+                    .learningRate(new ExponentialDecay(0.05, 10, 0.5))
+                    .weightDecay(0.01)
+                    .useEma(true)
+                    .emaMomentum(0.9)
+                    .emaOverwriteFrequency(7)
+                    .build());
+      }
+    },
+    SHARDS_AND_WEIGHTS {
+      @Override
+      FineTuning.Builder of(FineTuning.Builder job, Path folder) throws IOException {
+        Random random = new Random(5);
+        long[] rows = {100, 1, 1246};
+        for (int shard = 0; shard < rows.length; shard++) {
+          float[] weights = new float[(int) rows[shard]];
+          for (int i = 0; i < weights.length; i++) {
+            weights[i] = random.nextFloat();
+          }
+          Path file = Files.createDirectories(folder.resolve("weights")).resolve("part-" + shard);
+          NpyFiles.floats(Path.of(file + ".npy"), Shape.of(rows[shard]), weights);
+        }
+        return job.sampleWeights(folder.resolve("weights")).classWeight(4, 3);
+      }
+    },
+    NUMERICS_OF_TF_KERAS {
+      @Override
+      FineTuning.Builder of(FineTuning.Builder job, Path folder) {
+        return job.optimizer(
+            graph ->
+                Adafactor.builder(graph)
+                    .learningRate(0.03)
+                    .epsilon1(1e-16)
+                    .numerics(Numerics.TF_KERAS)
+                    .build());
+      }
+    },
+    COMPILED {
+      @Override
+      FineTuning.Builder of(FineTuning.Builder job, Path folder) {
+        return job.optimizer(
+            graph ->
+                Adafactor.builder(graph).learningRate(0.03).jitCompile(JitCompile.ALWAYS).build());
+      }
+    };
+
+    FineTuning.Builder of(FineTuning.Builder job, Path folder) throws IOException {
+      return job;
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void endsAsIfNeverInterrupted(Kind kind) throws IOException {
+    Path whole = folder.resolve("whole");
+    FineTuningResult expected = kind.of(job(), folder).export(whole).build().run();
+    Path resumed = folder.resolve("resumed");
+    Path checkpoints = folder.resolve("checkpoints");
+    for (long stopped : new long[] {5, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 9}) {
+      StopRequest stop = new StopRequest();
+      FineTuningResult part =
+          kind.of(job(), folder)
+              .checkpoint(checkpoints)
+              .checkpointEvery(4)
+              .resume()
+              .build()
+              .run(stop, stopAfter(stopped, stop));
+      assertEquals(Ending.INTERRUPTED, part.ending());
+    }
+    FineTuningResult rest =
+        kind.of(job(), folder).checkpoint(checkpoints).resume().export(resumed).build().run();
+    assertArrayEquals(variables(whole), variables(resumed));
+    assertFalse(Arrays.equals(variables(Digits.MODEL), variables(resumed)));
+    assertEquals(expected.epochs(), rest.epochs());
+    assertEquals(expected.bestEpoch(), rest.bestEpoch());
+    assertEquals(expected.ending(), rest.ending());
   }
 
   @Test
@@ -270,5 +333,99 @@ class ResumeTest {
       Bundles.change(newest, "optimizer/_iterations/", values -> values.putLong(0, 7));
     }
     assertResumesFrom20(checkpoints, whole);
+  }
+
+  private static FineTuning.Builder stoppingEarly() {
+    return job()
+        .epochs(1)
+        .validationSplit(0.1)
+        .earlyStopping(new EarlyStopping(1, EarlyStopping.Monitor.LOSS, 0));
+  }
+
+  /** What the best epoch's variables were is state like any other. */
+  @Test
+  void looksAtWhatIsKeptOfTheBestEpoch() throws IOException {
+    Path checkpoints = folder.resolve("checkpoints");
+    stoppingEarly().checkpoint(checkpoints).checkpointEvery(10).build().run();
+    Path newest = checkpoints.resolve("ckpt-19");
+    String best = "dev.adafactor/fine_tuning/best/0";
+    Bundles.change(newest, best, values -> values.putFloat(4, Float.NaN));
+    List<Path> from = new ArrayList<>();
+    TrainingListener listener =
+        new TrainingListener() {
+          @Override
+          public void resumed(Path checkpoint, long steps) {
+            from.add(checkpoint.getFileName());
+          }
+        };
+    try (LogCapture log = new LogCapture(CheckpointFolder.class)) {
+      stoppingEarly().checkpoint(checkpoints).resume().build().run(listener);
+      assertEquals(1, log.messages().size(), () -> log.messages().toString());
+      assertTrue(
+          log.messages().get(0).contains("values that are NaN, of '" + best + "'"),
+          () -> log.messages().toString());
+    }
+    assertEquals(List.of(Path.of("ckpt-10")), from);
+    Path last = checkpoints.resolve("ckpt-19");
+    Bundles.reshape(last, best, 3, 3, 16, 1);
+    Files.delete(checkpoints.resolve("checkpoint"));
+    assertMessage(
+        "its '%s' has the shape [3, 3, 16, 1] in place of [3, 3, 1, 16]".formatted(best),
+        stoppingEarly().checkpoint(checkpoints).resume().build());
+    Bundles.remove(last, best);
+    assertMessage(
+        "it has no '%s'".formatted(best), stoppingEarly().checkpoint(checkpoints).resume().build());
+  }
+
+  /** As Python goes on with a job's checkpoint, which began with the state of another job. */
+  private Path goneOnInPython(int iterations) throws IOException {
+    Path left = folder.resolve("left");
+    job().epochs(1).checkpoint(left).build().run();
+    Path checkpoints = folder.resolve("checkpoints");
+    job().epochs(1).restore(left).checkpoint(checkpoints).build().run();
+    for (String ending : List.of(".index", ".data-00000-of-00001")) {
+      Files.copy(checkpoints.resolve("ckpt-22" + ending), checkpoints.resolve("ckpt-23" + ending));
+    }
+    Path python = checkpoints.resolve("ckpt-23");
+    Bundles.remove(python, "dev.adafactor/note");
+    Bundles.change(python, "optimizer/_iterations/", values -> values.putLong(0, iterations));
+    Files.delete(checkpoints.resolve("checkpoint"));
+    return checkpoints;
+  }
+
+  @Test
+  void countsTheStepsOfPythonFromWhereTheJobBegan() throws IOException {
+    Path checkpoints = goneOnInPython(2 * STEPS_PER_EPOCH + 6);
+    List<Long> heard = new ArrayList<>();
+    FineTuningResult rest =
+        job()
+            .epochs(2)
+            .checkpoint(checkpoints)
+            .resume()
+            .build()
+            .run(
+                new TrainingListener() {
+                  @Override
+                  public void resumed(Path checkpoint, long steps) {
+                    heard.add(steps);
+                  }
+                });
+    assertEquals(List.of(STEPS_PER_EPOCH + 6L), heard);
+    assertEquals(STEPS_PER_EPOCH - 6, rest.steps().size());
+  }
+
+  @Test
+  void refusesStepsOfPythonThatAreNotThoseOfTheJob() throws IOException {
+    Path checkpoints = goneOnInPython(STEPS_PER_EPOCH - 1);
+    assertMessage(
+        "ckpt-23' is of a job with batch-size 64, this one has 32",
+        job().batchSize(32).checkpoint(checkpoints).resume().build());
+    try (LogCapture log = new LogCapture(CheckpointFolder.class)) {
+      job().epochs(1).checkpoint(checkpoints).resume().build().run();
+      assertEquals(1, log.messages().size(), () -> log.messages().toString());
+      assertTrue(
+          log.messages().get(0).contains("done 21 steps, the job began after 22"),
+          () -> log.messages().toString());
+    }
   }
 }

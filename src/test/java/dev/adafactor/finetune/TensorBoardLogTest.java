@@ -28,7 +28,7 @@ class TensorBoardLogTest {
   }
 
   @Test
-  void writesOneFileForAllEvents() throws IOException {
+  void writesOneFileForTheStepsAndOneForTheEpochs() throws IOException {
     Path directory = folder.resolve("deep/log");
     try (TensorBoardLog log = new TensorBoardLog(directory)) {
       log.stepped(STEP);
@@ -37,8 +37,14 @@ class TensorBoardLogTest {
               1, new Evaluation(1, OptionalDouble.empty(), 32), Optional.empty()));
       log.evaluatedAfter(new Evaluation(1, OptionalDouble.empty(), 32));
     }
+    assertEquals(1, eventFiles(directory));
+    assertEquals(1, eventFiles(directory.resolve("train")));
+    assertFalse(Files.exists(directory.resolve("validation")));
+  }
+
+  private static long eventFiles(Path directory) throws IOException {
     try (Stream<Path> files = Files.list(directory)) {
-      assertEquals(1, files.count());
+      return files.filter(Files::isRegularFile).count();
     }
   }
 

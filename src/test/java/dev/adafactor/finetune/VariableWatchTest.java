@@ -144,13 +144,14 @@ class VariableWatchTest {
     job(BATCH_SIZE).logVariables(VariableDetail.SUMMARY).logEvery(1).build().run(each);
     Reports some = new Reports();
     job(BATCH_SIZE).logVariables(VariableDetail.SCALARS).logEvery(8).build().run(some);
-    assertEquals(List.of(8L, 16L), some.steps());
+    assertEquals(List.of(1L, 8L, 16L), some.steps());
     boolean clippedNowAndThen = false;
+    int before = 0;
     for (UpdateReport report : some.all) {
       for (int i = 0; i < report.variables().size(); i++) {
         int index = i;
         double share =
-            each.all.subList((int) report.step() - 8, (int) report.step()).stream()
+            each.all.subList(before, (int) report.step()).stream()
                 .mapToDouble(step -> step.variables().get(index).clipped())
                 .average()
                 .orElseThrow();
@@ -161,6 +162,7 @@ class VariableWatchTest {
         assertFalse(variable.distributions().isPresent());
         clippedNowAndThen |= share > 0 && share < 1;
       }
+      before = (int) report.step();
     }
     assertTrue(clippedNowAndThen);
   }
@@ -189,11 +191,23 @@ class VariableWatchTest {
             });
     Reports after = new Reports();
     job.build().run(after);
-    assertEquals(List.of(5L), before.steps());
+    assertEquals(List.of(1L, 5L), before.steps());
     assertEquals(List.of(10L, 15L, 20L), after.steps());
     Reports whole = new Reports();
     job(BATCH_SIZE).logVariables(VariableDetail.SCALARS).logEvery(5).build().run(whole);
     // The first is of the steps since the job was resumed.
-    assertEquals(whole.all.subList(2, 4), after.all.subList(1, 3));
+    assertEquals(whole.all.subList(3, 5), after.all.subList(1, 3));
+  }
+
+  @Test
+  void tellsOfAJobThatIsShorterThanTheSteps() throws IOException {
+    Reports reports = new Reports();
+    job(BATCH_SIZE)
+        .logVariables(VariableDetail.HISTOGRAMS)
+        .logEvery(STEPS + 1)
+        .build()
+        .run(reports);
+    assertEquals(List.of(1L), reports.steps());
+    assertTrue(reports.all.get(0).variables().get(0).distributions().isPresent());
   }
 }

@@ -5,26 +5,33 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.adafactor.Adafactor;
 import dev.adafactor.checkpoint.SavedState.Part;
+import dev.adafactor.files.Bundles;
 import dev.adafactor.finetune.Digits;
 import dev.adafactor.finetune.FineTuning;
 import dev.adafactor.finetune.Loss;
 import dev.adafactor.parity.JobComparison.Finding;
 import dev.adafactor.parity.JobComparison.Judgement;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Compares recordings with one another: another job's stands for what Python did. */
 class JobComparisonTest {
@@ -56,11 +63,21 @@ class JobComparisonTest {
     return recording;
   }
 
+  /** As Python does. */
   private static void writeLosses(Path recording) throws IOException {
-    JsonMapper json = new JsonMapper();
-    json.writeValue(
-        recording.resolve("losses.json").toFile(),
-        json.readTree(recording.resolve("job.json").toFile()).get("losses"));
+    JsonNode job = new JsonMapper().readTree(recording.resolve("job.json").toFile());
+    writeLosses(
+        recording,
+        StreamSupport.stream(job.get("losses").spliterator(), false)
+            .mapToDouble(JsonNode::doubleValue)
+            .toArray());
+  }
+
+  private static void writeLosses(Path run, double... losses) throws IOException {
+    ByteBuffer bytes =
+        ByteBuffer.allocate(Double.BYTES * losses.length).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.asDoubleBuffer().put(losses);
+    Files.write(run.resolve("losses.float64"), bytes.array());
   }
 
   @Test
@@ -107,14 +124,11 @@ class JobComparisonTest {
   @Test
   void lossesThatAreNotFiniteAreNotCompared() throws IOException {
     Path ruined = copy(again, "ruined");
-    ObjectNode tree = (ObjectNode) new JsonMapper().readTree("{\"losses\": []}");
-    for (int i = 0; i < STEPS; i++) {
-      tree.withArray("losses").add(i < 2 ? 1.0 : Double.NaN);
-    }
-    for (int i = 2; i < STEPS; i++) {
-      tree.withArray("losses").setNull(i);
-    }
-    Files.writeString(ruined.resolve("losses.json"), tree.get("losses").toString());
+    double[] losses = new double[STEPS];
+    Arrays.fill(losses, Double.NaN);
+    losses[0] = 1;
+    losses[1] = 1;
+    writeLosses(ruined, losses);
     JobComparison comparison = JobComparison.of(new JobSides(job, ruined));
     assertEquals(3, comparison.firstNotFinite().orElseThrow());
     assertFalse(comparison.judgement().isGood());
@@ -138,6 +152,36 @@ class JobComparisonTest {
     assertEquals(
         Standing.BIT_EQUAL,
         JobComparison.of(new JobSides(job, again)).run("digits", List.of()).standing());
+  }
+
+  /** Of all elements that differ then, the one that does so most. */
+  @ParameterizedTest
+  @ValueSource(floats = {7, Float.NaN, Float.NEGATIVE_INFINITY})
+  void namesTheElementThatIsFurthest(float ruined) throws IOException {
+    Path other = copy(again, "ruined-element-" + ruined);
+    float[] before = new float[1];
+    Bundles.change(
+        other.resolve("step-3"),
+        "model/layer_with_weights-2/kernel/",
+        values -> {
+          values.putFloat(4 * 10, Math.nextUp(values.getFloat(4 * 10)));
+          before[0] = values.getFloat(4 * 25);
+          values.putFloat(4 * 25, ruined);
+          values.putFloat(4 * 30, Math.nextUp(values.getFloat(4 * 30)));
+        });
+    Difference first =
+        JobComparison.of(new JobSides(job, other))
+            .run("digits", List.of())
+            .verdict()
+            .orElseThrow()
+            .first()
+            .orElseThrow();
+    assertEquals(2, first.step());
+    assertEquals(Quantity.VAR, first.quantity());
+    assertEquals("dense/kernel", first.variable());
+    assertEquals(25, first.element());
+    assertEquals(
+        Set.of(before[0], ruined), Set.of((float) first.recorded(), (float) first.computed()));
   }
 
   @Test

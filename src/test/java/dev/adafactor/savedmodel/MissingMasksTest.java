@@ -21,6 +21,10 @@ class MissingMasksTest {
   private static final String INPUT =
       node("ids", "Placeholder", "", "dtype:FLOAT") + node("zero", "Const", "", "dtype:FLOAT");
 
+  private static final String READ =
+      node("variable", "VarHandleOp", "", "dtype:FLOAT")
+          + node("s/read", "ReadVariableOp", "variable", "dtype:FLOAT");
+
   /** Scores that a mask of the ids is added to, their softmax, and its negative. */
   private static final String SIGNATURE =
       node("s/scores", "Exp", "ids", "")
@@ -169,7 +173,8 @@ class MissingMasksTest {
     return node(name, "While", inputs, "")
         .replaceFirst(
             "}$",
-            "attr { key: 'cond' value { func { name: '%s' } } } attr { key: 'body' value { func { name: '%s' } } } }"
+            ("attr { key: 'cond' value { func { name: '%s' } } }"
+                    + " attr { key: 'body' value { func { name: '%s' } } } }")
                 .formatted(condition, body));
   }
 
@@ -405,10 +410,7 @@ class MissingMasksTest {
 
   @Test
   void aMaskThatAVariableDecidesIsNone() {
-    String learned =
-        SIGNATURE.replace("'ids' input: 'zero'", "'ids' input: 's/read'")
-            + node("variable", "VarHandleOp", "", "dtype:FLOAT")
-            + node("s/read", "ReadVariableOp", "variable", "dtype:FLOAT");
+    String learned = SIGNATURE.replace("'ids' input: 'zero'", "'ids' input: 's/read'") + READ;
     assertRefused("differ otherwise", learned, INFERENCE, TRAINING);
   }
 
@@ -416,8 +418,7 @@ class MissingMasksTest {
   void aMaskOfWhatAVariableThatTrainingAssignsGivesIsRefused() {
     String learned =
         SIGNATURE.replace("'ids' input: 'zero'", "'s/read' input: 'zero'")
-            + node("variable", "VarHandleOp", "", "dtype:FLOAT")
-            + node("s/read", "ReadVariableOp", "variable", "dtype:FLOAT")
+            + READ
             + node("t/assign", "AssignVariableOp", "variable t/out", "dtype:FLOAT");
     assertRefused("what they are computed from", learned, INFERENCE, TRAINING);
   }

@@ -8,7 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.adafactor.Elements;
 import dev.adafactor.graph.VariableView;
+import dev.adafactor.python.ModelSample;
 import dev.adafactor.python.Python;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,7 +33,6 @@ import org.tensorflow.Output;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
 import org.tensorflow.Tensor;
-import org.tensorflow.ndarray.FloatNdArray;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.ndarray.buffer.DataBuffers;
 import org.tensorflow.op.Op;
@@ -53,16 +54,7 @@ class TrainingLiveTest {
 
   @TestFactory
   Stream<DynamicTest> models() throws Exception {
-    List<Object> arguments = new ArrayList<>(List.of(folder));
-    String only = System.getProperty("live.models");
-    if (only != null) {
-      arguments.addAll(List.of(only.split(",", -1)));
-    } else if (!Boolean.getBoolean("live.full")) {
-      long seed = Long.getLong("live.seed", new Random().nextInt(1 << 30));
-      System.out.println("a sample of models by -Dlive.seed=" + seed);
-      arguments.addAll(List.of("--sample", seed));
-    }
-    Python.run("training.py", arguments.toArray());
+    Python.run("training.py", ModelSample.of(folder));
     List<DynamicTest> tests = new ArrayList<>();
     try (Stream<Path> files = Files.list(folder)) {
       for (Path file : files.filter(f -> f.toString().endsWith(".json")).sorted().toList()) {
@@ -197,7 +189,7 @@ class TrainingLiveTest {
 
     private double[] fetch(Session.Runner runner, Operand<?> tensor) {
       try (Result result = runner.fetch(tensor).run()) {
-        return doubles(result.get(0));
+        return Elements.copy(result.get(0));
       }
     }
 
@@ -221,7 +213,7 @@ class TrainingLiveTest {
         assertEquals(expected.get("outputs").size(), function.outputs().size());
         assertEquals(
             expected.get("losses").asDouble(),
-            doubles(result.get(0))[0],
+            Elements.copy(result.get(0))[0],
             tolerance * Math.abs(expected.get("losses").asDouble()));
         int next = 1;
         for (String output : function.outputs().keySet()) {
@@ -239,7 +231,7 @@ class TrainingLiveTest {
             // A bias before batch normalization has a gradient of nothing but rounding.
             assertArrayEquals(
                 values(gradient),
-                doubles(result.get(next++)),
+                Elements.copy(result.get(next++)),
                 tolerance * largest,
                 trainable.get(i).name());
           }
@@ -337,20 +329,6 @@ class TrainingLiveTest {
     return values;
   }
 
-  private static double[] doubles(Tensor tensor) {
-    if (tensor instanceof TFloat64 values) {
-      double[] doubles = new double[(int) values.size()];
-      values.copyTo(DataBuffers.of(doubles, false, false));
-      return doubles;
-    }
-    FloatNdArray floats = (FloatNdArray) tensor;
-    float[] values = new float[(int) floats.size()];
-    floats.copyTo(DataBuffers.of(values, false, false));
-    double[] doubles = new double[values.length];
-    Arrays.setAll(doubles, i -> values[i]);
-    return doubles;
-  }
-
   private static double largest(double[] values) {
     return Arrays.stream(values).map(Math::abs).max().orElseThrow();
   }
@@ -359,6 +337,6 @@ class TrainingLiveTest {
     double[] values = values(expected);
     double largest = largest(values);
     assertTrue(largest > 0, () -> what + " is zero: the case proves nothing");
-    assertArrayEquals(values, doubles(actual), tolerance * largest, what);
+    assertArrayEquals(values, Elements.copy(actual), tolerance * largest, what);
   }
 }

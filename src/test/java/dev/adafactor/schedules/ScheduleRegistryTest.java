@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -76,6 +77,20 @@ class ScheduleRegistryTest {
   private static String refusal(Map<String, Object> serialized) {
     return assertThrows(IllegalArgumentException.class, () -> OWN.read("learning_rate", serialized))
         .getMessage();
+  }
+
+  @Test
+  void tellsWhichScheduleItDoesNotKnow() {
+    ScheduleRegistry standard = ScheduleRegistry.standard();
+    assertEquals(Optional.empty(), standard.unknown(map("class_name", "CosineDecay")));
+    assertEquals(Optional.of("Noam"), standard.unknown(map("class_name", "Noam")));
+    Map<String, Object> registered = map("class_name", "Half", "registered_name", "mine>Half");
+    assertEquals(Optional.of("mine>Half"), standard.unknown(registered));
+    assertEquals(Optional.empty(), OWN.unknown(registered));
+    assertEquals(
+        Optional.empty(),
+        standard.unknown(map("class_name", "CosineDecay", "registered_name", null)));
+    assertEquals(Optional.empty(), standard.unknown(Map.of()));
   }
 
   @Test
