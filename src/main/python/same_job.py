@@ -226,6 +226,14 @@ class OwnGradients:
         return tf.cast(results["loss"], tf.float64), [results["gradient/" + v.name.removesuffix(":0")] for v in variables]
 
 
+def plus(a, b):
+    """The sum of two gradients; of sparse ones the rows of both, for clipping sees them before they are added up."""
+    if isinstance(a, tf.IndexedSlices):
+        values, indices = (tf.concat(parts, 0) for parts in [[a.values, b.values], [a.indices, b.indices]])
+        return tf.IndexedSlices(values, indices, a.dense_shape)
+    return None if a is None else a + b
+
+
 class Training:
     """One run of a job, or of several parts."""
 
@@ -246,7 +254,7 @@ class Training:
     def part(self, features, labels, sample_weights, share):
         loss, gradients = self.objective(features, labels, sample_weights, self.variables)
         kind = lambda dtype: tf.float64 if dtype == tf.float64 else tf.float32
-        scaled = lambda g: tf.cast(tf.convert_to_tensor(g), kind(g.dtype)) * tf.cast(share, kind(g.dtype))
+        scaled = lambda g: tf.math.scalar_mul(tf.cast(share, kind(g.dtype)), tf.cast(g, kind(g.dtype)))
         return loss * tf.cast(share, tf.float64), [None if g is None else scaled(g) for g in gradients]
 
     @tf.function
@@ -260,7 +268,7 @@ class Training:
         for share, batch in parts:
             loss, gradients = self.part(*batch, tf.constant(share, tf.float32))
             total += float(loss)
-            sums = gradients if sums is None else [None if s is None else s + g for s, g in zip(sums, gradients)]
+            sums = gradients if sums is None else [plus(s, g) for s, g in zip(sums, gradients)]
         self.apply(sums)
         return total
 

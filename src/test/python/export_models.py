@@ -494,6 +494,55 @@ def keras3_sequences():
     return exported(model), {"ids": padded(1 + classes(19, 6))}, classes(3)
 
 
+@job(modes=BOTH, from_logits=True, optimizer={"learning_rate": 0.05, "clipnorm": 0.01})
+def shared_words():
+    """Two inputs that share an embedding. Clipping sees the rows of equal words before they are added up."""
+    left, right = layers.Input([6], dtype="int32", name="left"), layers.Input([], dtype="int64", name="right")
+    embedding = layers.Embedding(9, 5, mask_zero=True)
+    of_left = layers.GlobalAveragePooling1D()(embedding(left))
+    x = layers.Concatenate()([of_left, embedding(right)])
+    ids = {"left": padded(1 + classes(8, 6)), "right": classes(9).astype(np.int64)}
+    return saved(tf_keras.Model([left, right], layers.Dense(3)(x))), ids, classes(3)
+
+
+class Bag(tf.Module):
+    """The means of bags of words, some of them empty, and a word's weight from a vector."""
+
+    def __init__(self):
+        super().__init__()
+        self.vectors = tf.Variable(rng.normal(size=(8, 2, 3)), dtype=tf.float32, name="vectors")
+        self.weights = tf.Variable(rng.normal(size=(8,)), dtype=tf.float32, name="weights")
+        self.kernel = tf.Variable(rng.normal(size=(6, 3)), dtype=tf.float32, name="kernel")
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 5], tf.int64, name="words")])
+    def serve(self, words):
+        present = tf.RaggedTensor.from_tensor(words, padding=0)
+        vectors = tf.gather(self.vectors, present.values) * tf.gather(self.weights, present.values)[:, None, None]
+        means = tf.math.divide_no_nan(
+            tf.math.unsorted_segment_sum(vectors, present.value_rowids(), present.nrows()),
+            tf.cast(present.row_lengths(), tf.float32)[:, None, None],
+        )
+        return {"logits": tf.reshape(means, [-1, 6]) @ self.kernel}
+
+
+@job(from_logits=True, optimizer={"learning_rate": 0.1, "global_clipnorm": 0.05})
+def bag():
+    model = Bag()
+    words = padded(1 + classes(7, 5)) * classes(2, 1)
+    return module(model, serving_default=model.serve), {"words": words.astype(np.int64)}, classes(3)
+
+
+@job(from_logits=True, optimizer={"learning_rate": 0.05, "clipnorm": 0.01})
+def keras3_words():
+    """An embedding of Keras 3, beside one that is read out by its transpose."""
+    ids = keras.layers.Input([6], dtype="int32", name="ids")
+    tied = keras.layers.Embedding(7, 4)
+    x = keras.layers.Concatenate()([keras.layers.Embedding(7, 4, mask_zero=True)(ids), tied(ids)])
+    hidden = keras.layers.GlobalAveragePooling1D()(keras.layers.Dense(4, "tanh")(x))
+    logits = keras.layers.Lambda(lambda h: h @ keras.ops.transpose(tied.embeddings), output_shape=(7,))(hidden)
+    return exported(keras.Model(ids, logits)), {"ids": classes(7, 6)}, classes(7)
+
+
 def config(optimizer):
     """Schedules as get_config() has them."""
     return {

@@ -1,6 +1,7 @@
 package dev.adafactor;
 
 import dev.adafactor.graph.Constants;
+import dev.adafactor.graph.Derivative;
 import dev.adafactor.graph.Devices;
 import dev.adafactor.graph.Gradients;
 import dev.adafactor.graph.Names;
@@ -338,7 +339,8 @@ public final class Adafactor extends Optimizer {
 
   /**
    * Adds the gradients of a loss by the variables of a floating type that it follows from,
-   * reference and resource variables alike.
+   * reference and resource variables alike. Some may be sparse, as {@link
+   * #computeGradients(Operand, List)} says.
    *
    * @param loss what to differentiate; if it is no scalar, the sum of its elements
    * @throws IllegalArgumentException if the loss follows from no variable, or its gradient cannot
@@ -357,6 +359,11 @@ public final class Adafactor extends Optimizer {
   /**
    * Adds the gradients of a loss by some variables: what {@link #applyGradients} takes.
    *
+   * <p>As in Python, the gradient of a variable that the loss follows from only by rows that are
+   * gathered from it, such as an embedding, has these rows alone: {@code getGradient()} is of shape
+   * {@code [k] + variable.shape[1:]} then, and {@link IndexedSlices#from} gives the indices with
+   * it. Such a pair is not for other optimizers.
+   *
    * @param loss what to differentiate; if it is no scalar, the sum of its elements
    * @param variables outputs of {@code VariableV2} or handles of {@code VarHandleOp}
    * @return a pair for each variable, in their order; the gradient is null where the loss does not
@@ -366,17 +373,22 @@ public final class Adafactor extends Optimizer {
   public List<GradAndVar<? extends TType>> computeGradients(
       Operand<?> loss, List<? extends Operand<?>> variables) {
     List<Output<?>> outputs = variables.stream().<Output<?>>map(Operand::asOutput).toList();
-    List<Output<?>> gradients = Gradients.of(graph, loss).with(outputs);
+    List<Optional<Derivative>> derivatives = Gradients.of(graph, loss).with(outputs);
     List<GradAndVar<? extends TType>> pairs = new ArrayList<>(outputs.size());
     for (int i = 0; i < outputs.size(); i++) {
-      pairs.add(pair(gradients.get(i), outputs.get(i)));
+      pairs.add(pair(derivatives.get(i), outputs.get(i)));
     }
     return pairs;
   }
 
   @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.
-  private static GradAndVar<? extends TType> pair(Output<?> gradient, Output<?> variable) {
-    return new GradAndVar(gradient, variable);
+  private static GradAndVar<? extends TType> pair(
+      Optional<Derivative> derivative, Output<?> variable) {
+    Output<?> values = derivative.<Output<?>>map(Derivative::values).orElse(null);
+    Optional<Operand<? extends TNumber>> indices = derivative.flatMap(Derivative::indices);
+    return indices.isPresent()
+        ? new IndexedSlices(values, indices.get()).of(variable)
+        : new GradAndVar(values, variable);
   }
 
   /**
@@ -456,7 +468,11 @@ public final class Adafactor extends Optimizer {
       return new Gradient(variable, null, null);
     }
     // The gradient may be another variable itself, which this step writes too.
-    return new Gradient(variable, Snapshots.of(ops, values), IndexedSlices.indicesOf(pair));
+    Operand<? extends TNumber> indices =
+        IndexedSlices.from(pair)
+            .<Operand<? extends TNumber>>map(IndexedSlices::indices)
+            .orElse(null);
+    return new Gradient(variable, Snapshots.of(ops, values), indices);
   }
 
   private VariableView<?> view(Output<?> variable) {

@@ -1,5 +1,6 @@
 package dev.adafactor;
 
+import java.util.Optional;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
@@ -10,6 +11,18 @@ import org.tensorflow.types.family.TType;
  * A sparse gradient: rows of a variable, as {@code tf.IndexedSlices}. Rows that are not named have
  * gradient zero; a row that is named several times has the sum of its values.
  *
+ * <p>{@link Adafactor#computeGradients} gives such gradients of variables that a loss only gathers
+ * rows of, as embeddings. To look at one, or to change it:
+ *
+ * <pre>{@code
+ * IndexedSlices.from(pair).ifPresent(slices -> {
+ *   slices.values();                            // [k, …], as pair.getGradient()
+ *   slices.indices();                           // [k]
+ *   tf.math.unsortedSegmentSum(slices.values(), slices.indices(), tf.constant(rows));  // dense
+ * });
+ * new IndexedSlices<>(changed, slices.indices()).of(pair.getVariable());
+ * }</pre>
+ *
  * @param values of shape {@code [k] + variable.shape[1:]}, of the variable's type
  * @param indices of shape {@code [k]}, int32 or int64: the row of each value
  */
@@ -17,26 +30,30 @@ public record IndexedSlices<T extends TNumber>(
     Operand<T> values, Operand<? extends TNumber> indices) {
 
   /**
-   * The pair for {@link Adafactor#applyGradients}.
+   * The pair for {@link Adafactor#applyGradients}. Only there it is known to be sparse: its {@code
+   * getGradient()} are the values alone.
    *
    * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}
    */
   @SuppressWarnings("unchecked") // The handle of a resource variable is typed as a resource.
   public GradAndVar<? extends TType> of(Operand<? extends TType> variable) {
-    return new Pair<>(values.asOutput(), (Output<T>) variable.asOutput(), indices);
+    return new Pair<>(this, (Output<T>) variable.asOutput());
   }
 
-  /** The indices of a pair made by {@link #of}, or null for a dense gradient. */
-  static Operand<? extends TNumber> indicesOf(GradAndVar<?> pair) {
-    return pair instanceof Pair<?> sparse ? sparse.indices : null;
+  /**
+   * The sparse gradient of a pair that {@link #of} or {@link Adafactor#computeGradients} made;
+   * empty if the gradient is dense, or there is none.
+   */
+  public static Optional<IndexedSlices<?>> from(GradAndVar<?> pair) {
+    return pair instanceof Pair<?> sparse ? Optional.of(sparse.slices) : Optional.empty();
   }
 
-  private static final class Pair<T extends TType> extends GradAndVar<T> {
-    private final Operand<? extends TNumber> indices;
+  private static final class Pair<T extends TNumber> extends GradAndVar<T> {
+    private final IndexedSlices<T> slices;
 
-    Pair(Output<T> values, Output<T> variable, Operand<? extends TNumber> indices) {
-      super(values, variable);
-      this.indices = indices;
+    Pair(IndexedSlices<T> slices, Output<T> variable) {
+      super(slices.values.asOutput(), variable);
+      this.slices = slices;
     }
   }
 }

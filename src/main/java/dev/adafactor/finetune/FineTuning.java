@@ -289,8 +289,9 @@ public final class FineTuning {
     /**
      * Computes each step in parts of so many examples, 1 or more, to take less memory: gradient,
      * loss and accuracy are still those of the whole batch. The gradients' sum takes as much memory
-     * as the variables that are trained. In mode training, the statistics of batch normalization
-     * are those of a part, and each part draws random numbers of its own.
+     * as the variables that are trained; that of an embedding, as the rows that the batch looks up.
+     * In mode training, the statistics of batch normalization are those of a part, and each part
+     * draws random numbers of its own.
      */
     public Builder microBatchSize(int size) {
       microBatchSize = OptionalInt.of(positive("micro batch size", size));

@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.IndexedSlices;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
 import java.util.ArrayList;
@@ -65,6 +66,15 @@ record StepFunction(
   @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.
   static GradAndVar<? extends TType> pair(Output<?> gradient, Output<?> variable) {
     return new GradAndVar(gradient, variable);
+  }
+
+  /** The pair with another gradient: one of the same rows, if the gradient is sparse. */
+  static GradAndVar<? extends TType> replaced(
+      GradAndVar<? extends TType> pair, Output<?> gradient) {
+    Optional<IndexedSlices<?>> slices = IndexedSlices.from(pair);
+    return slices.isPresent()
+        ? new IndexedSlices<>(numeric(gradient), slices.get().indices()).of(pair.getVariable())
+        : pair(gradient, pair.getVariable());
   }
 
   static boolean isPresent(Output<?> gradient) {

@@ -1,7 +1,6 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
-import dev.adafactor.graph.RawVariable;
 import java.util.ArrayList;
 import java.util.List;
 import org.tensorflow.Operand;
@@ -11,10 +10,7 @@ import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.core.Placeholder;
-import org.tensorflow.proto.DataType;
 import org.tensorflow.types.TFloat32;
-import org.tensorflow.types.TFloat64;
-import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
 
 /** The operations that change the variables by a step's gradients. */
@@ -37,9 +33,7 @@ sealed interface Update {
           // The optimizer waits for all gradients before it changes anything: one is enough.
           Ops after = tf.withControlDependencies(List.of(checked));
           gradients.set(
-              i,
-              StepFunction.pair(
-                  after.identity(gradient).asOutput(), gradients.get(i).getVariable()));
+              i, StepFunction.replaced(gradients.get(i), after.identity(gradient).asOutput()));
           break;
         }
       }
@@ -48,8 +42,8 @@ sealed interface Update {
   }
 
   /**
-   * The update by the gradients of several parts of a batch, which are added up in a variable for
-   * each variable that is trained; half-precision gradients in float32.
+   * The update by the gradients of several parts of a batch, which are added up for each variable
+   * that is trained.
    *
    * @param share where is fed how large a part of the batch the part is
    * @param first takes the gradients of the first part
@@ -67,38 +61,20 @@ sealed interface Update {
       List<Op> next = new ArrayList<>();
       List<GradAndVar<? extends TType>> sums = new ArrayList<>();
       for (GradAndVar<? extends TType> pair : function.gradients()) {
-        Output<?> gradient = pair.getGradient();
-        if (!StepFunction.isPresent(gradient)) {
+        if (!StepFunction.isPresent(pair.getGradient())) {
           sums.add(pair);
           continue;
         }
-        Operand<? extends TNumber> part = scaled(tf, gradient, share);
-        RawVariable sum =
-            RawVariable.create(
-                tf, NAME + sums.size(), part.asOutput().dataType(), gradient.shape());
-        first.add(sum.assign(tf, part));
-        next.add(sum.assignAdd(tf, part));
-        sums.add(
-            StepFunction.pair(
-                tf.dtypes.cast(sum.read(tf), StepFunction.numeric(gradient).type()).asOutput(),
-                pair.getVariable()));
+        GradientSum sum = GradientSum.of(tf, NAME + sums.size(), pair, share);
+        first.addAll(sum.first());
+        next.addAll(sum.next());
+        sums.add(sum.pair());
       }
       return new OfParts(
           share,
           tf.withControlDependencies(first).noOp(),
           tf.withControlDependencies(next).noOp(),
           apply(tf, sums, adafactor));
-    }
-
-    private static Operand<? extends TNumber> scaled(
-        Ops tf, Output<?> gradient, Operand<TFloat32> share) {
-      return gradient.dataType() == DataType.DT_DOUBLE
-          ? tf.math.mul(as(tf, gradient, TFloat64.class), tf.dtypes.cast(share, TFloat64.class))
-          : tf.math.mul(as(tf, gradient, TFloat32.class), share);
-    }
-
-    private static <T extends TNumber> Operand<T> as(Ops tf, Output<?> gradient, Class<T> type) {
-      return tf.dtypes.cast(gradient, type);
     }
   }
 

@@ -11,12 +11,15 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.op.Ops;
+import org.tensorflow.types.TInt64;
+import org.tensorflow.types.family.TNumber;
 
 /**
  * The part of a graph that a loss is computed from, and its derivatives. {@code
@@ -44,7 +47,7 @@ public final class Gradients {
           "Sign",
           "Square");
 
-  private static final String STOP_GRADIENT = "StopGradient";
+  static final String STOP_GRADIENT = "StopGradient";
 
   private final Graph graph;
   private final Output<?> loss;
@@ -87,13 +90,14 @@ public final class Gradients {
   }
 
   /**
-   * The gradients of the loss, in the order of the variables; null for a variable that the loss
+   * The derivatives of the loss, in the order of the variables; empty for a variable that the loss
    * does not follow from, or not differentiably. Those of several handles of one variable, as an
-   * import makes them, are added up.
+   * import makes them, are added up. Where the loss follows from a variable only by rows that are
+   * gathered from it, the derivative has these rows alone.
    *
    * @throws IllegalArgumentException if a native gradient function would crash
    */
-  public List<Output<?>> with(List<? extends Output<?>> variables) {
+  public List<Optional<Derivative>> with(List<? extends Output<?>> variables) {
     refuseUnsafe(variables);
     Map<String, List<Output<?>>> handles = new HashMap<>();
     for (GraphOperation op : reached) {
@@ -103,31 +107,98 @@ public final class Gradients {
             .add(op.output(0));
       }
     }
-    List<List<Output<?>>> sources = new ArrayList<>(variables.size());
+    List<Source> sources = new ArrayList<>(variables.size());
     for (Output<?> variable : variables) {
-      String key = VariableView.create((GraphOperation) variable.op()).key();
-      sources.add(handles.getOrDefault(key, List.of()));
+      VariableView<?> view = VariableView.create((GraphOperation) variable.op());
+      sources.add(source(view, handles.getOrDefault(view.key(), List.of())));
     }
-    Output<?>[] present = sources.stream().flatMap(List::stream).toArray(Output<?>[]::new);
+    Output<?>[] tensors =
+        sources.stream().flatMap(source -> source.tensors().stream()).toArray(Output<?>[]::new);
     Output<?>[] gradients =
-        present.length == 0 ? new Output<?>[0] : graph.addGradients(loss, present);
-    List<Output<?>> byVariable = new ArrayList<>(variables.size());
+        tensors.length == 0 ? new Output<?>[0] : graph.addGradients(loss, tensors);
+    Ops tf = Ops.create(graph);
+    List<Optional<Derivative>> derivatives = new ArrayList<>(variables.size());
     int next = 0;
-    for (List<Output<?>> source : sources) {
-      List<Output<?>> parts = Arrays.asList(gradients).subList(next, next + source.size());
-      byVariable.add(sum(parts));
-      next += source.size();
+    for (Source source : sources) {
+      int end = next + source.tensors().size();
+      derivatives.add(source.derivative(tf, Arrays.asList(gradients).subList(next, end)));
+      next = end;
     }
-    return byVariable;
+    return derivatives;
   }
 
-  @SuppressWarnings({"unchecked", "rawtypes"}) // All are gradients of one variable.
-  private Output<?> sum(List<Output<?>> gradients) {
-    List<Output<?>> present = gradients.stream().filter(g -> !g.isClosed()).toList();
-    if (present.size() < 2) {
-      return present.isEmpty() ? null : present.get(0);
+  private Source source(VariableView<?> variable, List<Output<?>> handles) {
+    return RowGather.all(handles, reached, loss)
+        .<Source>map(gathers -> new Rows(variable, gathers))
+        .orElseGet(() -> new Whole(handles));
+  }
+
+  /** What the loss follows from a variable by. */
+  private sealed interface Source {
+    /** What the loss is differentiated by. */
+    List<Output<?>> tensors();
+
+    /**
+     * The derivative by the variable.
+     *
+     * @param gradients by the tensors; closed where there is none
+     */
+    Optional<Derivative> derivative(Ops tf, List<Output<?>> gradients);
+  }
+
+  private record Whole(List<Output<?>> tensors) implements Source {
+    @Override
+    public Optional<Derivative> derivative(Ops tf, List<Output<?>> gradients) {
+      List<Output<?>> present = gradients.stream().filter(g -> !g.isClosed()).toList();
+      return present.isEmpty()
+          ? Optional.empty()
+          : Optional.of(new Derivative(sum(tf, present), Optional.empty()));
     }
-    return Ops.create(graph).math.addN((List) present).asOutput();
+
+    @SuppressWarnings({"unchecked", "rawtypes"}) // All are gradients of one variable.
+    private static Output<?> sum(Ops tf, List<Output<?>> gradients) {
+      return gradients.size() == 1 ? gradients.get(0) : tf.math.addN((List) gradients).asOutput();
+    }
+  }
+
+  private record Rows(VariableView<?> variable, List<RowGather> gathers) implements Source {
+    @Override
+    public List<Output<?>> tensors() {
+      return gathers.stream().<Output<?>>map(RowGather::rows).toList();
+    }
+
+    @Override
+    public Optional<Derivative> derivative(Ops tf, List<Output<?>> gradients) {
+      List<Operand<? extends TNumber>> values = new ArrayList<>();
+      List<Operand<? extends TNumber>> indices = new ArrayList<>();
+      for (int i = 0; i < gathers.size(); i++) {
+        if (!gradients.get(i).isClosed()) {
+          values.add(gathers.get(i).values(tf, gradients.get(i), variable));
+          indices.add(gathers.get(i).indices(tf));
+        }
+      }
+      return values.isEmpty()
+          ? Optional.empty()
+          : Optional.of(
+              new Derivative(
+                  concatenated(tf, values).asOutput(),
+                  Optional.of(concatenated(tf, ofOneType(tf, indices)))));
+    }
+
+    private static List<Operand<? extends TNumber>> ofOneType(
+        Ops tf, List<Operand<? extends TNumber>> indices) {
+      return indices.stream().map(Operand::type).distinct().count() == 1
+          ? indices
+          : indices.stream()
+              .<Operand<? extends TNumber>>map(each -> tf.dtypes.cast(each, TInt64.class))
+              .toList();
+    }
+
+    @SuppressWarnings({"unchecked", "rawtypes"}) // All are of one type.
+    private static Operand<? extends TNumber> concatenated(
+        Ops tf, List<Operand<? extends TNumber>> parts) {
+      return parts.size() == 1 ? parts.get(0) : tf.concat((List) parts, tf.constant(0));
+    }
   }
 
   private void refuseUnsafe(List<? extends Output<?>> variables) {

@@ -41,6 +41,7 @@ class SideBySideLiveTest extends ProgramFixture {
         "lstm",
         "first_output",
         "words",
+        "bag",
         "sentences",
         "mixed");
     Python.run("export_sure.py", models);
@@ -157,6 +158,20 @@ class SideBySideLiveTest extends ProgramFixture {
             "--global-clipnorm=0.5",
             "--learning-rate=0.03"));
     assertTrue(out.toString().contains("moving_variance"), out::toString);
+  }
+
+  /** Clipping sees the rows of all parts before those of one word are added up. */
+  @Test
+  void rowsInParts() {
+    assertGood(
+        fineTune(
+            Python.interpreter(),
+            "bag",
+            "words",
+            "--micro-batch-size=3",
+            "--from-logits",
+            "--global-clipnorm=0.05",
+            "--learning-rate=0.1"));
   }
 
   @Test
