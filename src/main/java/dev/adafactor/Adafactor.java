@@ -4,6 +4,7 @@ import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.Devices;
 import dev.adafactor.graph.Gradients;
 import dev.adafactor.graph.Names;
+import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.Slot;
 import dev.adafactor.graph.Snapshots;
 import dev.adafactor.graph.VariableView;
@@ -138,6 +139,9 @@ public final class Adafactor extends Optimizer {
   /** The constants among them, and those of the initializers. */
   private final Constants constants;
 
+  /** Where those go that work on one variable. */
+  private final Placement placement;
+
   private final Constants initConstants;
 
   private final Variable<TInt64> iterations;
@@ -207,6 +211,7 @@ public final class Adafactor extends Optimizer {
 
     Ops init = ops.withInitScope();
     this.constants = new Constants(ops);
+    this.placement = new Placement(constants);
     this.initConstants = new Constants(init);
     this.iterations = init.withName("iteration").variable(Shape.scalar(), TInt64.class);
     init.assign(iterations, init.constant(0L));
@@ -433,17 +438,21 @@ public final class Adafactor extends Optimizer {
 
     List<Op> updates = new ArrayList<>();
     prepare(name).ifPresent(updates::add);
-    List<Operand<? extends TNumber>> values =
-        gradients.stream()
-            .<Operand<? extends TNumber>>map(
-                g -> g.values(ops, rule.computeType(g.variable().type())))
-            .toList();
+    List<GradientClipping.Placed> values = gradients.stream().map(this::placed).toList();
     List<Operand<? extends TNumber>> clipped = GradientClipping.clip(constants, config, values);
     for (int i = 0; i < gradients.size(); i++) {
       Gradient g = gradients.get(i);
-      updates.add(update(g.variable(), g.dense(ops, clipped.get(i))));
+      Ops beside = values.get(i).constants().ops();
+      updates.add(update(g.variable(), g.dense(beside, clipped.get(i))));
     }
     return finish(updates, name);
+  }
+
+  /** The gradient where its variable is, in the type of the computation. */
+  private GradientClipping.Placed placed(Gradient g) {
+    Constants beside = placement.beside(g.variable());
+    return new GradientClipping.Placed(
+        beside, g.values(beside.ops(), rule.computeType(g.variable().type())));
   }
 
   private Gradient gradient(GradAndVar<? extends TType> pair) {
@@ -456,7 +465,8 @@ public final class Adafactor extends Optimizer {
       return new Gradient(variable, null, null);
     }
     // The gradient may be another variable itself, which this step writes too.
-    return new Gradient(variable, Snapshots.of(ops, values), IndexedSlices.indicesOf(pair));
+    Ops beside = placement.beside(variable).ops();
+    return new Gradient(variable, Snapshots.of(beside, values), IndexedSlices.indicesOf(pair));
   }
 
   private VariableView<?> view(Output<?> variable) {
@@ -499,7 +509,7 @@ public final class Adafactor extends Optimizer {
     // narrower type before the read, where no control dependency holds it back.
     Operand<TFloat32> current = isSchedule() ? scheduledRate() : learningRate;
     Op rate = isSchedule() ? ops.assign(learningRate, current) : learningRate;
-    step = new UpdateStep(constants, gated, config, rule, jitCompile, current, iterations);
+    step = new UpdateStep(placement, gated, config, rule, jitCompile, current, iterations);
     overwriteDue = movingAverage.map(average -> average.due(ops, iterations)).orElse(null);
     return Optional.of(rate);
   }
@@ -515,25 +525,28 @@ public final class Adafactor extends Optimizer {
   private <T extends TNumber, C extends TNumber> Op update(
       VariableView<T> variable, Operand<C> gradient) {
     VariableState state = states.get(variable);
+    Constants beside = placement.beside(variable);
+    Ops tf = beside.ops();
     List<Op> writes = new ArrayList<>();
-    Operand<T> w = variable.read(ops);
+    Operand<T> w = variable.read(tf);
     if (weightDecay.isPresent() && weightDecay.get().applies(variable)) {
+      Ops writing = Placement.beside(gated, variable);
       w =
           variable.readAfter(
-              ops, weightDecay.get().apply(constants, gated, variable, step.learningRate()));
+              tf, weightDecay.get().apply(beside, writing, variable, step.learningRate()));
     }
     UpdateStep.Updated updated = step.update(variable, state, gradient, w, writes);
     statistics.put(variable, updated.statistics());
     Op last = updated.write();
     if (movingAverage.isPresent()) {
-      last = movingAverage.get().apply(constants, variable, state.average(), last, overwriteDue);
+      last = movingAverage.get().apply(beside, variable, state.average(), last, overwriteDue);
     }
     Constraint constraint = constraints.get(variable);
     if (constraint != null) {
-      last = variable.assign(ops, constraint.call(ops, variable.readAfter(ops, last)));
+      last = variable.assign(tf, constraint.call(tf, variable.readAfter(tf, last)));
     }
     writes.add(last);
-    return ops.withControlDependencies(writes).noOp();
+    return tf.withControlDependencies(writes).noOp();
   }
 
   /** Adds the count of the step behind all updates. */
@@ -561,7 +574,8 @@ public final class Adafactor extends Optimizer {
 
   private <T extends TNumber> Op overwrite(VariableView<T> variable, VariableState state) {
     // A copy: a resource variable would share the memory of the average.
-    return variable.assign(ops, ops.deepCopy(state.<T>average().read()));
+    Ops tf = placement.beside(variable).ops();
+    return variable.assign(tf, tf.deepCopy(state.<T>average().read()));
   }
 
   /**
