@@ -23,6 +23,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -108,7 +109,29 @@ import org.tensorflow.types.family.TType;
  * so this class, factors from rank 2 on. {@code relative_step} changes nothing there or here: rho
  * takes the minimum with 1/√t in any case.
  *
- * <p>Building a graph is not thread-safe; running it in sessions is as safe as TensorFlow makes it.
+ * <h2>Threads</h2>
+ *
+ * <p>Whatever adds operations (the builder, {@code minimize}, {@code applyGradients}, {@link
+ * #secondMoment}, {@link #finalizeVariableValues}) is for one thread at a time, like the graph
+ * itself. In one session
+ *
+ * <ul>
+ *   <li>only one step may run at a time: two at once read the same state and overwrite each other's
+ *       writes, the count of steps among them. Threads that share a session run their steps in
+ *       {@code synchronized (session)}; {@link #setLearningRate}, {@link #snapshot} and {@link
+ *       #restore} hold the session's monitor by themselves. Several sessions do not disturb each
+ *       other.
+ *   <li>inference may run beside steps, without the monitor, where the variables are resource
+ *       variables: every read gives one variable as a step has left it, or as weight decay, a
+ *       constraint or the overwriting by an average has in between; of two variables, or two reads,
+ *       one can be a step ahead. What needs all of one step takes the monitor.
+ *   <li>inference on reference variables needs the monitor: TensorFlow reads their memory while a
+ *       step writes it, and what is fetched of them can be that memory itself. So does what reads
+ *       the slots, the count of steps and the learning rate, which are reference variables.
+ * </ul>
+ *
+ * <p>{@link #statistics}, {@link #variables}, {@link #getSlot} and the like may be called by any
+ * thread once the graph is built.
  */
 public final class Adafactor extends Optimizer {
 
@@ -152,7 +175,7 @@ public final class Adafactor extends Optimizer {
   /** The state of each variable, in the order in which they came. */
   private final Map<VariableView<?>, VariableState> states = new LinkedHashMap<>();
 
-  private final Map<Operation, VariableView<?>> views = new HashMap<>();
+  private final Map<Operation, VariableView<?>> views = new ConcurrentHashMap<>();
 
   /** Of the update that was added last for each variable. */
   private final Map<VariableView<?>, UpdateStatistics<?>> statistics = new HashMap<>();
@@ -581,7 +604,7 @@ public final class Adafactor extends Optimizer {
   /**
    * Changes the learning rate from the next step on.
    *
-   * @param session of the optimizer's graph
+   * @param session of the optimizer's graph; its monitor is held meanwhile
    * @param rate the new learning rate
    * @throws IllegalStateException if the optimizer was made with a schedule
    * @throws IllegalArgumentException if the rate is not finite
@@ -596,9 +619,11 @@ public final class Adafactor extends Optimizer {
     }
     Builder.requireFiniteFloat("learning_rate", rate);
     try (TFloat32 value = TFloat32.scalarOf((float) rate)) {
-      session.runner().feed(newLearningRate, value).addTarget(setLearningRate).run();
+      synchronized (session) {
+        session.runner().feed(newLearningRate, value).addTarget(setLearningRate).run();
+        this.rate = (float) rate;
+      }
     }
-    this.rate = (float) rate;
   }
 
   /** The number of steps taken, a scalar. */
@@ -679,11 +704,14 @@ public final class Adafactor extends Optimizer {
    * <p>The first call adds operations to the graph, and so does the first after an {@code
    * applyGradients} that brought new variables.
    *
-   * @param session of the optimizer's graph, in which no step is running
+   * @param session of the optimizer's graph, in which no step is running; its monitor is held
+   *     meanwhile
    * @throws IllegalArgumentException if two variables have one name, or one has 2 GiB or more
    */
   public Snapshot snapshot(Session session) {
-    return transfer().take(session, isSchedule());
+    synchronized (session) {
+      return transfer().take(session, isSchedule());
+    }
   }
 
   /**
@@ -692,19 +720,22 @@ public final class Adafactor extends Optimizer {
    * Snapshot#renamed} changes them); arguments beside those that decide what is kept, as {@code
    * use_ema}, may be others. Operations are added as by {@link #snapshot}.
    *
-   * @param session of the optimizer's graph, in which no step is running
+   * @param session of the optimizer's graph, in which no step is running; its monitor is held
+   *     meanwhile
    * @throws IllegalArgumentException if variables, shapes or types are not the same, or only one of
    *     the two has moving averages or a schedule; the message names the first differences, and
    *     nothing is changed
    */
   public void restore(Session session, Snapshot snapshot) {
-    transfer().put(session, snapshot, isSchedule());
-    if (!isSchedule()) {
-      this.rate = snapshot.learningRate();
+    synchronized (session) {
+      transfer().put(session, snapshot, isSchedule());
+      if (!isSchedule()) {
+        this.rate = snapshot.learningRate();
+      }
     }
   }
 
-  private StateTransfer transfer() {
+  private synchronized StateTransfer transfer() {
     if (transfer == null || transfer.size() != states.size()) {
       transfer = new StateTransfer(ops, iterations, learningRate, states.values());
     }
