@@ -109,6 +109,10 @@ import org.tensorflow.types.family.TType;
  * so this class, factors from rank 2 on. {@code relative_step} changes nothing there or here: rho
  * takes the minimum with 1/√t in any case.
  *
+ * <p>State is kept, and the update computed, on the device that was asked for when the variable was
+ * added ({@code Ops.withDevice}), wherever the gradient comes from. The count of steps and the
+ * learning rate are where TensorFlow puts them.
+ *
  * <h2>Threads</h2>
  *
  * <p>Whatever adds operations (the builder, {@code minimize}, {@code applyGradients}, {@link
