@@ -5,6 +5,7 @@ import dev.adafactor.graph.Derivative;
 import dev.adafactor.graph.Devices;
 import dev.adafactor.graph.Gradients;
 import dev.adafactor.graph.Names;
+import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.Slot;
 import dev.adafactor.graph.Snapshots;
 import dev.adafactor.graph.VariableView;
@@ -23,6 +24,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -108,7 +110,33 @@ import org.tensorflow.types.family.TType;
  * so this class, factors from rank 2 on. {@code relative_step} changes nothing there or here: rho
  * takes the minimum with 1/√t in any case.
  *
- * <p>Building a graph is not thread-safe; running it in sessions is as safe as TensorFlow makes it.
+ * <p>State is kept, and the update computed, on the device that was asked for when the variable was
+ * added ({@code Ops.withDevice}), wherever the gradient comes from. The count of steps and the
+ * learning rate are where TensorFlow puts them.
+ *
+ * <h2>Threads</h2>
+ *
+ * <p>Whatever adds operations (the builder, {@code minimize}, {@code applyGradients}, {@link
+ * #secondMoment}, {@link #finalizeVariableValues}) is for one thread at a time, like the graph
+ * itself. In one session
+ *
+ * <ul>
+ *   <li>only one step may run at a time: two at once read the same state and overwrite each other's
+ *       writes, the count of steps among them. Threads that share a session run their steps in
+ *       {@code synchronized (session)}; {@link #setLearningRate}, {@link #snapshot} and {@link
+ *       #restore} hold the session's monitor by themselves. Several sessions do not disturb each
+ *       other.
+ *   <li>inference may run beside steps, without the monitor, where the variables are resource
+ *       variables: every read gives one variable as a step has left it, or as weight decay, a
+ *       constraint or the overwriting by an average has in between; of two variables, or two reads,
+ *       one can be a step ahead. What needs all of one step takes the monitor.
+ *   <li>inference on reference variables needs the monitor: TensorFlow reads their memory while a
+ *       step writes it, and what is fetched of them can be that memory itself. So does what reads
+ *       the slots, the count of steps and the learning rate, which are reference variables.
+ * </ul>
+ *
+ * <p>{@link #statistics}, {@link #variables}, {@link #getSlot} and the like may be called by any
+ * thread once the graph is built.
  */
 public final class Adafactor extends Optimizer {
 
@@ -139,6 +167,9 @@ public final class Adafactor extends Optimizer {
   /** The constants among them, and those of the initializers. */
   private final Constants constants;
 
+  /** Where those go that work on one variable. */
+  private final Placement placement;
+
   private final Constants initConstants;
 
   private final Variable<TInt64> iterations;
@@ -149,7 +180,7 @@ public final class Adafactor extends Optimizer {
   /** The state of each variable, in the order in which they came. */
   private final Map<VariableView<?>, VariableState> states = new LinkedHashMap<>();
 
-  private final Map<Operation, VariableView<?>> views = new HashMap<>();
+  private final Map<Operation, VariableView<?>> views = new ConcurrentHashMap<>();
 
   /** Of the update that was added last for each variable. */
   private final Map<VariableView<?>, UpdateStatistics<?>> statistics = new HashMap<>();
@@ -208,6 +239,7 @@ public final class Adafactor extends Optimizer {
 
     Ops init = ops.withInitScope();
     this.constants = new Constants(ops);
+    this.placement = new Placement(constants);
     this.initConstants = new Constants(init);
     this.iterations = init.withName("iteration").variable(Shape.scalar(), TInt64.class);
     init.assign(iterations, init.constant(0L));
@@ -445,17 +477,21 @@ public final class Adafactor extends Optimizer {
 
     List<Op> updates = new ArrayList<>();
     prepare(name).ifPresent(updates::add);
-    List<Operand<? extends TNumber>> values =
-        gradients.stream()
-            .<Operand<? extends TNumber>>map(
-                g -> g.values(ops, rule.computeType(g.variable().type())))
-            .toList();
+    List<GradientClipping.Placed> values = gradients.stream().map(this::placed).toList();
     List<Operand<? extends TNumber>> clipped = GradientClipping.clip(constants, config, values);
     for (int i = 0; i < gradients.size(); i++) {
       Gradient g = gradients.get(i);
-      updates.add(update(g.variable(), g.dense(ops, clipped.get(i))));
+      Ops beside = values.get(i).constants().ops();
+      updates.add(update(g.variable(), g.dense(beside, clipped.get(i))));
     }
     return finish(updates, name);
+  }
+
+  /** The gradient where its variable is, in the type of the computation. */
+  private GradientClipping.Placed placed(Gradient g) {
+    Constants beside = placement.beside(g.variable());
+    return new GradientClipping.Placed(
+        beside, g.values(beside.ops(), rule.computeType(g.variable().type())));
   }
 
   private Gradient gradient(GradAndVar<? extends TType> pair) {
@@ -468,11 +504,12 @@ public final class Adafactor extends Optimizer {
       return new Gradient(variable, null, null);
     }
     // The gradient may be another variable itself, which this step writes too.
+    Ops beside = placement.beside(variable).ops();
     Operand<? extends TNumber> indices =
         IndexedSlices.from(pair)
             .<Operand<? extends TNumber>>map(IndexedSlices::indices)
             .orElse(null);
-    return new Gradient(variable, Snapshots.of(ops, values), indices);
+    return new Gradient(variable, Snapshots.of(beside, values), indices);
   }
 
   private VariableView<?> view(Output<?> variable) {
@@ -515,7 +552,7 @@ public final class Adafactor extends Optimizer {
     // narrower type before the read, where no control dependency holds it back.
     Operand<TFloat32> current = isSchedule() ? scheduledRate() : learningRate;
     Op rate = isSchedule() ? ops.assign(learningRate, current) : learningRate;
-    step = new UpdateStep(constants, gated, config, rule, jitCompile, current, iterations);
+    step = new UpdateStep(placement, gated, config, rule, jitCompile, current, iterations);
     overwriteDue = movingAverage.map(average -> average.due(ops, iterations)).orElse(null);
     return Optional.of(rate);
   }
@@ -531,25 +568,28 @@ public final class Adafactor extends Optimizer {
   private <T extends TNumber, C extends TNumber> Op update(
       VariableView<T> variable, Operand<C> gradient) {
     VariableState state = states.get(variable);
+    Constants beside = placement.beside(variable);
+    Ops tf = beside.ops();
     List<Op> writes = new ArrayList<>();
-    Operand<T> w = variable.read(ops);
+    Operand<T> w = variable.read(tf);
     if (weightDecay.isPresent() && weightDecay.get().applies(variable)) {
+      Ops writing = Placement.beside(gated, variable);
       w =
           variable.readAfter(
-              ops, weightDecay.get().apply(constants, gated, variable, step.learningRate()));
+              tf, weightDecay.get().apply(beside, writing, variable, step.learningRate()));
     }
     UpdateStep.Updated updated = step.update(variable, state, gradient, w, writes);
     statistics.put(variable, updated.statistics());
     Op last = updated.write();
     if (movingAverage.isPresent()) {
-      last = movingAverage.get().apply(constants, variable, state.average(), last, overwriteDue);
+      last = movingAverage.get().apply(beside, variable, state.average(), last, overwriteDue);
     }
     Constraint constraint = constraints.get(variable);
     if (constraint != null) {
-      last = variable.assign(ops, constraint.call(ops, variable.readAfter(ops, last)));
+      last = variable.assign(tf, constraint.call(tf, variable.readAfter(tf, last)));
     }
     writes.add(last);
-    return ops.withControlDependencies(writes).noOp();
+    return tf.withControlDependencies(writes).noOp();
   }
 
   /** Adds the count of the step behind all updates. */
@@ -577,13 +617,14 @@ public final class Adafactor extends Optimizer {
 
   private <T extends TNumber> Op overwrite(VariableView<T> variable, VariableState state) {
     // A copy: a resource variable would share the memory of the average.
-    return variable.assign(ops, ops.deepCopy(state.<T>average().read()));
+    Ops tf = placement.beside(variable).ops();
+    return variable.assign(tf, tf.deepCopy(state.<T>average().read()));
   }
 
   /**
    * Changes the learning rate from the next step on.
    *
-   * @param session of the optimizer's graph
+   * @param session of the optimizer's graph; its monitor is held meanwhile
    * @param rate the new learning rate
    * @throws IllegalStateException if the optimizer was made with a schedule
    * @throws IllegalArgumentException if the rate is not finite
@@ -598,9 +639,11 @@ public final class Adafactor extends Optimizer {
     }
     Builder.requireFiniteFloat("learning_rate", rate);
     try (TFloat32 value = TFloat32.scalarOf((float) rate)) {
-      session.runner().feed(newLearningRate, value).addTarget(setLearningRate).run();
+      synchronized (session) {
+        session.runner().feed(newLearningRate, value).addTarget(setLearningRate).run();
+        this.rate = (float) rate;
+      }
     }
-    this.rate = (float) rate;
   }
 
   /** The number of steps taken, a scalar. */
@@ -681,11 +724,14 @@ public final class Adafactor extends Optimizer {
    * <p>The first call adds operations to the graph, and so does the first after an {@code
    * applyGradients} that brought new variables.
    *
-   * @param session of the optimizer's graph, in which no step is running
+   * @param session of the optimizer's graph, in which no step is running; its monitor is held
+   *     meanwhile
    * @throws IllegalArgumentException if two variables have one name, or one has 2 GiB or more
    */
   public Snapshot snapshot(Session session) {
-    return transfer().take(session, isSchedule());
+    synchronized (session) {
+      return transfer().take(session, isSchedule());
+    }
   }
 
   /**
@@ -694,19 +740,22 @@ public final class Adafactor extends Optimizer {
    * Snapshot#renamed} changes them); arguments beside those that decide what is kept, as {@code
    * use_ema}, may be others. Operations are added as by {@link #snapshot}.
    *
-   * @param session of the optimizer's graph, in which no step is running
+   * @param session of the optimizer's graph, in which no step is running; its monitor is held
+   *     meanwhile
    * @throws IllegalArgumentException if variables, shapes or types are not the same, or only one of
    *     the two has moving averages or a schedule; the message names the first differences, and
    *     nothing is changed
    */
   public void restore(Session session, Snapshot snapshot) {
-    transfer().put(session, snapshot, isSchedule());
-    if (!isSchedule()) {
-      this.rate = snapshot.learningRate();
+    synchronized (session) {
+      transfer().put(session, snapshot, isSchedule());
+      if (!isSchedule()) {
+        this.rate = snapshot.learningRate();
+      }
     }
   }
 
-  private StateTransfer transfer() {
+  private synchronized StateTransfer transfer() {
     if (transfer == null || transfer.size() != states.size()) {
       transfer = new StateTransfer(ops, iterations, learningRate, states.values());
     }

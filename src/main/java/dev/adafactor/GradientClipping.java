@@ -17,43 +17,48 @@ import org.tensorflow.types.family.TNumber;
  */
 final class GradientClipping {
 
-  private final Constants constants;
-  private final Ops tf;
+  private GradientClipping() {}
 
-  private GradientClipping(Constants constants) {
-    this.constants = constants;
-    this.tf = constants.ops();
-  }
+  /**
+   * A gradient.
+   *
+   * @param constants of the scope where operations on it are added
+   */
+  record Placed(Constants constants, Operand<? extends TNumber> gradient) {}
 
-  /** Adds the clipping that the configuration asks for; without any, the gradients as they are. */
+  /**
+   * Adds the clipping that the configuration asks for; without any, the gradients as they are.
+   *
+   * @param shared of the scope for what the gradients have in common
+   */
   static List<Operand<? extends TNumber>> clip(
-      Constants constants, AdafactorConfig config, List<Operand<? extends TNumber>> gradients) {
-    GradientClipping clipping = new GradientClipping(constants);
+      Constants shared, AdafactorConfig config, List<Placed> gradients) {
     if (config.clipnorm().orElse(0) > 0) {
-      return map(gradients, g -> clipping.byNorm(g, config.clipnorm().getAsDouble()));
+      return map(gradients, (tf, g) -> byNorm(tf, g, config.clipnorm().getAsDouble()));
     }
     if (config.globalClipnorm().orElse(0) > 0) {
-      return clipping.byGlobalNorm(gradients, config.globalClipnorm().getAsDouble());
+      return byGlobalNorm(shared, gradients, config.globalClipnorm().getAsDouble());
     }
     if (config.clipvalue().orElse(0) > 0) {
-      return map(gradients, g -> clipping.byValue(g, config.clipvalue().getAsDouble()));
+      return map(gradients, (tf, g) -> byValue(tf, g, config.clipvalue().getAsDouble()));
     }
-    return gradients;
+    return map(gradients, (tf, g) -> g);
   }
 
   private interface Clip {
-    Operand<? extends TNumber> apply(Operand<? extends TNumber> gradient);
+    Operand<? extends TNumber> apply(Constants constants, Operand<? extends TNumber> gradient);
   }
 
-  private static List<Operand<? extends TNumber>> map(
-      List<Operand<? extends TNumber>> gradients, Clip clip) {
+  private static List<Operand<? extends TNumber>> map(List<Placed> gradients, Clip clip) {
     List<Operand<? extends TNumber>> clipped = new ArrayList<>(gradients.size());
-    gradients.forEach(g -> clipped.add(clip.apply(g)));
+    gradients.forEach(g -> clipped.add(clip.apply(g.constants(), g.gradient())));
     return clipped;
   }
 
   /** {@code tf.clip_by_norm}: g * clipnorm / max(norm, clipnorm). */
-  private <T extends TNumber> Operand<T> byNorm(Operand<T> g, double clipnorm) {
+  private static <T extends TNumber> Operand<T> byNorm(
+      Constants constants, Operand<T> g, double clipnorm) {
+    Ops tf = constants.ops();
     Operand<T> limit = constants.number(g.type(), clipnorm);
     Operand<T> zero = constants.number(g.type(), 0);
     Operand<T> squares =
@@ -63,24 +68,29 @@ final class GradientClipping {
   }
 
   /** {@code tf.clip_by_global_norm}. */
-  private List<Operand<? extends TNumber>> byGlobalNorm(
-      List<Operand<? extends TNumber>> gradients, double clipnorm) {
+  private static List<Operand<? extends TNumber>> byGlobalNorm(
+      Constants shared, List<Placed> gradients, double clipnorm) {
     List<Class<? extends TNumber>> types =
-        gradients.stream().<Class<? extends TNumber>>map(Operand::type).distinct().toList();
+        gradients.stream()
+            .<Class<? extends TNumber>>map(g -> g.gradient().type())
+            .distinct()
+            .toList();
     // tf_keras fails where there are several types. The wider one holds the norms of all.
     Class<? extends TNumber> wider =
         types.contains(TFloat64.class) ? TFloat64.class : TFloat32.class;
     Class<? extends TNumber> type = types.size() == 1 ? types.get(0) : wider;
-    Operand<? extends TNumber> scale = globalScale(gradients, clipnorm, type);
-    return map(gradients, g -> scaled(g, scale));
+    Operand<? extends TNumber> scale = globalScale(shared, gradients, clipnorm, type);
+    return map(gradients, (constants, g) -> scaled(constants.ops(), g, scale));
   }
 
   /** clipnorm * min(1 / norm, 1 / clipnorm), and NaN where the norm is not finite. */
-  private <N extends TNumber> Operand<N> globalScale(
-      List<Operand<? extends TNumber>> gradients, double clipnorm, Class<N> type) {
+  private static <N extends TNumber> Operand<N> globalScale(
+      Constants constants, List<Placed> gradients, double clipnorm, Class<N> type) {
+    Ops tf = constants.ops();
     List<Operand<N>> halfSquares = new ArrayList<>(gradients.size());
-    for (Operand<? extends TNumber> g : gradients) {
-      halfSquares.add(tf.nn.l2Loss(UpdateStep.cast(tf, g, type)));
+    for (Placed g : gradients) {
+      Ops beside = g.constants().ops();
+      halfSquares.add(beside.nn.l2Loss(UpdateStep.cast(beside, g.gradient(), type)));
     }
     Operand<N> halfSquare = tf.reduceSum(tf.stack(halfSquares), constants.axes(0));
     Operand<N> norm = tf.math.sqrt(tf.math.mul(halfSquare, constants.number(type, 2)));
@@ -91,12 +101,15 @@ final class GradientClipping {
     return tf.math.add(scale, tf.math.sub(norm, norm));
   }
 
-  private <T extends TNumber> Operand<T> scaled(Operand<T> g, Operand<? extends TNumber> scale) {
+  private static <T extends TNumber> Operand<T> scaled(
+      Ops tf, Operand<T> g, Operand<? extends TNumber> scale) {
     return tf.math.mul(g, UpdateStep.cast(tf, scale, g.type()));
   }
 
   /** {@code tf.clip_by_value}. */
-  private <T extends TNumber> Operand<T> byValue(Operand<T> g, double clipvalue) {
+  private static <T extends TNumber> Operand<T> byValue(
+      Constants constants, Operand<T> g, double clipvalue) {
+    Ops tf = constants.ops();
     Operand<T> most = constants.number(g.type(), clipvalue);
     Operand<T> least = constants.number(g.type(), -clipvalue);
     return tf.math.maximum(tf.math.minimum(g, most), least);

@@ -1,6 +1,13 @@
 package dev.adafactor;
 
-/** Whether XLA compiles the update. */
+/**
+ * Whether XLA compiles the update: to one program for each type and shape of variables, in the
+ * first step and never again.
+ *
+ * <p>A program does not write to its arguments: while it runs, it takes the memory of one more
+ * variable of its shape, which then becomes the variable's. On CPUs it is slower than TensorFlow's
+ * operations: XLA writes down what it sums up there.
+ */
 public enum JitCompile {
   /** Never. */
   OFF,

@@ -3,6 +3,7 @@ package dev.adafactor;
 import dev.adafactor.graph.CompiledFunction;
 import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.Names;
+import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.Slot;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
@@ -22,8 +23,7 @@ import org.tensorflow.types.family.TNumber;
 /** The update of all variables in one step: applies an {@link UpdateRule} to each. */
 final class UpdateStep {
 
-  private final Constants constants;
-  private final Ops ops;
+  private final Placement placement;
   private final Ops gated;
   private final AdafactorConfig config;
   private final UpdateRule rule;
@@ -46,15 +46,14 @@ final class UpdateStep {
    * @param gated operations that run after every gradient is known: writes to variables
    */
   UpdateStep(
-      Constants constants,
+      Placement placement,
       Ops gated,
       AdafactorConfig config,
       UpdateRule rule,
       boolean jitCompile,
       Operand<TFloat32> learningRate,
       Operand<TInt64> iterations) {
-    this.constants = constants;
-    this.ops = constants.ops();
+    this.placement = placement;
     this.gated = gated;
     this.config = config;
     this.rule = rule;
@@ -86,6 +85,8 @@ final class UpdateStep {
     if (jitCompile) {
       return compiled(variable, state, before, gradient, w, writes);
     }
+    Constants constants = placement.beside(variable);
+    Ops ops = constants.ops();
     UpdateRule.Step<C> step =
         rule.step(
             constants,
@@ -93,13 +94,14 @@ final class UpdateStep {
             gradient,
             cast(ops, w, computeType),
             before);
-    assignState(state, step.state().parts(), writes);
-    return new Updated(rule.apply(ops, gated, variable, w, step), step.statistics());
+    assignState(ops, state, step.state().parts(), writes);
+    return new Updated(
+        rule.apply(ops, Placement.beside(gated, variable), variable, w, step), step.statistics());
   }
 
   @SuppressWarnings("unchecked") // The slots have the type of the computation.
-  private <C extends TNumber> void assignState(
-      VariableState state, List<Operand<C>> parts, List<Op> writes) {
+  private static <C extends TNumber> void assignState(
+      Ops ops, VariableState state, List<Operand<C>> parts, List<Op> writes) {
     List<Slot<?>> slots = state.secondMomentSlots();
     for (int i = 0; i < parts.size(); i++) {
       writes.add(((Slot<C>) slots.get(i)).assign(ops, parts.get(i)));
@@ -114,6 +116,7 @@ final class UpdateStep {
       Operand<C> gradient,
       Operand<T> w,
       List<Op> writes) {
+    Ops ops = placement.beside(variable).ops();
     List<Operand<?>> arguments = new ArrayList<>();
     arguments.add(gradient);
     arguments.add(w);
@@ -128,9 +131,9 @@ final class UpdateStep {
     List<Operand<C>> parts = new ArrayList<>();
     results.subList(1, results.size()).forEach(part -> parts.add((Output<C>) part));
     int stateSize = before.parts().size();
-    assignState(state, parts.subList(0, stateSize), writes);
+    assignState(ops, state, parts.subList(0, stateSize), writes);
     return new Updated(
-        variable.assign(gated, (Output<T>) results.get(0)),
+        variable.assign(Placement.beside(gated, variable), (Output<T>) results.get(0)),
         new UpdateStatistics<>(
             shared.rho(),
             shared.beta2(),
@@ -154,6 +157,7 @@ final class UpdateStep {
     for (Operand<C> scalar : scalars(computeType, variable.type()).parts()) {
       arguments.add(new CompiledFunction.Argument(computeType, scalar.shape()));
     }
+    Ops ops = placement.anywhere().ops();
     String name = ops.scope().makeOpName("UpdateFunction");
     return CompiledFunction.create(
         (Graph) ops.scope().env(),
@@ -192,7 +196,9 @@ final class UpdateStep {
     return (Scalars<C>)
         scalars.computeIfAbsent(
             List.of(type, variableType),
-            key -> Scalars.of(constants, type, variableType, config, learningRate, iterations));
+            key ->
+                Scalars.of(
+                    placement.anywhere(), type, variableType, config, learningRate, iterations));
   }
 
   /** The operand itself where it is of the type already. */

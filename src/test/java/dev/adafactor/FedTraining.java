@@ -1,5 +1,6 @@
 package dev.adafactor;
 
+import dev.adafactor.graph.CompiledCalls;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
@@ -20,6 +21,7 @@ import org.tensorflow.op.core.Placeholder;
 import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.proto.NodeExecStats;
 import org.tensorflow.proto.RunOptions;
+import org.tensorflow.proto.StepStats;
 import org.tensorflow.types.TFloat64;
 import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
@@ -122,14 +124,27 @@ final class FedTraining implements AutoCloseable {
 
   /** Takes a step and gives what ran. */
   List<NodeExecStats> stepStats(double[]... elements) {
+    return trace(elements).getDevStatsList().stream()
+        .flatMap(device -> device.getNodeStatsList().stream())
+        .toList();
+  }
+
+  /** Takes a step and gives what of it was compiled. */
+  CompiledCalls compiledCalls(double[]... elements) {
+    return CompiledCalls.of(graph, trace(elements));
+  }
+
+  private StepStats trace(double[]... elements) {
     RunOptions options =
         RunOptions.newBuilder().setTraceLevel(RunOptions.TraceLevel.FULL_TRACE).build();
     try (Result result =
         step(runner -> runner.setOptions(options).runAndFetchMetadata(), elements)) {
-      return result.getMetadata().orElseThrow().getStepStats().getDevStatsList().stream()
-          .flatMap(device -> device.getNodeStatsList().stream())
-          .toList();
+      return result.getMetadata().orElseThrow().getStepStats();
     }
+  }
+
+  void setLearningRate(double rate) {
+    adafactor.setLearningRate(session, rate);
   }
 
   private Result step(Function<Session.Runner, Result> run, double[]... elements) {

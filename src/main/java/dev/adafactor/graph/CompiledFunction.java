@@ -22,6 +22,11 @@ import org.tensorflow.types.family.TType;
  */
 public final class CompiledFunction {
 
+  /** The type of the operations that call it, and their attribute that names it. */
+  static final String CALL = "PartitionedCall";
+
+  static final String FUNCTION = "f";
+
   private final ConcreteFunction function;
   private final DataType[] outputTypes;
 
@@ -74,12 +79,10 @@ public final class CompiledFunction {
             .toArray(Output<?>[]::new);
     GraphOperationBuilder call =
         (GraphOperationBuilder)
-            tf.scope()
-                .env()
-                .opBuilder("PartitionedCall", tf.scope().makeOpName("Update"), tf.scope());
+            tf.scope().env().opBuilder(CALL, tf.scope().makeOpName("Update"), tf.scope());
     call.addInputList(inputs)
         .setAttr("Tout", outputTypes)
-        .setAttr("f", function)
+        .setAttr(FUNCTION, function)
         .setAttr("_XlaMustCompile", true);
     Operation op = call.build();
     return List.of(op.outputList(0, outputTypes.length));

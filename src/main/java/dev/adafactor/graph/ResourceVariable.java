@@ -7,6 +7,7 @@ import org.tensorflow.Operation;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.core.SwitchCond;
+import org.tensorflow.op.train.ResourceApplyGradientDescent;
 import org.tensorflow.types.TBool;
 import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
@@ -66,7 +67,9 @@ final class ResourceVariable<T extends TNumber> extends VariableView<T> {
 
   @Override
   public Op applyGradientDescent(Ops tf, Operand<T> rate, Operand<T> direction) {
-    return tf.train.resourceApplyGradientDescent(handle(), rate, direction);
+    // Locked: else a read that comes after the start may be of the memory that is being written.
+    return tf.train.resourceApplyGradientDescent(
+        handle(), rate, direction, ResourceApplyGradientDescent.useLocking(true));
   }
 
   @Override

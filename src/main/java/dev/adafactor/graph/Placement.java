@@ -1,0 +1,80 @@
+package dev.adafactor.graph;
+
+import java.util.HashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.tensorflow.DeviceSpec;
+import org.tensorflow.op.Ops;
+
+/**
+ * Scopes for operations that work on one variable: on the device that was asked for when the
+ * variable was added to the graph. Without such a device TensorFlow chooses, for the variable as
+ * for the operations.
+ */
+public final class Placement {
+
+  private static final Pattern DEVICE =
+      Pattern.compile(
+          "(?:/job:([^/]+))?(?:/replica:(\\d{1,9}))?(?:/task:(\\d{1,9}))?"
+              + "(?:/(?:device:)?(CPU|GPU|TPU)(?::(\\d{1,9}|\\*))?)?",
+          Pattern.CASE_INSENSITIVE);
+
+  private final Constants anywhere;
+  private final Map<String, Constants> byDevice = new HashMap<>();
+
+  /**
+   * @param anywhere of the scope for operations that belong to no variable
+   */
+  public Placement(Constants anywhere) {
+    this.anywhere = anywhere;
+  }
+
+  /** The constants of the scope for operations that belong to no variable. */
+  public Constants anywhere() {
+    return anywhere;
+  }
+
+  /** The constants of the same scope on a variable's device. */
+  public Constants beside(VariableView<?> variable) {
+    return byDevice.computeIfAbsent(
+        variable.op().device(),
+        device ->
+            parse(device)
+                .map(spec -> new Constants(anywhere.ops().withDevice(spec)))
+                .orElse(anywhere));
+  }
+
+  /** Another scope on a variable's device. */
+  public static Ops beside(Ops ops, VariableView<?> variable) {
+    return parse(variable.op().device()).map(ops::withDevice).orElse(ops);
+  }
+
+  /**
+   * A device as operations name it, such as {@code /job:worker/task:1/device:GPU:0} or {@code
+   * /cpu:0}; empty if none is named, or one that a {@link DeviceSpec} cannot name.
+   */
+  static Optional<DeviceSpec> parse(String device) {
+    Matcher parts = DEVICE.matcher(device);
+    if (device.isEmpty() || !parts.matches()) {
+      return Optional.empty();
+    }
+    DeviceSpec.Builder spec = DeviceSpec.newBuilder().job(parts.group(1));
+    number(parts.group(2)).ifPresent(spec::replica);
+    number(parts.group(3)).ifPresent(spec::task);
+    if (parts.group(4) != null) {
+      String type = parts.group(4).toUpperCase(Locale.ROOT);
+      spec.deviceType(DeviceSpec.DeviceType.valueOf(type));
+      number(parts.group(5)).ifPresent(spec::deviceIndex);
+    }
+    return Optional.of(spec.build());
+  }
+
+  private static Optional<Integer> number(String digits) {
+    return digits == null || digits.equals("*")
+        ? Optional.empty()
+        : Optional.of(Integer.valueOf(digits));
+  }
+}
