@@ -292,7 +292,10 @@ public final class TrainingState {
     TensorBundle bundle = TensorBundle.read(files);
     bundle.requireIntact();
     Map<String, Kind> given = bundle.tensors();
-    Selection selection = new Selection(layout, cells, OWN, bundle, files);
+    Selection selection = selection(bundle, files);
+    if (extent == Extent.ALL) {
+      selection.requireModel(); // A job of another model differs in much else, too.
+    }
     judge.accept(
         new Content(
             files,
@@ -306,6 +309,20 @@ public final class TrainingState {
     // The optimizer knows its rate, beside the variable that the graph reads.
     restored.learningRate().ifPresent(rate -> adafactor.setLearningRate(session, rate));
     return restored;
+  }
+
+  /** What of files belongs where. */
+  Selection selection(TensorBundle bundle, Path files) throws IOException {
+    return new Selection(layout, cells, OWN, bundle, files);
+  }
+
+  Layout layout() {
+    return layout;
+  }
+
+  /** Where a tensor of the layout is. */
+  Cell cell(String key) {
+    return cells.get(key);
   }
 
   private void assign(Path files, Selection.Choice choice, Map<String, Kind> given)
