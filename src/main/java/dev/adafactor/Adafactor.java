@@ -684,6 +684,7 @@ public final class Adafactor extends Optimizer {
    *     nothing is changed
    */
   public void restore(Session session, Snapshot snapshot) {
+    Objects.requireNonNull(snapshot, "snapshot");
     transfer().put(session, snapshot, isSchedule());
     if (!isSchedule()) {
       this.rate = snapshot.learningRate();

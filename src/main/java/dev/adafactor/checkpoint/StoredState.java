@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * A state that Python or Java has written, by any of the names that it goes by: the prefix of a
@@ -44,8 +45,8 @@ public final class StoredState {
         return new StoredState(path, Optional.empty());
       }
       throw new IOException(
-          "the folder '%s' holds neither checkpoints (PREFIX-NUMBER.index) nor a SavedModel"
-              .formatted(path));
+          "the folder '%s' holds neither checkpoints (PREFIX-NUMBER.index) nor a SavedModel%s"
+              .formatted(path, hint(path)));
     }
     if (Files.isRegularFile(path)) {
       throw new IOException(refusal(path));
@@ -54,6 +55,20 @@ public final class StoredState {
         "there is no '%s%s', nor a folder '%s'; give the prefix of a checkpoint's files, a folder"
                 .formatted(path, INDEX, path)
             + " of checkpoints, or a SavedModel");
+  }
+
+  /** The prefixes of files in a folder that are no numbered checkpoints. */
+  private static String hint(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files
+          .filter(file -> file.toString().endsWith(INDEX))
+          .map(file -> file.getFileName().toString())
+          .map(name -> folder.resolve(name.substring(0, name.length() - INDEX.length())))
+          .sorted()
+          .findFirst()
+          .map(prefix -> "; give the prefix of the files in it, '%s'".formatted(prefix))
+          .orElse("");
+    }
   }
 
   /**

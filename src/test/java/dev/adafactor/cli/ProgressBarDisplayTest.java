@@ -57,6 +57,12 @@ class ProgressBarDisplayTest {
   }
 
   @Test
+  void aRateOfNothingIsNotRounded() {
+    assertEquals("0", TrainingDisplay.rate(0));
+    assertEquals("1.23e-09", TrainingDisplay.rate(1.234e-9));
+  }
+
+  @Test
   void theBarFillsTheRoomThatIsLeft() {
     assertEquals(
         " 50% \u2588\u2588\u2591\u2591 numbers", ProgressBarDisplay.line(0.5, "numbers", 17));
