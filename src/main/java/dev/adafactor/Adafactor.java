@@ -747,6 +747,7 @@ public final class Adafactor extends Optimizer {
    *     nothing is changed
    */
   public void restore(Session session, Snapshot snapshot) {
+    Objects.requireNonNull(snapshot, "snapshot");
     synchronized (session) {
       transfer().put(session, snapshot, isSchedule());
       if (!isSchedule()) {

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.adafactor.files.PythonJson;
 import dev.adafactor.schedules.ConfigReader;
 import dev.adafactor.schedules.ConfigurableSchedule;
 import dev.adafactor.schedules.LearningRateSchedule;
@@ -145,7 +146,7 @@ final class ConfigJson {
       JsonLocation place = e.getLocation();
       throw new IllegalArgumentException(
           "the configuration is not JSON: "
-              + e.getOriginalMessage().lines().findFirst().orElse("")
+              + PythonJson.reason(e)
               + (place == null
                   ? ""
                   : " (line %d, column %d)".formatted(place.getLineNr(), place.getColumnNr())),

@@ -3,10 +3,12 @@ package dev.adafactor;
 import dev.adafactor.files.TensorKind;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 
 /**
@@ -28,6 +30,14 @@ public record Snapshot(
 
   public Snapshot {
     variables = List.copyOf(variables);
+    Set<String> names = new HashSet<>();
+    for (OfVariable variable : variables) {
+      if (!names.add(variable.name())) {
+        throw new IllegalArgumentException(
+            "two variables are named '%s': a snapshot tells them by their names"
+                .formatted(variable.name()));
+      }
+    }
   }
 
   /**
@@ -53,6 +63,7 @@ public record Snapshot(
    * The same for a graph in which the variables have other names.
    *
    * @param name gives the other name of a variable
+   * @throws IllegalArgumentException if it gives two variables one name
    */
   public Snapshot renamed(UnaryOperator<String> name) {
     return new Snapshot(
@@ -76,9 +87,7 @@ public record Snapshot(
     for (OfVariable variable : variables) {
       Map<String, TensorValue> parts = new LinkedHashMap<>(variable.slots());
       parts.put(Form.VALUE, variable.value());
-      if (given.put(variable.name(), parts) != null) {
-        differences.add("it has two variables '%s'".formatted(variable.name()));
-      }
+      given.put(variable.name(), parts);
     }
     wanted
         .variables()

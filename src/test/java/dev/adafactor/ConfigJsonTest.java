@@ -238,6 +238,8 @@ class ConfigJsonTest {
             + " Received: []",
         "{\"name\": \"a\",\"name\": \"b\"} | the configuration is not JSON: Duplicate field 'name'"
             + " (line 1, column 20)",
+        "{ | the configuration is not JSON: Unexpected end-of-input: expected close marker for"
+            + " Object (line 1, column 2)",
       })
   void whatIsWrongIsNamed(String json, String message) {
     assertEquals(message, refusal(json));

@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject;
@@ -43,6 +45,8 @@ final class Matching {
 
   /** What a model that Keras has compiled drags along: its optimizer and metrics. */
   private static final Set<String> BESIDE_MODEL = Set.of(OPTIMIZER, "keras_api");
+
+  private static final Pattern AVERAGE = Pattern.compile("(?!(?:r|c|v)/)(?:[^/]+/)?average/(.*)");
 
   private final TrackableObjectGraph wanted;
   private final TrackableObjectGraph given;
@@ -141,7 +145,7 @@ final class Matching {
 
   /** Whether that optimizer keeps moving averages of the variables. */
   boolean hasAverages() {
-    return stateNames().anyMatch(name -> name.matches("(?!(r|c|v)/)([^/]+/)?average/.*"));
+    return stateNames().anyMatch(name -> averaged(name).isPresent());
   }
 
   /** Whether that optimizer's learning rate follows a schedule. */
@@ -149,11 +153,29 @@ final class Matching {
     return optimizer.flatMap(node -> child(given, node, "_current_learning_rate")).isPresent();
   }
 
+  /** Whether that optimizer's learning rate is a number. */
+  boolean hasNumber() {
+    return optimizer.flatMap(node -> child(given, node, "_learning_rate")).isPresent();
+  }
+
+  /**
+   * The name of the variable that a part of an Adafactor's state, by its name, is the moving
+   * average of; empty if it is another part.
+   */
+  static Optional<String> averaged(String state) {
+    Matcher average = AVERAGE.matcher(state);
+    return average.matches() ? Optional.of(average.group(1)) : Optional.empty();
+  }
+
   private Stream<String> stateNames() {
+    return states().map(SerializedTensor::getFullName);
+  }
+
+  /** The optimizer's variables but for its iterations, in its order. */
+  Stream<SerializedTensor> states() {
     return statesOfOptimizer().stream()
         .filter(reference -> isNode(given, reference.getNodeId()))
-        .flatMap(reference -> given.getNodes(reference.getNodeId()).getAttributesList().stream())
-        .map(SerializedTensor::getFullName);
+        .flatMap(reference -> given.getNodes(reference.getNodeId()).getAttributesList().stream());
   }
 
   /** The variables of that optimizer but the first, its iterations. */

@@ -104,11 +104,10 @@ final class Selection {
         // Without what it has seen, an optimizer that is far on would hardly learn any more.
         keys.keySet().removeIf(key -> layout.tensors().get(key) instanceof Counter);
       }
-      unused.removeAll(keys.values());
     } else {
-      unused.removeAll(keys.values());
-      requireNone(problems, unused, extent);
+      requireNone(differences(keys, problems, extent));
     }
+    unused.removeAll(keys.values());
     Map<String, Cell> sources = new LinkedHashMap<>();
     layout
         .tensors()
@@ -154,14 +153,24 @@ final class Selection {
                   quantity instanceof OfModel || extent != Extent.MODEL || hasOptimizer;
               if (wanted && cells.get(key).destination().isPresent()) {
                 String there = keys.get(key);
-                (quantity == Counter.LEARNING_RATE && there == null && matching.hasSchedule()
-                        ? Optional.of("its learning rate is a schedule, this one's is a number")
+                (quantity == Counter.LEARNING_RATE && there == null
+                        ? rateProblem(key)
                         : problem(cells.get(key), key, there))
                     .or(() -> exactProblem(key, there))
                     .ifPresent(problem -> problems.put(key, problem));
               }
             });
     return problems;
+  }
+
+  private Optional<String> rateProblem(String key) {
+    if (matching.hasSchedule()) {
+      return Optional.of("its learning rate is a schedule, this one's is a number");
+    }
+    return Optional.of(
+        matching.hasNumber()
+            ? "its learning rate is a number, this one's is a schedule"
+            : "it has no '%s'".formatted(name(key)));
   }
 
   private Optional<String> exactProblem(String key, String there) {
@@ -215,9 +224,55 @@ final class Selection {
         .toList();
   }
 
-  private void requireNone(Map<String, String> problems, Set<String> unused, Extent extent) {
+  /**
+   * Checks that the model is ours, whatever the optimizer is.
+   *
+   * @throws IllegalArgumentException if it is another one; the message names the first differences
+   */
+  void requireModel() {
     List<String> differences = new ArrayList<>();
-    Set<String> besides = new LinkedHashSet<>(unused);
+    problems(matching.keys(), Extent.MODEL)
+        .forEach(
+            (key, problem) -> {
+              if (layout.tensors().get(key) instanceof OfModel) {
+                differences.add(problem);
+              }
+            });
+    Set<String> besides = new LinkedHashSet<>(matching.given());
+    besides.removeAll(matching.keys().values());
+    besides.removeAll(matching.givenStates());
+    besides.forEach(key -> differences.add("it has '%s' besides".formatted(name(key))));
+    if (!differences.isEmpty()) {
+      throw new IllegalArgumentException(
+          "the checkpoint '%s' is of another model: %s"
+              .formatted(bundle.prefix(), FirstFew.of(differences, SHOWN).asClauses()));
+    }
+  }
+
+  /** Where the checkpoint's tensors belong. */
+  Matching matching() {
+    return matching;
+  }
+
+  /** Whether there is the state of an optimizer, of whatever kind, that was used. */
+  boolean hasOptimizer() {
+    return hasOptimizer;
+  }
+
+  /** What keeps all of the model and of an optimizer that is there from being put back. */
+  Optional<String> difference() {
+    List<String> differences =
+        differences(matching.keys(), problems(matching.keys(), Extent.MODEL), Extent.MODEL);
+    return differences.isEmpty()
+        ? Optional.empty()
+        : Optional.of(FirstFew.of(differences, SHOWN).asClauses());
+  }
+
+  private List<String> differences(
+      Map<String, String> keys, Map<String, String> problems, Extent extent) {
+    List<String> differences = new ArrayList<>();
+    Set<String> besides = new LinkedHashSet<>(matching.given());
+    besides.removeAll(keys.values());
     Optional<String> otherKind = hasOptimizer ? otherKind() : Optional.empty();
     if (otherKind.isPresent()) {
       // Its variables have other numbers: to compare them one by one would explain nothing.
@@ -236,6 +291,10 @@ final class Selection {
       }
     }
     besides.forEach(key -> differences.add("it has '%s' besides".formatted(name(key))));
+    return differences;
+  }
+
+  private void requireNone(List<String> differences) {
     if (!differences.isEmpty()) {
       throw new IllegalArgumentException(
           "the checkpoint '%s' is of another model or optimizer: %s"

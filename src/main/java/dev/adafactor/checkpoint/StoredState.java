@@ -48,8 +48,8 @@ public final class StoredState {
         return new StoredState(path, Optional.empty());
       }
       throw new IOException(
-          "the folder '%s' holds neither checkpoints (PREFIX-NUMBER.index) nor a SavedModel"
-              .formatted(path));
+          "the folder '%s' holds neither checkpoints (PREFIX-NUMBER.index) nor a SavedModel%s"
+              .formatted(path, hint(path)));
     }
     if (Files.isRegularFile(path)) {
       throw new IOException(refusal(path));
@@ -58,6 +58,20 @@ public final class StoredState {
         "there is no '%s%s', nor a folder '%s'; give the prefix of a checkpoint's files, a folder"
                 .formatted(path, INDEX, path)
             + " of checkpoints, or a SavedModel");
+  }
+
+  /** The prefixes of files in a folder that are no numbered checkpoints. */
+  private static String hint(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files
+          .filter(file -> file.toString().endsWith(INDEX))
+          .map(file -> file.getFileName().toString())
+          .map(name -> folder.resolve(name.substring(0, name.length() - INDEX.length())))
+          .sorted()
+          .findFirst()
+          .map(prefix -> "; give the prefix of the files in it, '%s'".formatted(prefix))
+          .orElse("");
+    }
   }
 
   /**

@@ -291,7 +291,10 @@ public final class TrainingState {
   Restored restore(Path files, Extent extent, Content.Judge judge) throws IOException {
     TensorBundle bundle = TensorBundle.read(files);
     Map<String, TensorKind> given = bundle.tensors();
-    Selection selection = new Selection(layout, cells, OWN, bundle);
+    Selection selection = selection(bundle);
+    if (extent == Extent.ALL) {
+      selection.requireModel(); // A job of another model differs in much else, too.
+    }
     judge.accept(
         new Content(
             files,
@@ -305,6 +308,20 @@ public final class TrainingState {
     // The optimizer knows its rate, beside the variable that the graph reads.
     restored.learningRate().ifPresent(rate -> adafactor.setLearningRate(session, rate));
     return restored;
+  }
+
+  /** What of a bundle belongs where. */
+  Selection selection(TensorBundle bundle) throws IOException {
+    return new Selection(layout, cells, OWN, bundle);
+  }
+
+  Layout layout() {
+    return layout;
+  }
+
+  /** Where a tensor of the layout is. */
+  Cell cell(String key) {
+    return cells.get(key);
   }
 
   private void assign(Path files, Selection.Choice choice, Map<String, TensorKind> given)

@@ -3,6 +3,7 @@ package dev.adafactor.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.adafactor.files.PythonJson;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -38,7 +39,7 @@ record BundledJob(Path settings) {
       json = new JsonMapper().readTree(Files.readAllBytes(settings));
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(
-          "%s: not JSON: %s".formatted(settings, e.getOriginalMessage()), e);
+          "%s: not JSON: %s".formatted(settings, PythonJson.reason(e)), e);
     }
     List<String> arguments = new ArrayList<>();
     for (Map.Entry<String, JsonNode> setting : json.properties()) {

@@ -21,6 +21,7 @@ import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.RunLast;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 
 /**
  * The program. Exit codes: 0 done; 1 the job ran and its result is bad; 2 the input is bad, said in
@@ -71,10 +72,20 @@ public final class Main implements Runnable {
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setUsageHelpAutoWidth(true)
         .registerConverter(Path.class, new PathConverter())
+        .registerConverter(Double.class, Main::number)
+        .registerConverter(double.class, Main::number)
         .setExecutionStrategy(Main::execute)
         .setParameterExceptionHandler(
             (e, arguments) -> main.report(e.getCommandLine(), e, ExitCode.USAGE))
         .setExecutionExceptionHandler((e, command, parsed) -> main.report(command, e, exitCode(e)));
+  }
+
+  private static double number(String text) {
+    try {
+      return Double.parseDouble(text);
+    } catch (NumberFormatException e) {
+      throw new TypeConversionException("'%s' is no number, such as 0.01 or 1e-3".formatted(text));
+    }
   }
 
   @Override

@@ -34,12 +34,12 @@ final class ProgressBarDisplay extends TrainingDisplay {
         step.accuracy().isEmpty()
             ? ""
             : " accuracy %.1f%%".formatted(100 * step.accuracy().getAsDouble());
-    return "loss %.4g%s%s rate %.3g %,.0f examples/s %s left"
+    return "loss %.4g%s%s rate %s %,.0f examples/s %s left"
         .formatted(
             step.loss(),
             accuracy,
             validation,
-            step.learningRate(),
+            rate(step.learningRate()),
             examplesPerSecond(),
             minutes(left));
   }

@@ -116,16 +116,21 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
   @Override
   public void epochEnded(Epoch epoch) {
     print(
-        "Epoch %d/%d: loss %.4f%s%s, rate %.3g, %,.0f examples/s, %s left"
+        "Epoch %d/%d: loss %.4f%s%s, rate %s, %,.0f examples/s, %s left"
             .formatted(
                 epoch.number(),
                 plan.epochs(),
                 epoch.training().loss(),
                 accuracy(epoch.training()),
                 epoch.validation().map(TrainingDisplay::validation).orElse(""),
-                learningRate,
+                rate(learningRate),
                 examplesPerSecond(),
                 minutes(left((long) epoch.number() * plan.stepsPerEpoch()))));
+  }
+
+  /** In three digits, but for the end of a decay: 0, not rounded. */
+  static String rate(double rate) {
+    return rate == 0 ? "0" : "%.3g".formatted(rate);
   }
 
   private static String validation(Evaluation evaluation) {

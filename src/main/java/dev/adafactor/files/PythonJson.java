@@ -16,6 +16,13 @@ public final class PythonJson {
 
   private PythonJson() {}
 
+  /** What is wrong with a text that is no JSON, in one line, without where. */
+  public static String reason(JsonProcessingException e) {
+    return e.getOriginalMessage()
+        .replaceAll("\\s+", " ")
+        .replaceFirst(" \\(start marker at .*", "");
+  }
+
   /** A node's text; its own {@code toString} makes strings of NaN and Infinity. */
   public static String text(JsonNode node) {
     try {

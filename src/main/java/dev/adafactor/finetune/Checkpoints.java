@@ -77,21 +77,37 @@ final class Checkpoints {
    * contradicts itself, or the optimizer's steps, is damaged like any other.
    *
    * @param stepsPerEpoch how many of them make an epoch
-   * @throws IllegalArgumentException if it is of another job
+   * @param epochs how many the job is to have
+   * @throws IllegalArgumentException if it is of another job, or of one that has done more
    */
-  Optional<Resumed> resume(int stepsPerEpoch) throws IOException {
+  Optional<Resumed> resume(int stepsPerEpoch, int epochs) throws IOException {
     if (!wish.resume()) {
       return Optional.empty();
     }
     AtomicReference<Progress> progress = new AtomicReference<>();
     Optional<Restored> restored =
-        folder.resume(state, content -> progress.set(progress(content, stepsPerEpoch)));
+        folder.resume(
+            state,
+            content -> {
+              progress.set(progress(content, stepsPerEpoch));
+              requireWithin(epochs, stepsPerEpoch, progress.get().steps(), content.files());
+            });
     restored.ifPresent(
         whole -> {
           saved = progress.get().steps();
           tried = saved;
         });
     return restored.map(whole -> new Resumed(whole.checkpoint(), progress.get()));
+  }
+
+  /** What is done cannot be taken back. */
+  private static void requireWithin(int epochs, int stepsPerEpoch, long done, Path checkpoint) {
+    if (done > (long) epochs * stepsPerEpoch) {
+      throw new IllegalArgumentException(
+          ("epochs is %d, and the checkpoint '%s' is in epoch %d already (%d steps of %d each);"
+                  + " give %3$d or more, or another folder of checkpoints")
+              .formatted(epochs, checkpoint, (done - 1) / stepsPerEpoch + 1, done, stepsPerEpoch));
+    }
   }
 
   /**

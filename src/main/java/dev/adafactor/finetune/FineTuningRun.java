@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.checkpoint.CompiledOptimizer;
 import dev.adafactor.checkpoint.FolderLock;
 import dev.adafactor.checkpoint.Restored;
 import dev.adafactor.checkpoint.StoredState;
@@ -13,6 +14,8 @@ import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -26,6 +29,7 @@ import org.tensorflow.Output;
 
 /** A training job being done. */
 final class FineTuningRun {
+  private static final Logger LOG = System.getLogger(FineTuningRun.class.getName());
 
   /** The data of a job. */
   private record Data(Dataset training, Optional<Dataset> validation) {}
@@ -101,9 +105,19 @@ final class FineTuningRun {
               ? BatchOrder.shuffled(training.rows(), job.batchSize, job.seed)
               : BatchOrder.inFileOrder(training.rows(), job.batchSize);
       Optional<TrainingState> state =
-          job.checkpoints.isPresent() || job.start.isPresent() || job.recording.isPresent()
+          job.checkpoints.isPresent()
+                  || job.start.isPresent()
+                  || job.recording.isPresent()
+                  || handsBack(model)
               ? Optional.of(state(model, adafactor, variables.trained(), keeper))
               : Optional.empty();
+      Optional<CompiledOptimizer> compiled =
+          handsBack(model)
+              ? Optional.of(new CompiledOptimizer(model, state.orElseThrow()))
+              : Optional.empty();
+      compiled
+          .flatMap(CompiledOptimizer::refusal)
+          .ifPresent(refusal -> LOG.log(Level.WARNING, refusal));
       Optional<Checkpoints> checkpoints =
           job.checkpoints.map(
               wish ->
@@ -159,7 +173,7 @@ final class FineTuningRun {
       Optional<Evaluation> after =
           ending == Ending.INTERRUPTED ? Optional.empty() : loop.evaluate();
       after.ifPresent(result -> context.tell(listener -> listener.evaluatedAfter(result)));
-      Optional<Exception> notExported = export(model);
+      Optional<Exception> notExported = export(model, compiled);
       context.stopwatch().lap(Part.EXPORT);
       FineTuningResult result =
           new FineTuningResult(
@@ -186,9 +200,15 @@ final class FineTuningRun {
     }
   }
 
-  private Optional<Exception> export(TrainableModel model) {
+  /** Whether the export has the state of an optimizer beside the weights. */
+  private boolean handsBack(TrainableModel model) {
+    return job.export.isPresent() && CompiledOptimizer.isIn(model);
+  }
+
+  private Optional<Exception> export(TrainableModel model, Optional<CompiledOptimizer> compiled) {
     if (job.export.isPresent()) {
       try {
+        compiled.ifPresent(CompiledOptimizer::update);
         model.export(job.export.get(), job.existing);
       } catch (IOException | IllegalArgumentException e) {
         return Optional.of(e);
@@ -248,7 +268,7 @@ final class FineTuningRun {
   /** Goes on from a checkpoint of this job, if there is one. */
   private boolean resume(Checkpoints checkpoints, TrainingLoop loop, int stepsPerEpoch)
       throws IOException {
-    Optional<Checkpoints.Resumed> resumed = checkpoints.resume(stepsPerEpoch);
+    Optional<Checkpoints.Resumed> resumed = checkpoints.resume(stepsPerEpoch, job.epochs);
     resumed.ifPresent(
         from -> {
           loop.resume(from.progress());

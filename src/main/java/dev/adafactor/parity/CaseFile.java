@@ -9,6 +9,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.adafactor.files.PythonJson;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -100,7 +101,7 @@ public final class CaseFile {
       throw damaged(
           String.format(
               "is no sound JSON: %s (line %d, column %d)",
-              e.getOriginalMessage().replaceAll("\\s+", " "),
+              PythonJson.reason(e),
               e.getLocation() == null ? 0 : e.getLocation().getLineNr(),
               e.getLocation() == null ? 0 : e.getLocation().getColumnNr()));
     } catch (IOException e) {

@@ -261,6 +261,7 @@ public final class TrainableModel implements AutoCloseable {
   public Map<Integer, ModelVariable> variablesByObject() {
     SavedObjectGraph objects = folder.metaGraph().getObjectGraphDef();
     CapturedObjects captured = CapturedObjects.of(folder.metaGraph());
+    Map<Integer, String> saved = SaverKeys.of(folder.metaGraph()).handlesByObject();
     Map<Integer, ModelVariable> found = new LinkedHashMap<>();
     for (VariableTree.Node node : variableTree().nodes()) {
       if (node.variable().isPresent()) {
@@ -269,6 +270,7 @@ public final class TrainableModel implements AutoCloseable {
         String handle =
             captured
                 .tensor(object)
+                .or(() -> Optional.ofNullable(saved.get(object)))
                 .orElseThrow(
                     () ->
                         new IllegalArgumentException(
@@ -286,6 +288,24 @@ public final class TrainableModel implements AutoCloseable {
       }
     }
     return found;
+  }
+
+  /**
+   * The variables whose values {@link #export} writes: the model's, and those of what it holds
+   * beside, as the optimizer that Keras has compiled it with. Handles of {@code VarHandleOp}, by
+   * the keys of their values in the model's files.
+   */
+  public Map<String, Output<?>> savedVariables() {
+    Map<String, Output<?>> found = new LinkedHashMap<>();
+    SaverKeys.of(folder.metaGraph())
+        .handles()
+        .forEach((key, handle) -> found.put(key, graph().operationOrThrow(handle).output(0)));
+    return Collections.unmodifiableMap(found);
+  }
+
+  /** The prefix of the files that the variables' values come from. */
+  public Path values() {
+    return folder.path().resolve(SavedModelFolder.VARIABLES);
   }
 
   /**

@@ -77,6 +77,7 @@ class TrainingStateTest {
   @CsvSource({
     "plain, averaged, 'optimizer: its optimizer keeps no moving averages (use_ema), this one does'",
     "averaged, plain, 'optimizer: its optimizer keeps moving averages (use_ema), this one does not'",
+    "plain, scheduled, 'optimizer: its learning rate is a number, this one''s is a schedule'",
     "scheduled, plain, 'optimizer: its learning rate is a schedule, this one''s is a number'",
   })
   void refusesTheStateOfAnotherOptimizer(String there, String here, String end) throws IOException {
@@ -120,6 +121,18 @@ class TrainingStateTest {
       assertTrue(
           message.startsWith("nothing in the checkpoint '" + other + "' fits: it has no 'model/"),
           message);
+      Content.Judge ofAnotherJob =
+          content -> {
+            throw new IllegalArgumentException("another job");
+          };
+      String first =
+          assertThrows(
+                  IllegalArgumentException.class,
+                  () -> job.state().restore(other, Extent.ALL, ofAnotherJob))
+              .getMessage();
+      assertTrue(
+          first.startsWith("the checkpoint '" + other + "' is of another model: it has no 'model/"),
+          first);
     }
   }
 

@@ -265,6 +265,13 @@ class MainTest extends ProgramFixture {
   }
 
   @Test
+  void aNumberIsANumber() {
+    assertEquals(2, runJob("--learning-rate", "fast"));
+    assertOneLine("--learning-rate");
+    assertTrue(err.toString().contains("'fast' is no number, such as 0.01"), err.toString());
+  }
+
+  @Test
   void stepsBetweenEventsAreAtLeastOne() {
     String directory = folder.resolve("events").toString();
     assertEquals(2, runJob("--log-dir", directory, "--log-every", "0"));

@@ -55,4 +55,10 @@ class ProgressBarDisplayTest {
     assertTrue(bar.stripTrailing().length() <= COLUMNS, bar);
     assertEquals("After: loss 0.2500, accuracy 90.00% on 10 validation examples", lines[3]);
   }
+
+  @Test
+  void aRateOfNothingIsNotRounded() {
+    assertEquals("0", TrainingDisplay.rate(0));
+    assertEquals("1.23e-09", TrainingDisplay.rate(1.234e-9));
+  }
 }

@@ -222,6 +222,16 @@ class ResumeTest {
     assertThrows(IllegalArgumentException.class, () -> job().checkpointEvery(0));
   }
 
+  @Test
+  void refusesToDoLessThanIsDone() throws IOException {
+    Path checkpoints = folder.resolve("checkpoints");
+    job().epochs(2).checkpoint(checkpoints).build().run();
+    assertMessage(
+        "in epoch 2 already (44 steps of 22 each); give 2 or more",
+        job().epochs(1).checkpoint(checkpoints).resume().build());
+    assertEquals(List.of(), job().epochs(2).checkpoint(checkpoints).resume().build().run().steps());
+  }
+
   private static void assertMessage(String part, FineTuning job) {
     String message = assertThrows(IllegalArgumentException.class, job::run).getMessage();
     assertTrue(message.contains(part), message);
