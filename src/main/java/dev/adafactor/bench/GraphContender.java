@@ -30,7 +30,7 @@ final class GraphContender implements Contender {
   private static final String STEP = "step";
 
   /** Which operations run at the same time differs from step to step, and with it the peak. */
-  private static final int TRACED_STEPS = 3;
+  private static final int TRACED_STEPS = STEPS_TO_BEGIN - 1;
 
   private static final RunOptions TRACE =
       RunOptions.newBuilder().setTraceLevel(RunOptions.TraceLevel.SOFTWARE_TRACE).build();
