@@ -3,11 +3,14 @@ package dev.adafactor.bench;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.stream.LongStream;
 import org.tensorflow.ndarray.Shape;
 
 /**
@@ -47,6 +50,18 @@ public final class ShapeFile {
       }
     }
     return new ShapeSet(file.getFileName().toString(), parameters);
+  }
+
+  /** What {@link #read} reads. */
+  public static String text(ShapeSet shapes) {
+    ArrayNode root = JSON.createArrayNode();
+    for (Parameter each : shapes.parameters()) {
+      ObjectNode node = root.addObject().put("name", each.name());
+      ArrayNode shape = node.putArray("shape");
+      LongStream.of(each.shape().asArray()).forEach(shape::add);
+      each.gradientRows().ifPresent(rows -> node.put("rows", rows));
+    }
+    return root.toString();
   }
 
   private static Parameter parameter(JsonNode node, int number) {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
 import dev.adafactor.bench.Benchmark;
+import dev.adafactor.bench.Curve;
 import dev.adafactor.bench.Peer;
 import dev.adafactor.bench.Report;
 import dev.adafactor.bench.ReportJson;
@@ -28,6 +29,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -53,7 +55,8 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  java -jar target/adafactor.jar bench --shapes transformer",
-      "  java -jar target/adafactor.jar bench --shapes big --peer python3 --peers tf_keras,c"
+      "  java -jar target/adafactor.jar bench --shapes big --peer python3 --peers tf_keras,c",
+      "  java -jar target/adafactor.jar bench --curve parameters --peers c --chart curve.png"
     })
 final class BenchCommand implements Callable<Integer> {
   private static final ObjectMapper JSON =
@@ -157,6 +160,27 @@ final class BenchCommand implements Callable<Integer> {
       description = "Write all that was measured there as JSON.")
   private Optional<Path> json = Optional.empty();
 
+  @Option(
+      names = "--curve",
+      paramLabel = "parameters|variables|threads",
+      converter = ConstantConverter.OfCurve.class,
+      description = {
+        "Measure in several places, each in a process of its own:",
+        "parameters: one matrix of 10^4 to 10^9 elements",
+        "variables: 1 to 10,000 matrices of 32x32",
+        "threads: 1 to one for each processor, with the variables of --shapes"
+      })
+  private Optional<Curve> curve = Optional.empty();
+
+  @Option(
+      names = "--up-to",
+      paramLabel = "N",
+      description = "The last place of --curve. Default: all of them, as far as memory suffices.")
+  private Optional<Long> upTo = Optional.empty();
+
+  @Option(names = "--chart", paramLabel = "FILE.png", description = "Draw --curve.")
+  private Optional<Path> chart = Optional.empty();
+
   /** A method, since TensorFlow's threads are made when it is loaded, after options are read. */
   @Option(
       names = "--threads",
@@ -184,8 +208,24 @@ final class BenchCommand implements Callable<Integer> {
   private void bench() throws IOException {
     Optional<OutputPath> file =
         json.map(path -> new OutputPath("--json", path, OutputPath.Kind.FILE));
-    new Outputs(file.stream().toList()).require(List.of());
+    Optional<OutputPath> picture =
+        chart.map(path -> new OutputPath("--chart", path, OutputPath.Kind.FILE));
+    new Outputs(Stream.of(file, picture).flatMap(Optional::stream).toList()).require(List.of());
     PrintWriter out = spec.commandLine().getOut();
+    if (curve.isPresent()) {
+      peers();
+      BenchCurve measured =
+          BenchCurve.measure(
+              curve.get(), upTo.orElse(Long.MAX_VALUE), spec.commandLine().getParseResult(), out);
+      Unwritten unwritten = new Unwritten();
+      file.ifPresent(path -> unwritten.of(() -> measured.write(path)));
+      picture.ifPresent(path -> unwritten.of(() -> CurveChart.write(measured, path)));
+      unwritten.tell();
+      return;
+    }
+    if (upTo.isPresent() || chart.isPresent()) {
+      throw new IllegalArgumentException("--up-to and --chart want --curve");
+    }
     Benchmark benchmark =
         new Benchmark(
             new Workload(shapeSet(), type, threads),

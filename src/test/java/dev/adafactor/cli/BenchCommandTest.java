@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -94,6 +95,31 @@ class BenchCommandTest {
     assertEquals("tf_keras", report.at("/left_out/0/peer").textValue());
   }
 
+  @Test
+  void drawsACurve() throws IOException {
+    Path json = folder.resolve("curve.json");
+    Path chart = folder.resolve("curve.png");
+    assertEquals(
+        0,
+        run(
+            "--curve=variables",
+            "--up-to=10",
+            "--rounds=1",
+            "--steps=1",
+            "--numerics=tf_keras",
+            "--peers=framework_adam",
+            "--json=" + json,
+            "--chart=" + chart),
+        err::toString);
+    assertEquals(2, out.toString().lines().count(), out.toString());
+    JsonNode points = new JsonMapper().readTree(json.toFile()).get("points");
+    assertEquals(2, points.size());
+    assertEquals(10, points.at("/1/place").intValue());
+    assertEquals(10, points.at("/1/report/runs/0/variables").intValue());
+    assertEquals("tf_keras", points.at("/1/report/settings/numerics").textValue());
+    assertEquals(1000, ImageIO.read(chart.toFile()).getWidth());
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -105,6 +131,7 @@ class BenchCommandTest {
         "--steps=-1             | -1 is no number of steps",
         "--rows=0               | 0 is no number of rows",
         "--threads=0            | --threads: 0 is no number of threads",
+        "--up-to=5              | --up-to and --chart want --curve",
         "--json=.               | --json '.'"
       })
   void saysWhatIsWrongInOneLine(String option, String message) {
