@@ -19,7 +19,7 @@
 #define MAX_RANK 16
 #define MAX_LINE 4096
 
-/* Below it a variable is one thread's work. */
+/* Below it a variable is one thread's work, however few there are. */
 #define SMALL (1L << 16)
 
 static const float learning_rate = 1e-3f, epsilon_1 = 1e-30f, epsilon_2 = 1e-3f, clip_threshold = 1.0f;
@@ -50,7 +50,8 @@ typedef struct {
 
 static Variable *variables;
 static int variable_count, threads = 1;
-static long step_number;
+static long step_number, all_elements;
+static int *order; /* of the variables, the largest first */
 static Sums *partial; /* of each thread */
 
 static double now(void) {
@@ -239,7 +240,13 @@ static void update(Variable *x, Team team) {
     update_matrix(x, team);
 }
 
-static int is_small(const Variable *x) { return x->elements < SMALL; }
+/* Whether a thread updates it alone: the others have enough to do meanwhile, and need not be waited for. */
+static int is_small(const Variable *x) { return x->elements < SMALL || x->elements * 2 * threads <= all_elements; }
+
+static int larger_first(const void *a, const void *b) {
+  long x = variables[*(const int *)a].elements, y = variables[*(const int *)b].elements;
+  return (x < y) - (x > y);
+}
 
 static void step(void) {
   step_number++;
@@ -248,9 +255,9 @@ static void step(void) {
     Team all = {omp_get_thread_num(), threads}, alone = {0, 1};
     for (int i = 0; i < variable_count; i++)
       if (!is_small(&variables[i])) update(&variables[i], all);
-#pragma omp for schedule(dynamic, 4)
+#pragma omp for schedule(dynamic)
     for (int i = 0; i < variable_count; i++)
-      if (is_small(&variables[i])) update(&variables[i], alone);
+      if (is_small(&variables[order[i]])) update(&variables[order[i]], alone);
   }
 }
 
@@ -316,7 +323,13 @@ int main(void) {
       double start = now();
       long state = sizeof step_number;
       partial = allocate(threads * sizeof *partial);
-      for (int i = 0; i < variable_count; i++) state += make(&variables[i], i);
+      order = allocate(variable_count * sizeof *order);
+      for (int i = 0; i < variable_count; i++) {
+        state += make(&variables[i], i);
+        all_elements += variables[i].elements;
+        order[i] = i;
+      }
+      qsort(order, variable_count, sizeof *order, larger_first);
       double built = now();
       step();
       double first = now() - built;
