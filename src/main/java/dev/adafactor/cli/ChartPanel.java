@@ -12,7 +12,7 @@ import org.knowm.xchart.style.XYStyler;
 import org.knowm.xchart.style.lines.SeriesLines;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
-/** Curves over the steps. */
+/** Curves over the steps, or over something else. */
 final class ChartPanel {
   private static final int PIXELS_A_LABEL = 90;
   private static final float THIN = 1;
@@ -62,6 +62,18 @@ final class ChartPanel {
   /** Sets what stands above. */
   ChartPanel title(String title) {
     chart.setTitle(title);
+    return this;
+  }
+
+  /** Sets what the curves are over, where it is not the steps. */
+  ChartPanel over(String title) {
+    chart.setXAxisTitle(title);
+    return this;
+  }
+
+  /** For places greater than 0. */
+  ChartPanel logarithmicPlaces() {
+    chart.getStyler().setXAxisLogarithmic(true);
     return this;
   }
 

@@ -1,6 +1,7 @@
 package dev.adafactor.cli;
 
 import dev.adafactor.Numerics;
+import dev.adafactor.bench.Curve;
 import dev.adafactor.finetune.EarlyStopping.Monitor;
 import dev.adafactor.finetune.VariableDetail;
 import dev.adafactor.parity.ElementType;
@@ -61,6 +62,12 @@ abstract sealed class ConstantConverter<E extends Enum<E>> implements ITypeConve
   static final class OfElementType extends ConstantConverter<ElementType> {
     OfElementType() {
       super(ElementType.class);
+    }
+  }
+
+  static final class OfCurve extends ConstantConverter<Curve> {
+    OfCurve() {
+      super(Curve.class);
     }
   }
 

@@ -30,7 +30,12 @@ import picocli.CommandLine.TypeConversionException;
 @Command(
     name = "adafactor",
     description = "Trains with tf_keras's Adafactor optimizer in TensorFlow Java.",
-    subcommands = {FineTuneCommand.class, InspectCommand.class, CompareCommand.class},
+    subcommands = {
+      FineTuneCommand.class,
+      InspectCommand.class,
+      CompareCommand.class,
+      BenchCommand.class
+    },
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     footer = {

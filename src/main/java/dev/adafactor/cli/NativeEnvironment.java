@@ -41,6 +41,18 @@ final class NativeEnvironment {
     }
   }
 
+  /** Has TensorFlow compute with so many threads: of effect before its first session only. */
+  static void limitThreads(int threads) {
+    int replacePresent = 1;
+    for (String name : List.of("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")) {
+      try {
+        libc("setenv", name, Integer.toString(threads), replacePresent);
+      } catch (LinkageError e) {
+        LOGGER.log(Level.DEBUG, "cannot set " + name, e);
+      }
+    }
+  }
+
   /**
    * Loads TensorFlow. A part of it logs through an Abseil of its own, which heeds no environment
    * variable and cannot be reached: its one remark, that an optimization is off, comes with the

@@ -49,7 +49,8 @@ public enum ElementType {
     return label;
   }
 
-  Class<? extends TNumber> tensorType() {
+  /** The class of its tensors. */
+  public Class<? extends TNumber> tensorType() {
     return tensorType;
   }
 
