@@ -7,10 +7,10 @@ import org.tensorflow.Operand;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
 import org.tensorflow.Tensor;
+import org.tensorflow.ndarray.FloatNdArray;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.ndarray.buffer.DataBuffers;
 import org.tensorflow.op.Ops;
-import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TFloat64;
 import org.tensorflow.types.family.TNumber;
 
@@ -37,16 +37,16 @@ public final class Elements {
     }
   }
 
-  /** The elements of a tensor of float32 or float64, copied. */
+  /** The elements of a tensor of a floating type, copied. */
   public static double[] copy(Tensor tensor) {
     if (tensor instanceof TFloat64 exact) {
       double[] elements = new double[Math.toIntExact(exact.size())];
       exact.copyTo(DataBuffers.of(elements, false, false));
       return elements;
     }
-    TFloat32 single = (TFloat32) tensor;
-    float[] floats = new float[Math.toIntExact(single.size())];
-    single.copyTo(DataBuffers.of(floats, false, false));
+    FloatNdArray narrower = (FloatNdArray) tensor;
+    float[] floats = new float[Math.toIntExact(narrower.size())];
+    narrower.copyTo(DataBuffers.of(floats, false, false));
     double[] elements = new double[floats.length];
     Arrays.setAll(elements, i -> floats[i]);
     return elements;

@@ -70,6 +70,11 @@ class TrainingDisplay implements TrainingListener, AutoCloseable {
   }
 
   @Override
+  public void begunAnew() {
+    print("There is no checkpoint to go on from: beginning with the first step");
+  }
+
+  @Override
   public void restored(Restored restored) {
     print(
         "Beginning with '%s': %s, %s"

@@ -72,6 +72,11 @@ final class Checkpoints {
     this.folder = wish.checkpoints();
   }
 
+  /** Whether the job is to go on from the newest. */
+  boolean isToResume() {
+    return wish.resume();
+  }
+
   /**
    * Puts back the newest checkpoint that is whole, where that is wished for. One whose note
    * contradicts itself, or the optimizer's steps, is damaged like any other.
@@ -81,7 +86,7 @@ final class Checkpoints {
    * @throws IllegalArgumentException if it is of another job, or of one that has done more
    */
   Optional<Resumed> resume(int stepsPerEpoch, int epochs) throws IOException {
-    if (!wish.resume()) {
+    if (!isToResume()) {
       return Optional.empty();
     }
     AtomicReference<Progress> progress = new AtomicReference<>();

@@ -265,10 +265,13 @@ final class FineTuningRun {
     return course;
   }
 
-  /** Goes on from a checkpoint of this job, if there is one. */
+  /** Goes on from a checkpoint of this job, if that is wanted and there is one. */
   private boolean resume(Checkpoints checkpoints, TrainingLoop loop, int stepsPerEpoch)
       throws IOException {
     Optional<Checkpoints.Resumed> resumed = checkpoints.resume(stepsPerEpoch, job.epochs);
+    if (resumed.isEmpty() && checkpoints.isToResume()) {
+      context.tell(TrainingListener::begunAnew);
+    }
     resumed.ifPresent(
         from -> {
           loop.resume(from.progress());

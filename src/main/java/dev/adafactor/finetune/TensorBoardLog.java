@@ -70,7 +70,10 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
   private Optional<EventFile> validationFile = Optional.empty();
 
   private Optional<IOException> failure = Optional.empty();
-  private OptionalLong resumedAfter = OptionalLong.empty();
+
+  /** Where the log goes on that a process before has left. */
+  private OptionalLong restartsAt = OptionalLong.empty();
+
   private long lastStep;
 
   /**
@@ -84,14 +87,20 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
 
   @Override
   public void resumed(Path checkpoint, long steps) {
-    resumedAfter = OptionalLong.of(steps);
+    restartsAt = OptionalLong.of(steps + 1);
     lastStep = steps;
+  }
+
+  /** A process before may have been killed ahead of its first checkpoint. */
+  @Override
+  public void begunAnew() {
+    restartsAt = OptionalLong.of(0);
   }
 
   /** A job that goes on tells of no step by that: its curve is that of the whole job. */
   @Override
   public void evaluatedBefore(Evaluation evaluation) {
-    if (resumedAfter.isEmpty()) {
+    if (restartsAt.orElse(0) == 0) {
       validation(evaluation);
     }
   }
@@ -201,7 +210,7 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
 
   private EventFile file() throws IOException {
     if (file.isEmpty()) {
-      file = Optional.of(open(directory, resumedAfter.orElse(0) + 1));
+      file = Optional.of(open(directory, restartsAt.orElse(0)));
     }
     return file.get();
   }
@@ -222,7 +231,7 @@ public final class TensorBoardLog implements TrainingListener, Closeable {
 
   private EventFile open(Path folder, long first) throws IOException {
     EventFile events = EventFile.create(folder, Clock.systemUTC());
-    if (resumedAfter.isPresent()) {
+    if (restartsAt.isPresent()) {
       events.restartAt(first);
     }
     return events;

@@ -82,6 +82,11 @@ public interface TrainingListener {
    */
   default void resumed(Path checkpoint, long steps) {}
 
+  /**
+   * The job was to go on from a checkpoint, and there is none yet: it begins with its first step.
+   */
+  default void begunAnew() {}
+
   /** Model and optimizer begin with a state that another job has left. */
   default void restored(Restored restored) {}
 

@@ -10,14 +10,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Random;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Jobs that tf_keras does as well. */
 @Tag("live")
@@ -77,13 +79,24 @@ class SideBySideLiveTest extends ProgramFixture {
     assertTrue(out.toString().contains(GOOD), out::toString);
   }
 
+  static List<String> kinds() {
+    return sample(
+        List.of("autoencoder", "first_output", "lstm", "words", "sentences", "mixed_training"));
+  }
+
+  /** All of them for {@code -Dlive.full=true}, else a third, by {@code -Dlive.seed}. */
+  private static <T> List<T> sample(List<T> all) {
+    List<T> shuffled = new ArrayList<>(all);
+    Collections.shuffle(shuffled, new Random(Long.getLong("live.seed", 1)));
+    return Boolean.getBoolean("live.full") ? shuffled : shuffled.subList(0, all.size() / 3);
+  }
+
   /**
    * Each of the losses, of logits and of what a softmax or sigmoid makes; text, whole and in words;
    * classes of an embedding, several inputs and outputs; a mixed policy.
    */
   @ParameterizedTest
-  @ValueSource(
-      strings = {"autoencoder", "first_output", "lstm", "words", "sentences", "mixed_training"})
+  @MethodSource("kinds")
   void modelsOfManyKinds(String name) throws Exception {
     List<String> options =
         new ArrayList<>(PythonJob.read(models.resolve(name + ".json")).options());
@@ -91,13 +104,17 @@ class SideBySideLiveTest extends ProgramFixture {
     assertGood(fineTune(options));
   }
 
+  static List<Arguments> endings() {
+    return sample(
+        List.of(
+            Arguments.of("softmax", "x", "sparse-categorical-crossentropy"),
+            Arguments.of("subclass", "input_1", "sparse-categorical-crossentropy"),
+            Arguments.of("sigmoid", "x", "binary-crossentropy")));
+  }
+
   /** tf_keras itself cuts off such small probabilities, unless it sees what makes them. */
   @ParameterizedTest
-  @CsvSource({
-    "softmax,  x,       sparse-categorical-crossentropy",
-    "subclass, input_1, sparse-categorical-crossentropy",
-    "sigmoid,  x,       binary-crossentropy"
-  })
+  @MethodSource("endings")
   void probabilitiesNextToNothing(String model, String input, String loss) {
     assertGood(fineTune(jobOf(model, input, loss)));
   }
