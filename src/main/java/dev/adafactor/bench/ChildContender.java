@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
@@ -48,7 +49,7 @@ final class ChildContender implements Contender {
                   ? OptionalLong.of(built.get("peak_transient_bytes").asLong())
                   : OptionalLong.empty(),
               OptionalInt.empty(),
-              OptionalInt.empty(),
+              Optional.empty(),
               built.get("build_ms").asDouble(),
               built.get("first_step_ms").asDouble());
     } catch (IOException | RuntimeException e) {

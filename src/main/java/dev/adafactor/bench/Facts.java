@@ -1,5 +1,7 @@
 package dev.adafactor.bench;
 
+import dev.adafactor.graph.CompiledCalls;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 
@@ -10,7 +12,7 @@ import java.util.OptionalLong;
  * @param stateBytes what it keeps besides the variables
  * @param peakTransientBytes the most that a step holds in memory besides that, if it can be known
  * @param operations what it adds to the graph, if there is a graph to look at
- * @param compiledClusters how many programs of XLA's a step runs, if that can be known
+ * @param compiled what of a step XLA has compiled, if that can be known
  * @param buildMillis for the graph, without variables; in a process of its own, from its start
  * @param firstStepMillis what the first step took
  */
@@ -19,6 +21,6 @@ public record Facts(
     long stateBytes,
     OptionalLong peakTransientBytes,
     OptionalInt operations,
-    OptionalInt compiledClusters,
+    Optional<CompiledCalls> compiled,
     double buildMillis,
     double firstStepMillis) {}

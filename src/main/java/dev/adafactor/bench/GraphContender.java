@@ -3,9 +3,11 @@ package dev.adafactor.bench;
 import dev.adafactor.Adafactor;
 import dev.adafactor.IndexedSlices;
 import dev.adafactor.bench.Variables.Trained;
+import dev.adafactor.graph.CompiledCalls;
 import dev.adafactor.parity.VariableKind;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.tensorflow.Graph;
@@ -20,6 +22,7 @@ import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.proto.RunOptions;
+import org.tensorflow.proto.StepStats;
 import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TInt32;
 import org.tensorflow.types.family.TNumber;
@@ -65,21 +68,22 @@ final class GraphContender implements Contender {
       GraphSize added = GraphSize.of(graph).minus(before);
       session.initialize();
       double first = run(1)[0];
-      StepProfile last = trace();
-      long peak = last.peakBytes();
+      StepStats last = trace();
+      long peak = StepProfile.of(last).peakBytes();
       for (int i = 1; i < TRACED_STEPS; i++) {
         last = trace();
-        peak = Math.max(peak, last.peakBytes());
+        peak = Math.max(peak, StepProfile.of(last).peakBytes());
       }
-      this.profile = last;
+      this.profile = StepProfile.of(last);
+      CompiledCalls compiled = CompiledCalls.of(graph, last);
       this.facts =
           new Facts(
               version,
               added.variableBytes(),
               // What XLA's programs allocate is in no record.
-              last.compiledClusters() > 0 ? OptionalLong.empty() : OptionalLong.of(peak),
+              compiled.calls() > 0 ? OptionalLong.empty() : OptionalLong.of(peak),
               OptionalInt.of(added.operations()),
-              OptionalInt.of(last.compiledClusters()),
+              Optional.of(compiled),
               build,
               first);
     } catch (RuntimeException | Error e) {
@@ -153,9 +157,9 @@ final class GraphContender implements Contender {
     return (System.nanoTime() - start) / 1e6;
   }
 
-  private StepProfile trace() {
+  private StepStats trace() {
     try (Result result = session.runner().addTarget(step).setOptions(TRACE).runAndFetchMetadata()) {
-      return StepProfile.of(result.getMetadata().orElseThrow().getStepStats());
+      return result.getMetadata().orElseThrow().getStepStats();
     }
   }
 

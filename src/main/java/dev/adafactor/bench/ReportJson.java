@@ -3,6 +3,7 @@ package dev.adafactor.bench;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.adafactor.graph.CompiledCalls;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -76,7 +77,8 @@ public final class ReportJson {
             .put("parameter_bytes", workload.parameterBytes())
             .put("peak_transient_bytes", orNull(facts.peakTransientBytes()))
             .put("operations", orNull(facts.operations()))
-            .put("compiled_clusters", orNull(facts.compiledClusters()))
+            .put("compiled_calls", facts.compiled().map(CompiledCalls::calls).orElse(null))
+            .put("compiled_programs", facts.compiled().map(CompiledCalls::programs).orElse(null))
             .put("build_ms", facts.buildMillis())
             .put("first_step_ms", facts.firstStepMillis());
     own.ifPresent(

@@ -5,7 +5,6 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.tensorflow.proto.AllocationRecord;
@@ -18,15 +17,11 @@ import org.tensorflow.proto.StepStats;
  * What TensorFlow recorded of a step.
  *
  * @param peakBytes the most that the step's operations held at once of what they allocated
- * @param compiledClusters programs of XLA's that were run
  * @param operations what was run, the kind that took longest first
  */
-public record StepProfile(long peakBytes, int compiledClusters, List<Kind> operations) {
+public record StepProfile(long peakBytes, List<Kind> operations) {
   /** As in {@code name = Type(inputs)}. */
   private static final Pattern LABEL = Pattern.compile("^.* = (\\w+)\\(.*", Pattern.DOTALL);
-
-  /** The operations that run a compiled program: nothing else here calls a function. */
-  private static final Set<String> COMPILED = Set.of("PartitionedCall", "XlaLaunch", "_XlaRun");
 
   /**
    * All operations of a kind.
@@ -64,10 +59,6 @@ public record StepProfile(long peakBytes, int compiledClusters, List<Kind> opera
     }
     return new StepProfile(
         peak(changes),
-        kinds.values().stream()
-            .filter(kind -> COMPILED.contains(kind.type()))
-            .mapToInt(Kind::count)
-            .sum(),
         kinds.values().stream()
             .sorted(Comparator.comparingDouble(Kind::millis).reversed())
             .toList());

@@ -47,13 +47,13 @@ final class BenchText {
     report
         .own()
         .facts()
-        .compiledClusters()
+        .compiled()
+        .filter(compiled -> compiled.calls() > 0)
         .ifPresent(
-            clusters -> {
-              if (clusters > 0) {
-                text.append("%,d compiled clusters in a step%n".formatted(clusters));
-              }
-            });
+            compiled ->
+                text.append(
+                    "XLA: %,d compiled programs, called %,d times in a step%n"
+                        .formatted(compiled.programs(), compiled.calls())));
     return text.toString();
   }
 

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
+import dev.adafactor.graph.CompiledCalls;
 import dev.adafactor.parity.ElementType;
 import dev.adafactor.parity.VariableKind;
 import java.util.List;
@@ -58,7 +59,7 @@ class GraphContenderTest {
       assertEquals(4 * (rowsAndColumns + 5) + ITERATION_AND_RATE_BYTES, facts.stateBytes());
       assertTrue(facts.operations().getAsInt() > SHAPES.parameters().size());
       assertTrue(facts.peakTransientBytes().getAsLong() > 0);
-      assertEquals(0, facts.compiledClusters().getAsInt());
+      assertEquals(new CompiledCalls(0, 0), facts.compiled().orElseThrow());
     }
   }
 
