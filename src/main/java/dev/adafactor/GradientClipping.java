@@ -80,7 +80,7 @@ final class GradientClipping {
       List<Operand<? extends TNumber>> gradients, double clipnorm, Class<N> type) {
     List<Operand<N>> halfSquares = new ArrayList<>(gradients.size());
     for (Operand<? extends TNumber> g : gradients) {
-      halfSquares.add(tf.nn.l2Loss(UpdateStep.cast(tf, g, type)));
+      halfSquares.add(tf.nn.l2Loss(WholeUpdateStep.cast(tf, g, type)));
     }
     Operand<N> halfSquare = tf.reduceSum(tf.stack(halfSquares), constants.axes(0));
     Operand<N> norm = tf.math.sqrt(tf.math.mul(halfSquare, constants.number(type, 2)));
@@ -92,7 +92,7 @@ final class GradientClipping {
   }
 
   private <T extends TNumber> Operand<T> scaled(Operand<T> g, Operand<? extends TNumber> scale) {
-    return tf.math.mul(g, UpdateStep.cast(tf, scale, g.type()));
+    return tf.math.mul(g, WholeUpdateStep.cast(tf, scale, g.type()));
   }
 
   /** {@code tf.clip_by_value}. */
