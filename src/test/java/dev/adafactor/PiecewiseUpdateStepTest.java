@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
+import java.util.stream.LongStream;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.Combinators;
@@ -38,6 +39,8 @@ class PiecewiseUpdateStepTest {
 
   /** For blocks of 65,536 elements of float32. */
   private static final long LITTLE = 1 << 20;
+
+  private static final long LONG_AXIS = 2_000;
 
   private static final long PLENTY = 1L << 40;
 
@@ -123,16 +126,19 @@ class PiecewiseUpdateStepTest {
   }
 
   private static void assertClose(
-      List<double[]> expected, List<double[]> actual, Class<? extends TNumber> type) {
+      List<double[]> expected, List<double[]> actual, Class<? extends TNumber> type, Shape shape) {
     assertEquals(expected.size(), actual.size());
     for (int i = 0; i < expected.size(); i++) {
-      Elements.assertClose(expected.get(i), actual.get(i), tolerance(type));
+      Elements.assertClose(expected.get(i), actual.get(i), tolerance(type, shape));
     }
   }
 
-  /** As sums of up to 90,000 numbers need it, which are added in another order. */
-  private static double tolerance(Class<? extends TNumber> type) {
-    return type == TFloat64.class ? 1e-13 : 3e-5;
+  /** As sums need it whose numbers are added in another order: in thin shapes up to 90,000. */
+  private static double tolerance(Class<? extends TNumber> type, Shape shape) {
+    if (type == TFloat64.class) {
+      return 1e-13;
+    }
+    return LongStream.of(shape.asArray()).anyMatch(axis -> axis >= LONG_AXIS) ? 3e-5 : 3e-6;
   }
 
   @Provide
@@ -144,7 +150,7 @@ class PiecewiseUpdateStepTest {
   Arbitrary<Shape> shapes() {
     Arbitrary<Long> few = Arbitraries.longs().between(1, 3);
     Arbitrary<Long> some = Arbitraries.longs().between(1, 350);
-    Arbitrary<Long> many = Arbitraries.longs().between(2_000, 90_000);
+    Arbitrary<Long> many = Arbitraries.longs().between(LONG_AXIS, 90_000);
     return Arbitraries.oneOf(
         Combinators.combine(many, few).as(Shape::of),
         Combinators.combine(few, many).as(Shape::of),
@@ -175,7 +181,7 @@ class PiecewiseUpdateStepTest {
         runs.add(training.run());
       }
     }
-    assertClose(runs.get(0), runs.get(1), type);
+    assertClose(runs.get(0), runs.get(1), type, shape);
   }
 
   @Property(tries = 25)
@@ -189,7 +195,7 @@ class PiecewiseUpdateStepTest {
         Training dense = new Training(kind)) {
       addSparse(sparse, type, shape, rows, seed);
       addSum(dense, type, shape, rows, seed);
-      assertClose(dense.run(), sparse.run(), type);
+      assertClose(dense.run(), sparse.run(), type, shape);
     }
   }
 
@@ -239,7 +245,7 @@ class PiecewiseUpdateStepTest {
         Training alone = new Training(kind)) {
       together.step(arguments, pairs(together, type, shape, count, seed));
       pairs(alone, type, shape, count, seed).forEach(pair -> alone.step(arguments, List.of(pair)));
-      assertClose(alone.run(), together.run(), type);
+      assertClose(alone.run(), together.run(), type, shape);
     }
   }
 
