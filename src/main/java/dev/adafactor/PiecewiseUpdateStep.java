@@ -31,6 +31,9 @@ final class PiecewiseUpdateStep implements UpdateStep {
   /** A stack has copies of variable and gradient, the new state, and what becomes the update. */
   private static final int TENSORS_OF_A_STACK = 4;
 
+  /** What blocks of a sparse gradient have at the least, where its rows take up the rest. */
+  private static final int LEAST_SHARE_OF_BLOCKS = 8;
+
   private record Kind(DataType type, Shape shape) {}
 
   private final Constants constants;
@@ -39,6 +42,7 @@ final class PiecewiseUpdateStep implements UpdateStep {
   private final MatrixOperations matrices;
   private final SharedScalars scalars;
   private final Lanes lanes;
+  private final long transientBytes;
   private final long pieceBytes;
 
   /**
@@ -58,8 +62,8 @@ final class PiecewiseUpdateStep implements UpdateStep {
     this.matrices = matrices;
     this.scalars = scalars;
     this.lanes = new Lanes(ops, LANES, gate);
-    // One more for all that is small.
-    this.pieceBytes = transientBytes / (LANES + 1);
+    this.transientBytes = transientBytes;
+    this.pieceBytes = pieceBytes(transientBytes);
   }
 
   @Override
@@ -73,6 +77,11 @@ final class PiecewiseUpdateStep implements UpdateStep {
       }
     }
     return tasks.stream().map(updated::get).toList();
+  }
+
+  private static long pieceBytes(long together) {
+    // One more for all that is small.
+    return together / (LANES + 1);
   }
 
   private static long bytes(Class<? extends TNumber> type) {
@@ -122,7 +131,7 @@ final class PiecewiseUpdateStep implements UpdateStep {
       return Optional.empty();
     }
     if (task.indices() != null && shape.numDimensions() == 2) {
-      return Optional.of(sparse(shape, values, task.indices(), limit));
+      return Optional.of(sparse(shape, values, task.indices()));
     }
     return task.indices() == null && shape.size() > limit
         ? Optional.of(new DenseLayout<>(constants, values, limit))
@@ -130,8 +139,12 @@ final class PiecewiseUpdateStep implements UpdateStep {
   }
 
   private <C extends TNumber, I extends TNumber> BlockPasses.Layout<C> sparse(
-      Shape shape, Operand<C> values, Operand<I> indices, long limit) {
+      Shape shape, Operand<C> values, Operand<I> indices) {
     long size = Math.max(1, values.shape().get(0)) * shape.get(1);
+    // The rows that are added up are kept beside the blocks.
+    long kept = size * bytes(values.type());
+    long rest = Math.max(transientBytes - kept, transientBytes / LEAST_SHARE_OF_BLOCKS);
+    long limit = pieceBytes(rest) / bytes(values.type());
     return new SparseLayout<>(constants, lanes.next(size), shape, values, indices, limit);
   }
 
