@@ -129,7 +129,10 @@ import org.tensorflow.types.family.TType;
  *   <li>inference may run beside steps, without the monitor, where the variables are resource
  *       variables: every read gives one variable as a step has left it, or as weight decay, a
  *       constraint or the overwriting by an average has in between; of two variables, or two reads,
- *       one can be a step ahead. What needs all of one step takes the monitor.
+ *       one can be a step ahead. What needs all of one step takes the monitor. So does what reads a
+ *       variable that is written in parts, of which some can be a step ahead: a matrix whose
+ *       gradient is sparse, and a variable of rank ≥ 2 that is larger than a quarter of {@link
+ *       Builder#transientBytes} (with {@link Numerics#STABLE}, uncompiled, without a GPU).
  *   <li>inference on reference variables needs the monitor: TensorFlow reads their memory while a
  *       step writes it, and what is fetched of them can be that memory itself. So does what reads
  *       the slots, the count of steps and the learning rate, which are reference variables.
@@ -570,7 +573,13 @@ public final class Adafactor extends Optimizer {
     return jitCompile || !(rule instanceof StableUpdate stable)
         ? new WholeUpdateStep(beside, gate, rule, jitCompile, scalars)
         : new PiecewiseUpdateStep(
-            beside, stable, matrixOperations(jitCompile), scalars, gate, config.transientBytes());
+            beside,
+            stable,
+            matrixOperations(jitCompile),
+            scalars,
+            gate,
+            // GPUs are slow where they are given little at a time.
+            Devices.hasGpu() ? Long.MAX_VALUE : config.transientBytes());
   }
 
   /** {@inheritDoc} */
@@ -1119,8 +1128,9 @@ public final class Adafactor extends Optimizer {
      * Sets about how much memory the temporary tensors of an update may take, all together; 16 MiB
      * if not set. With more, variables are worked on in larger blocks, or in one; with less, a step
      * takes longer. It bounds {@link Numerics#STABLE} where the update is not compiled, for
-     * float32, float64 and rank 2 and more; weight decay, clipping and averages have tensors as
-     * large as a variable beside it.
+     * float32, float64 and rank 2 and more, on each device for itself; weight decay, clipping and
+     * averages have tensors as large as a variable beside it. Where TensorFlow finds a GPU no
+     * variable is cut into blocks.
      *
      * @throws IllegalArgumentException if it is less than 1 MiB
      */
