@@ -138,7 +138,7 @@ class PiecewiseUpdateStepTest {
     if (type == TFloat64.class) {
       return 1e-13;
     }
-    return LongStream.of(shape.asArray()).anyMatch(axis -> axis >= LONG_AXIS) ? 3e-5 : 3e-6;
+    return LongStream.of(shape.asArray()).anyMatch(axis -> axis >= LONG_AXIS) ? 3e-5 : 1e-5;
   }
 
   @Provide
