@@ -129,7 +129,10 @@ import org.tensorflow.types.family.TType;
  *   <li>inference may run beside steps, without the monitor, where the variables are resource
  *       variables: every read gives one variable as a step has left it, or as weight decay, a
  *       constraint or the overwriting by an average has in between; of two variables, or two reads,
- *       one can be a step ahead. What needs all of one step takes the monitor.
+ *       one can be a step ahead. What needs all of one step takes the monitor. So does what reads a
+ *       variable that is written in parts, of which some can be a step ahead: a matrix whose
+ *       gradient is sparse, and a variable of rank ≥ 2 that is larger than a quarter of {@link
+ *       Builder#transientBytes} (with {@link Numerics#STABLE}, uncompiled, without a GPU).
  *   <li>inference on reference variables needs the monitor: TensorFlow reads their memory while a
  *       step writes it, and what is fetched of them can be that memory itself. So does what reads
  *       the slots, the count of steps and the learning rate, which are reference variables.
@@ -191,11 +194,17 @@ public final class Adafactor extends Optimizer {
   /** For the variables that were known when it was made; null before the first snapshot. */
   private StateTransfer transfer;
 
-  /** Of the step that is being built: operations that run when all gradients are known. */
-  private Ops gated;
+  /** Of the step that is being built: what runs when all gradients are known. */
+  private Op gate;
 
-  /** Of the step that is being built: what {@link #prepare} makes for {@link #applyDense}. */
-  private UpdateStep step;
+  /** Of the step that is being built: how the variables are updated, for each device. */
+  private Map<Constants, UpdateStep> steps;
+
+  /** Of the step that is being built. */
+  private SharedScalars scalars;
+
+  /** Of the step that is being built: the learning rate as it is, not the relative step. */
+  private Operand<TFloat32> stepRate;
 
   /** Of the step that is being built: whether the averages replace the variables. */
   private Operand<TBool> overwriteDue;
@@ -221,7 +230,7 @@ public final class Adafactor extends Optimizer {
             || (config.jitCompile() == JitCompile.WHERE_GPU && Devices.hasGpu());
     this.rate =
         config.learningRate() instanceof AdafactorConfig.Constant constant ? constant.value() : 0;
-    this.rule = rule(config.numerics(), jitCompile);
+    this.rule = rule(config.numerics(), matrixOperations(jitCompile));
     this.weightDecay =
         config.weightDecay().isPresent()
             ? Optional.of(
@@ -262,14 +271,12 @@ public final class Adafactor extends Optimizer {
     return Names.sanitize(config.name() == null ? "optimizer" : config.name());
   }
 
-  private static UpdateRule rule(Numerics numerics, boolean jitCompile) {
-    if (numerics == Numerics.TF_KERAS) {
-      return new TfKerasUpdate();
-    }
-    return new StableUpdate(
-        jitCompile || Devices.hasGpu()
-            ? StableUpdate.Passes.BROADCASTS
-            : StableUpdate.Passes.MATRIX_PRODUCTS);
+  private static UpdateRule rule(Numerics numerics, MatrixOperations matrices) {
+    return numerics == Numerics.TF_KERAS ? new TfKerasUpdate() : new StableUpdate(matrices);
+  }
+
+  private static MatrixOperations matrixOperations(boolean jitCompile) {
+    return jitCompile || Devices.hasGpu() ? MatrixOperations.BROADCASTS : MatrixOperations.PRODUCTS;
   }
 
   /** The schedule's rate for this step. */
@@ -473,17 +480,18 @@ public final class Adafactor extends Optimizer {
           }
         });
     // All gradients meet here: no variable changes before another's gradient has read it.
-    gated = ops.withControlDependencies(List.of(ops.withControlDependencies(before).noOp()));
+    gate = ops.withControlDependencies(before).noOp();
 
     List<Op> updates = new ArrayList<>();
     prepare(name).ifPresent(updates::add);
     List<GradientClipping.Placed> values = gradients.stream().map(this::placed).toList();
     List<Operand<? extends TNumber>> clipped = GradientClipping.clip(constants, config, values);
+    List<UpdateTask> tasks = new ArrayList<>();
     for (int i = 0; i < gradients.size(); i++) {
       Gradient g = gradients.get(i);
-      Ops beside = values.get(i).constants().ops();
-      updates.add(update(g.variable(), g.dense(beside, clipped.get(i))));
+      tasks.add(task(g.variable(), clipped.get(i), g.indices()));
     }
+    updates.addAll(update(tasks));
     return finish(updates, name);
   }
 
@@ -552,44 +560,93 @@ public final class Adafactor extends Optimizer {
     // narrower type before the read, where no control dependency holds it back.
     Operand<TFloat32> current = isSchedule() ? scheduledRate() : learningRate;
     Op rate = isSchedule() ? ops.assign(learningRate, current) : learningRate;
-    step = new UpdateStep(placement, gated, config, rule, jitCompile, current, iterations);
+    stepRate = current;
+    scalars = new SharedScalars(constants, config, current, iterations);
+    steps = new HashMap<>();
     overwriteDue = movingAverage.map(average -> average.due(ops, iterations)).orElse(null);
     return Optional.of(rate);
+  }
+
+  /** For the variables of one device. */
+  private UpdateStep updateStep(Constants beside) {
+    // What is compiled is one program for each variable, and tf_keras's operations are its own.
+    return jitCompile || !(rule instanceof StableUpdate stable)
+        ? new WholeUpdateStep(beside, gate, rule, jitCompile, scalars)
+        : new PiecewiseUpdateStep(
+            beside,
+            stable,
+            matrixOperations(jitCompile),
+            scalars,
+            gate,
+            // GPUs are slow where they are given little at a time.
+            Devices.hasGpu() ? Long.MAX_VALUE : config.transientBytes());
   }
 
   /** {@inheritDoc} */
   @Override
   @SuppressWarnings("unchecked") // A gradient is numeric.
   protected <T extends TType> Op applyDense(Ops deps, Output<T> gradient, Output<T> variable) {
-    return update(view(variable), (Operand<? extends TNumber>) (Operand<?>) gradient);
+    return update(
+            List.of(task(view(variable), (Operand<? extends TNumber>) (Operand<?>) gradient, null)))
+        .get(0);
   }
 
-  /** Adds the update of one variable and of its state. */
-  private <T extends TNumber, C extends TNumber> Op update(
-      VariableView<T> variable, Operand<C> gradient) {
-    VariableState state = states.get(variable);
+  /** The update of a variable after its weight decay, which this adds. */
+  private UpdateTask task(
+      VariableView<?> variable,
+      Operand<? extends TNumber> values,
+      Operand<? extends TNumber> indices) {
     Constants beside = placement.beside(variable);
-    Ops tf = beside.ops();
-    List<Op> writes = new ArrayList<>();
-    Operand<T> w = variable.read(tf);
-    if (weightDecay.isPresent() && weightDecay.get().applies(variable)) {
-      Ops writing = Placement.beside(gated, variable);
-      w =
-          variable.readAfter(
-              tf, weightDecay.get().apply(beside, writing, variable, step.learningRate()));
+    Ops gated = beside.ops().withControlDependencies(List.of(gate));
+    List<Op> decay =
+        weightDecay
+            .filter(w -> w.applies(variable))
+            .map(w -> List.of(w.apply(beside, gated, variable, stepRate)))
+            .orElse(List.of());
+    return new UpdateTask(variable, states.get(variable), values, indices, decay);
+  }
+
+  /** Adds the updates of variables and of their state, and what follows them. */
+  private List<Op> update(List<UpdateTask> tasks) {
+    Map<Constants, List<UpdateTask>> byDevice =
+        tasks.stream()
+            .collect(
+                Collectors.groupingBy(
+                    task -> placement.beside(task.variable()),
+                    LinkedHashMap::new,
+                    Collectors.toList()));
+    List<Op> all = new ArrayList<>();
+    byDevice.forEach((beside, together) -> all.addAll(update(beside, together)));
+    return all;
+  }
+
+  private List<Op> update(Constants beside, List<UpdateTask> tasks) {
+    List<UpdateStep.Updated> updated =
+        steps.computeIfAbsent(beside, this::updateStep).update(tasks);
+    List<Op> all = new ArrayList<>();
+    for (int i = 0; i < tasks.size(); i++) {
+      VariableView<?> variable = tasks.get(i).variable();
+      statistics.put(variable, updated.get(i).statistics());
+      List<Op> writes = new ArrayList<>(updated.get(i).stateWrites());
+      writes.add(afterwards(beside, variable, tasks.get(i).state(), updated.get(i).write()));
+      all.add(beside.ops().withControlDependencies(writes).noOp());
     }
-    UpdateStep.Updated updated = step.update(variable, state, gradient, w, writes);
-    statistics.put(variable, updated.statistics());
-    Op last = updated.write();
-    if (movingAverage.isPresent()) {
-      last = movingAverage.get().apply(beside, variable, state.average(), last, overwriteDue);
-    }
+    return all;
+  }
+
+  /** Adds moving average and constraint of a variable; gives the last write to it. */
+  private <T extends TNumber> Op afterwards(
+      Constants beside, VariableView<T> variable, VariableState state, Op written) {
+    Op last =
+        movingAverage.isPresent()
+            ? movingAverage.get().apply(beside, variable, state.average(), written, overwriteDue)
+            : written;
     Constraint constraint = constraints.get(variable);
-    if (constraint != null) {
-      last = variable.assign(tf, constraint.call(tf, variable.readAfter(tf, last)));
+    if (constraint == null) {
+      return last;
     }
-    writes.add(last);
-    return tf.withControlDependencies(writes).noOp();
+    Ops tf = beside.ops();
+    return variable.assign(tf, constraint.call(tf, variable.readAfter(tf, last)));
   }
 
   /** Adds the count of the step behind all updates. */
@@ -842,6 +899,7 @@ public final class Adafactor extends Optimizer {
     private JitCompile jitCompile = JitCompile.WHERE_GPU;
     private String name = "Adafactor";
     private Numerics numerics = Numerics.STABLE;
+    private long transientBytes = 16 << 20;
     private List<VariableView<?>> excludedVariables = List.of();
     private List<Pattern> excludedNames = List.of();
     private final Map<VariableView<?>, Constraint> constraints = new HashMap<>();
@@ -1067,6 +1125,26 @@ public final class Adafactor extends Optimizer {
       return this;
     }
 
+    /**
+     * Sets about how much memory the temporary tensors of an update may take, all together; 16 MiB
+     * if not set. With more, variables are worked on in larger blocks, or in one; with less, a step
+     * takes longer. It bounds {@link Numerics#STABLE} where the update is not compiled, for
+     * float32, float64 and rank 2 and more, on each device for itself; weight decay, clipping and
+     * averages have tensors as large as a variable beside it. Where TensorFlow finds a GPU no
+     * variable is cut into blocks.
+     *
+     * @throws IllegalArgumentException if it is less than 1 MiB
+     */
+    public Builder transientBytes(long transientBytes) {
+      if (transientBytes < 1 << 20) {
+        throw new IllegalArgumentException(
+            "`transientBytes` must be at least 1048576 (1 MiB). Received: transientBytes="
+                + transientBytes);
+      }
+      this.transientBytes = transientBytes;
+      return this;
+    }
+
     /** Makes the optimizer: adds its iteration counter and learning rate to the graph. */
     public Adafactor build() {
       return new Adafactor(this);
@@ -1089,7 +1167,8 @@ public final class Adafactor extends Optimizer {
           emaOverwriteFrequency,
           jitCompile,
           name,
-          numerics);
+          numerics,
+          transientBytes);
     }
 
     private static void requireFinite(String argument, double value) {

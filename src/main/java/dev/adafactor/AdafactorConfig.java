@@ -9,7 +9,8 @@ import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TInt64;
 
 /**
- * The arguments of tf_keras's {@code Adafactor.__init__}, and {@code numerics}.
+ * The arguments of tf_keras's {@code Adafactor.__init__}, {@code numerics} and {@code
+ * transientBytes}.
  *
  * @param learningRate a schedule; a {@link Constant} for a number
  */
@@ -29,7 +30,8 @@ record AdafactorConfig(
     OptionalInt emaOverwriteFrequency,
     JitCompile jitCompile,
     String name,
-    Numerics numerics) {
+    Numerics numerics,
+    long transientBytes) {
 
   /** A learning rate given as a number, which {@link Adafactor#setLearningRate} can change. */
   record Constant(float value) implements LearningRateSchedule {

@@ -89,20 +89,6 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
       // Not wholly known when the graph was built, as for a gather.
       known = ops.ensureShape(known, variable.shape());
     }
-    return UpdateStep.cast(ops, known, type);
-  }
-
-  /**
-   * The gradient as a tensor of the variable's shape; rows that are named twice are added up.
-   *
-   * @param values these values, clipped
-   */
-  Operand<? extends TNumber> dense(Ops ops, Operand<? extends TNumber> values) {
-    if (indices == null) {
-      return values;
-    }
-    int rows = Math.toIntExact(variable.shape().get(0));
-    return ops.ensureShape(
-        ops.math.unsortedSegmentSum(values, indices, ops.constant(rows)), variable.shape());
+    return WholeUpdateStep.cast(ops, known, type);
   }
 }

@@ -90,7 +90,7 @@ final class GradientClipping {
     List<Operand<N>> halfSquares = new ArrayList<>(gradients.size());
     for (Placed g : gradients) {
       Ops beside = g.constants().ops();
-      halfSquares.add(beside.nn.l2Loss(UpdateStep.cast(beside, g.gradient(), type)));
+      halfSquares.add(beside.nn.l2Loss(WholeUpdateStep.cast(beside, g.gradient(), type)));
     }
     Operand<N> halfSquare = tf.reduceSum(tf.stack(halfSquares), constants.axes(0));
     Operand<N> norm = tf.math.sqrt(tf.math.mul(halfSquare, constants.number(type, 2)));
@@ -103,7 +103,7 @@ final class GradientClipping {
 
   private static <T extends TNumber> Operand<T> scaled(
       Ops tf, Operand<T> g, Operand<? extends TNumber> scale) {
-    return tf.math.mul(g, UpdateStep.cast(tf, scale, g.type()));
+    return tf.math.mul(g, WholeUpdateStep.cast(tf, scale, g.type()));
   }
 
   /** {@code tf.clip_by_value}. */

@@ -61,12 +61,12 @@ record Scalars<T extends TNumber>(
             tf.math.pow(
                 tf.dtypes.cast(step, variableType),
                 constants.number(variableType, config.beta2Decay())));
-    Operand<T> oneMinusBeta2 = UpdateStep.cast(tf, tf.math.sub(one, beta2), type);
+    Operand<T> oneMinusBeta2 = WholeUpdateStep.cast(tf, tf.math.sub(one, beta2), type);
     Operand<TBool> lost = tf.math.equal(oneMinusBeta2, constants.number(type, 0));
     Operand<T> unrounded = tf.math.pow(t, constants.number(type, config.beta2Decay()));
     return new Scalars<>(
         rho,
-        UpdateStep.cast(tf, beta2, type),
+        WholeUpdateStep.cast(tf, beta2, type),
         oneMinusBeta2,
         tf.select(lost, unrounded, oneMinusBeta2),
         constants.number(type, config.epsilon1()),

@@ -48,10 +48,14 @@ final class TfKerasUpdate implements UpdateRule {
   @Override
   @SuppressWarnings("unchecked") // Computed in the variable's own type.
   public <T extends TNumber, C extends TNumber> Op apply(
-      Ops ops, Ops gated, VariableView<T> variable, Operand<T> w, Step<C> step) {
+      Ops ops,
+      Ops gated,
+      VariableView<T> variable,
+      Operand<T> w,
+      Operand<C> rate,
+      Operand<C> direction) {
     // variable.assign_add(-alpha_t * u_t_hat)
-    return variable.assignAdd(
-        gated, (Operand<T>) ops.math.mul(ops.math.neg(step.rate()), step.direction()));
+    return variable.assignAdd(gated, (Operand<T>) ops.math.mul(ops.math.neg(rate), direction));
   }
 
   /** beta_2_t * average + (1 - beta_2_t) * value. */

@@ -46,5 +46,10 @@ interface UpdateRule {
    * @param w the variable's value before
    */
   <T extends TNumber, C extends TNumber> Op apply(
-      Ops ops, Ops gated, VariableView<T> variable, Operand<T> w, Step<C> step);
+      Ops ops,
+      Ops gated,
+      VariableView<T> variable,
+      Operand<T> w,
+      Operand<C> rate,
+      Operand<C> direction);
 }

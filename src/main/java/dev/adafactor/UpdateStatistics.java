@@ -1,6 +1,12 @@
 package dev.adafactor;
 
+import dev.adafactor.graph.Constants;
+import java.util.List;
+import java.util.stream.IntStream;
 import org.tensorflow.Operand;
+import org.tensorflow.Output;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Ops;
 import org.tensorflow.types.family.TNumber;
 
 /**
@@ -23,4 +29,25 @@ public record UpdateStatistics<T extends TNumber>(
     Operand<T> variableRms,
     Operand<T> alpha,
     Operand<T> updateRms,
-    Operand<T> clipping) {}
+    Operand<T> clipping) {
+
+  /** Those of each variable of a stack. */
+  List<UpdateStatistics<T>> unstacked(Constants constants, int count) {
+    List<Output<T>> rms = scalars(constants, variableRms, count);
+    List<Output<T>> alphas = scalars(constants, alpha, count);
+    List<Output<T>> updates = scalars(constants, updateRms, count);
+    List<Output<T>> clippings = scalars(constants, clipping, count);
+    return IntStream.range(0, count)
+        .mapToObj(
+            i ->
+                new UpdateStatistics<>(
+                    rho, beta2, rms.get(i), alphas.get(i), updates.get(i), clippings.get(i)))
+        .toList();
+  }
+
+  private static <T extends TNumber> List<Output<T>> scalars(
+      Constants constants, Operand<T> stack, int count) {
+    Ops tf = constants.ops();
+    return tf.unstack(tf.reshape(stack, constants.shape(Shape.of(count))), (long) count).output();
+  }
+}

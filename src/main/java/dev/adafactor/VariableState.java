@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.tensorflow.Operand;
 import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.types.TBool;
 import org.tensorflow.types.family.TNumber;
@@ -64,6 +65,25 @@ record VariableState(VariableView<?> variable, Map<String, Slot<?>> slots) {
             ((Slot<C>) slots.get(Adafactor.R)).read(), ((Slot<C>) slots.get(Adafactor.C)).read());
   }
 
+  /**
+   * Adds the writes of a second moment.
+   *
+   * @param parts of the type of the slots
+   */
+  <C extends TNumber> List<Op> assign(Ops ops, List<Operand<C>> parts) {
+    List<Slot<?>> slotsOfParts = secondMomentSlots();
+    List<Op> writes = new ArrayList<>();
+    for (int i = 0; i < parts.size(); i++) {
+      writes.add(VariableState.<C>typed(slotsOfParts.get(i)).assign(ops, parts.get(i)));
+    }
+    return writes;
+  }
+
+  @SuppressWarnings("unchecked") // The slots have the type of the computation.
+  private static <C extends TNumber> Slot<C> typed(Slot<?> slot) {
+    return (Slot<C>) slot;
+  }
+
   /** The moving average of a variable of type T. */
   @SuppressWarnings("unchecked") // It was created with the variable's type.
   <T extends TNumber> Slot<T> average() {
@@ -81,7 +101,7 @@ record VariableState(VariableView<?> variable, Map<String, Slot<?>> slots) {
   private <T extends TNumber, C extends TNumber> Operand<T> v(
       Constants constants, VariableView<T> view, SecondMoment<C> state) {
     Ops ops = constants.ops();
-    Operand<T> formula = UpdateStep.cast(ops, TfKerasUpdate.v(constants, state), view.type());
+    Operand<T> formula = WholeUpdateStep.cast(ops, TfKerasUpdate.v(constants, state), view.type());
     if (slots.containsKey(Adafactor.V)) {
       return formula;
     }

@@ -115,6 +115,14 @@ final class AdafactorOptions {
               + " its NaN included.")
   private Optional<Numerics> numerics = Optional.empty();
 
+  @Option(
+      names = "--transient-bytes",
+      paramLabel = "BYTES",
+      description =
+          "About the most that the temporary tensors of an update may take together: memory"
+              + " against speed. Default 16777216, 16 MiB.")
+  private Optional<Long> transientBytes = Optional.empty();
+
   /** The file of {@code --optimizer}. */
   Optional<Path> configuration() {
     return configuration;
@@ -177,6 +185,7 @@ final class AdafactorOptions {
     jitCompile.ifPresent((Consumer<JitCompile>) builder::jitCompile);
     name.ifPresent(builder::name);
     numerics.ifPresent(builder::numerics);
+    transientBytes.ifPresent(builder::transientBytes);
     return builder.build();
   }
 

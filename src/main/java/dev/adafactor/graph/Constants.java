@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.tensorflow.Operand;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Ops;
@@ -56,6 +57,11 @@ public final class Constants {
     return once(() -> ops.constant(axes), "axes", IntStream.of(axes).boxed().toList());
   }
 
+  /** An integer, as the index of an axis. */
+  public Operand<TInt32> integer(int value) {
+    return once(() -> ops.constant(value), "integer", value);
+  }
+
   /** The indices of all axes of a tensor. */
   public Operand<TInt32> allAxes(Operand<?> x) {
     return axes(IntStream.range(0, x.shape().numDimensions()).toArray());
@@ -64,6 +70,19 @@ public final class Constants {
   /** A shape. */
   public Operand<TInt64> shape(Shape shape) {
     return once(() -> ops.constant(shape.asArray()), "shape", shape);
+  }
+
+  /** A shape whose dimensions fit into 32 bits. */
+  public Operand<TInt32> ints(Shape shape) {
+    return once(
+        () -> ops.constant(LongStream.of(shape.asArray()).mapToInt(Math::toIntExact).toArray()),
+        "ints",
+        shape);
+  }
+
+  /** The integers from one to before another. */
+  public Operand<TInt32> range(int start, int end) {
+    return once(() -> ops.range(integer(start), integer(end), integer(1)), "range", start, end);
   }
 
   /** A tensor whose elements are all the same. */

@@ -7,7 +7,6 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.tensorflow.DeviceSpec;
-import org.tensorflow.op.Ops;
 
 /**
  * Scopes for operations that work on one variable: on the device that was asked for when the
@@ -45,11 +44,6 @@ public final class Placement {
             parse(device)
                 .map(spec -> new Constants(anywhere.ops().withDevice(spec)))
                 .orElse(anywhere));
-  }
-
-  /** Another scope on a variable's device. */
-  public static Ops beside(Ops ops, VariableView<?> variable) {
-    return parse(variable.op().device()).map(ops::withDevice).orElse(ops);
   }
 
   /**

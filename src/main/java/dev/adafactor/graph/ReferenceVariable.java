@@ -63,6 +63,26 @@ final class ReferenceVariable<T extends TNumber> extends VariableView<T> {
   }
 
   @Override
+  public Operand<T> share(Ops tf) {
+    return read(tf);
+  }
+
+  @Override
+  public Op subtractRows(Ops tf, Operand<? extends TNumber> rows, Operand<T> values) {
+    return tf.scatterSub(read(tf), rows, values);
+  }
+
+  @Override
+  public Op subtractAt(Ops tf, Operand<? extends TNumber> indices, Operand<T> values) {
+    return tf.scatterNdSub(read(tf), indices, values);
+  }
+
+  @Override
+  public Op afterRows(Ops tf, List<Op> writes) {
+    return tf.withControlDependencies(writes).noOp();
+  }
+
+  @Override
   public Operand<T> initialValue(Ops init) {
     Operand<T> initializer = initializerValue("Assign");
     if (initializer == null) {

@@ -73,6 +73,27 @@ final class ResourceVariable<T extends TNumber> extends VariableView<T> {
   }
 
   @Override
+  public Operand<T> share(Ops tf) {
+    return readAfter(tf, tf.io.disableCopyOnRead(handle()));
+  }
+
+  @Override
+  public Op subtractRows(Ops tf, Operand<? extends TNumber> rows, Operand<T> values) {
+    return tf.resourceScatterSub(handle(), rows, values);
+  }
+
+  @Override
+  public Op subtractAt(Ops tf, Operand<? extends TNumber> indices, Operand<T> values) {
+    return tf.resourceScatterNdSub(handle(), indices, values);
+  }
+
+  @Override
+  public Op afterRows(Ops tf, List<Op> writes) {
+    // TensorFlow copies the whole variable in each read after the first write to rows.
+    return tf.withControlDependencies(writes).io.disableCopyOnRead(handle());
+  }
+
+  @Override
   public Operand<T> initialValue(Ops init) {
     Operand<T> initializer = initializerValue("AssignVariableOp");
     if (initializer == null) {

@@ -1,5 +1,6 @@
 package dev.adafactor.graph;
 
+import java.util.List;
 import java.util.Set;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
@@ -175,6 +176,28 @@ public abstract sealed class VariableView<T extends TNumber>
 
   /** Subtracts {@code rate * direction} from the variable in one pass over memory. */
   public abstract Op applyGradientDescent(Ops tf, Operand<T> rate, Operand<T> direction);
+
+  /** The value now, no copy either where rows were written or gathered. */
+  public abstract Operand<T> share(Ops tf);
+
+  /**
+   * Subtracts from rows, the parts along the first axis. {@link #afterRows} must follow.
+   *
+   * @param rows of shape [count]
+   * @param values of shape [count] + shape[1:]
+   */
+  public abstract Op subtractRows(Ops tf, Operand<? extends TNumber> rows, Operand<T> values);
+
+  /**
+   * Subtracts from the parts along several leading axes. {@link #afterRows} must follow.
+   *
+   * @param indices of shape [count, axes]
+   * @param values of shape [count] + shape[axes:]
+   */
+  public abstract Op subtractAt(Ops tf, Operand<? extends TNumber> indices, Operand<T> values);
+
+  /** What comes behind all writes to rows: reading the variable costs no copy from then on. */
+  public abstract Op afterRows(Ops tf, List<Op> writes);
 
   /**
    * The value with which a variable that follows this one starts: this variable's own value where

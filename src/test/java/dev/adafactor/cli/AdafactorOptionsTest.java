@@ -78,6 +78,16 @@ class AdafactorOptionsTest {
   }
 
   @Test
+  void transientMemoryIsBoundedByNoLessThanIsNeeded() throws IOException {
+    assertEquals(configuration(), configuration("--transient-bytes=1048576"));
+    String message =
+        assertThrows(
+                IllegalArgumentException.class, () -> configuration("--transient-bytes=1048575"))
+            .getMessage();
+    assertTrue(message.contains("transientBytes=1048575"), message);
+  }
+
+  @Test
   void optionsChangeAConfigurationFromAFile() throws IOException {
     Path file =
         Files.writeString(

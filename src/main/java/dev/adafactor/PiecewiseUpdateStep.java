@@ -1,0 +1,240 @@
+package dev.adafactor;
+
+import dev.adafactor.graph.Constants;
+import dev.adafactor.graph.VariableView;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.proto.DataType;
+import org.tensorflow.types.TFloat64;
+import org.tensorflow.types.family.TNumber;
+
+/**
+ * The updates of {@link StableUpdate} in pieces of about one size: large variables in blocks of
+ * rows, small ones that are alike in stacks. A few pieces are worked on at a time.
+ */
+final class PiecewiseUpdateStep implements UpdateStep {
+
+  /** Enough to keep the processors busy where a piece waits for the results of others. */
+  private static final int LANES = 3;
+
+  /** Above it, operations cost little beside the work on the elements, and copies cost more. */
+  private static final long LARGEST_STACKED = 32 * 1024;
+
+  /** A stack has copies of variable and gradient, the new state, and what becomes the update. */
+  private static final int TENSORS_OF_A_STACK = 4;
+
+  /** What blocks of a sparse gradient have at the least, where its rows take up the rest. */
+  private static final int LEAST_SHARE_OF_BLOCKS = 8;
+
+  private record Kind(DataType type, Shape shape) {}
+
+  private final Constants constants;
+  private final Ops ops;
+  private final StableUpdate rule;
+  private final MatrixOperations matrices;
+  private final SharedScalars scalars;
+  private final Lanes lanes;
+  private final long transientBytes;
+  private final long pieceBytes;
+
+  /**
+   * @param gate runs when every gradient is known: nothing is written before
+   * @param transientBytes about the most that the temporary tensors may have together
+   */
+  PiecewiseUpdateStep(
+      Constants constants,
+      StableUpdate rule,
+      MatrixOperations matrices,
+      SharedScalars scalars,
+      Op gate,
+      long transientBytes) {
+    this.constants = constants;
+    this.ops = constants.ops();
+    this.rule = rule;
+    this.matrices = matrices;
+    this.scalars = scalars;
+    this.lanes = new Lanes(ops, LANES, gate);
+    this.transientBytes = transientBytes;
+    this.pieceBytes = pieceBytes(transientBytes);
+  }
+
+  @Override
+  public List<Updated> update(List<UpdateTask> tasks) {
+    Map<UpdateTask, Updated> updated = new HashMap<>();
+    for (List<UpdateTask> stack : Stacks.of(tasks, this::kind, this::most)) {
+      if (stack.size() == 1) {
+        updated.put(stack.get(0), single(stack.get(0)));
+      } else {
+        stacked(stack.get(0).variable(), stack, updated);
+      }
+    }
+    return tasks.stream().map(updated::get).toList();
+  }
+
+  private static long pieceBytes(long together) {
+    // One more for all that is small.
+    return together / (LANES + 1);
+  }
+
+  private static long bytes(Class<? extends TNumber> type) {
+    return type == TFloat64.class ? Double.BYTES : Float.BYTES;
+  }
+
+  private Optional<Kind> kind(UpdateTask task) {
+    VariableView<?> variable = task.variable();
+    long size = variable.shape().size();
+    boolean alike =
+        size > 0
+            && size <= LARGEST_STACKED
+            && task.indices() == null
+            && rule.computeType(variable.type()) == variable.type();
+    return alike ? Optional.of(new Kind(variable.dataType(), variable.shape())) : Optional.empty();
+  }
+
+  private long most(Kind kind) {
+    return Math.max(1, pieceBytes / TENSORS_OF_A_STACK / Double.BYTES / kind.shape().size());
+  }
+
+  private <C extends TNumber> Updated single(UpdateTask task) {
+    Operand<C> values = typed(task.values());
+    return single(task.variable(), task, values);
+  }
+
+  private <T extends TNumber, C extends TNumber> Updated single(
+      VariableView<T> variable, UpdateTask task, Operand<C> values) {
+    Scalars<C> shared = scalars.of(values.type(), variable.type());
+    SecondMoment<C> state = task.state().secondMoment();
+    if (variable.shape().size() == 0) {
+      return new Updated(
+          ops.withControlDependencies(task.before()).noOp(),
+          List.of(),
+          StableUpdate.withoutElements(constants, shared, state).statistics());
+    }
+    return layout(variable, task, values)
+        .map(layout -> inBlocks(typed(variable), task, shared, state, layout))
+        .orElseGet(() -> whole(variable, task, shared, state));
+  }
+
+  private <T extends TNumber, C extends TNumber> Optional<BlockPasses.Layout<C>> layout(
+      VariableView<T> variable, UpdateTask task, Operand<C> values) {
+    Shape shape = variable.shape();
+    long limit = pieceBytes / bytes(values.type());
+    if (values.type() != (Class<?>) variable.type() || shape.numDimensions() < 2) {
+      return Optional.empty();
+    }
+    if (task.indices() != null && shape.numDimensions() == 2) {
+      return Optional.of(sparse(shape, values, task.indices()));
+    }
+    return task.indices() == null && shape.size() > limit
+        ? Optional.of(new DenseLayout<>(constants, values, limit))
+        : Optional.empty();
+  }
+
+  private <C extends TNumber, I extends TNumber> BlockPasses.Layout<C> sparse(
+      Shape shape, Operand<C> values, Operand<I> indices) {
+    long size = Math.max(1, values.shape().get(0)) * shape.get(1);
+    // The rows that are added up are kept beside the blocks.
+    long kept = size * bytes(values.type());
+    long rest = Math.max(transientBytes - kept, transientBytes / LEAST_SHARE_OF_BLOCKS);
+    long limit = pieceBytes(rest) / bytes(values.type());
+    return new SparseLayout<>(constants, lanes.next(size), shape, values, indices, limit);
+  }
+
+  private <C extends TNumber> Updated inBlocks(
+      VariableView<C> variable,
+      UpdateTask task,
+      Scalars<C> shared,
+      SecondMoment<C> state,
+      BlockPasses.Layout<C> layout) {
+    Lanes.Lane lane = lanes.next(variable.shape().size() / 4);
+    Ops first = lane.begin(task.before());
+    Operand<C> rms = Extent.VARIABLE.rms(first, constants, variable.share(first));
+    lane.end(rms);
+    BlockPasses<C> passes = new BlockPasses<>(constants, matrices, lanes, variable, layout);
+    StableUpdate.Factors<C> factors = StableUpdate.factors(constants, shared, passes, rms, state);
+    return new Updated(
+        passes.write(factors.rate(), factors.inverseRoots()),
+        task.state().assign(ops, factors.state().parts()),
+        factors.statistics());
+  }
+
+  private <T extends TNumber, C extends TNumber> Updated whole(
+      VariableView<T> variable, UpdateTask task, Scalars<C> shared, SecondMoment<C> state) {
+    Lanes.Lane lane = lanes.next(variable.shape().size());
+    Ops first = lane.begin(task.before());
+    Class<C> type = shared.one().type();
+    Operand<T> w = variable.read(first);
+    Operand<C> wide = WholeUpdateStep.cast(first, w, type);
+    Operand<C> g = typed(task.gradient(first));
+    WholePasses<C> passes = new WholePasses<>(first, constants, matrices, Extent.VARIABLE, g);
+    StableUpdate.Factors<C> factors =
+        StableUpdate.factors(
+            constants, shared, passes, Extent.VARIABLE.rms(first, constants, wide), state);
+    Op write = rule.apply(first, ops, variable, w, factors.rate(), passes.direction());
+    lane.end(write);
+    return new Updated(
+        write, task.state().assign(ops, factors.state().parts()), factors.statistics());
+  }
+
+  /**
+   * @param kind one of the variables
+   */
+  private <T extends TNumber> void stacked(
+      VariableView<T> kind, List<UpdateTask> tasks, Map<UpdateTask, Updated> updated) {
+    Lanes.Lane lane = lanes.next(tasks.size() * kind.shape().size());
+    Ops first = lane.begin(tasks.stream().flatMap(task -> task.before().stream()).toList());
+    List<VariableView<T>> variables = new ArrayList<>();
+    List<Operand<T>> gradients = new ArrayList<>();
+    List<SecondMoment<T>> states = new ArrayList<>();
+    for (UpdateTask task : tasks) {
+      variables.add(typed(task.variable()));
+      gradients.add(typed(task.values()));
+      states.add(task.state().secondMoment());
+    }
+    Operand<T> w = first.stack(variables.stream().map(v -> v.read(first)).toList());
+    Operand<T> g = first.stack(gradients);
+    WholePasses<T> passes = new WholePasses<>(first, constants, matrices, Extent.STACK, g);
+    StableUpdate.Factors<T> factors =
+        StableUpdate.factors(
+            constants,
+            scalars.of(kind.type(), kind.type()),
+            passes,
+            Extent.STACK.rms(first, constants, w),
+            SecondMoment.stacked(ops, states));
+    Operand<T> update = ops.math.mul(factors.rate(), passes.direction());
+    lane.end(update);
+    List<Output<T>> updates = unstacked(update, tasks.size());
+    List<SecondMoment<T>> moved = factors.state().unstacked(ops, tasks.size());
+    List<UpdateStatistics<T>> statistics = factors.statistics().unstacked(constants, tasks.size());
+    for (int i = 0; i < tasks.size(); i++) {
+      updated.put(
+          tasks.get(i),
+          new Updated(
+              variables.get(i).assignSub(ops, updates.get(i)),
+              tasks.get(i).state().assign(ops, moved.get(i).parts()),
+              statistics.get(i)));
+    }
+  }
+
+  private <T extends TNumber> List<Output<T>> unstacked(Operand<T> stack, int count) {
+    return ops.unstack(stack, (long) count).output();
+  }
+
+  @SuppressWarnings("unchecked") // For variables that are computed in their own type.
+  private static <C extends TNumber> VariableView<C> typed(VariableView<?> variable) {
+    return (VariableView<C>) variable;
+  }
+
+  @SuppressWarnings("unchecked") // The gradient has the type of the computation.
+  private static <C extends TNumber> Operand<C> typed(Operand<? extends TNumber> values) {
+    return (Operand<C>) values;
+  }
+}
