@@ -1,13 +1,14 @@
 """Exports a small SavedModel with each layer class of tf_keras, with its gradients by tf.GradientTape.
 
-    python layers.py FOLDER
+    python layers.py FOLDER [--sample SEED | --only NAME ...]
 
 The files are those of gradients.py. A layer's input is computed from a variable, so that a layer without variables is tested for what
 it passes on; not scaled by it, because normalization would leave nothing but rounding of that gradient. Every class of tf_keras.layers is in LAYERS or, with the reason, in EXCEPTIONS.
 """
 
+import argparse
 import inspect
-import sys
+import random
 
 import numpy as np
 import tensorflow as tf
@@ -220,20 +221,30 @@ class Model(tf.Module):
         self.serve = serve
 
 
-def main(folder):
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder")
+    parser.add_argument("--sample", type=int, metavar="SEED", help="half of them, drawn with this seed")
+    parser.add_argument("--only", nargs="+", choices=LAYERS, default=list(LAYERS))
+    arguments = parser.parse_args()
+    chosen = arguments.only
+    if arguments.sample is not None:
+        chosen = random.Random(arguments.sample).sample(chosen, len(chosen) // 2)
+
     classes = {c for _, c in inspect.getmembers(L, inspect.isclass) if issubclass(c, L.Layer)}
     untested = {c.__name__ for c in classes} - EXCEPTIONS.keys() - {name.split(".")[0] for name in LAYERS}
     if untested:
         raise SystemExit(f"neither tested nor excepted: {sorted(untested)}")
-    for name, (shape, make, *training) in LAYERS.items():
+    for name in chosen:
+        shape, make, *training = LAYERS[name]
         model = Model(shape, make, *training)
         x = normal(*shape)
         model.serve(x)
         weights = model.layer.trainable_weights if model.layer is not None else []
         for i, weight in enumerate(weights):
             weight.assign(normal(*weight.shape))
-        export(folder, name, model, model.serve, [model.scale, *weights], x, False, TOLERANCE)
+        export(arguments.folder, name, model, model.serve, [model.scale, *weights], x, False, TOLERANCE)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.adafactor.python.ModelSample;
 import dev.adafactor.python.Python;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -42,17 +43,19 @@ class GradientsLiveTest {
     DynamicTest complete =
         DynamicTest.dynamicTest(
             "every operation with a gradient was compared", () -> assertEquals(Set.of(), untested));
-    return Stream.concat(models("gradients.py", untested), Stream.of(complete));
+    Path models = Files.createDirectory(folder.resolve("operations"));
+    Python.run("gradients.py", models);
+    return Stream.concat(tests(models, untested), Stream.of(complete));
   }
 
   @TestFactory
   Stream<DynamicTest> layers() throws Exception {
-    return models("layers.py", new TreeSet<>());
+    Path models = Files.createDirectory(folder.resolve("layers"));
+    Python.run("layers.py", ModelSample.of(models));
+    return tests(models, new TreeSet<>());
   }
 
-  private static Stream<DynamicTest> models(String script, Set<String> untested) throws Exception {
-    Path models = Files.createDirectory(folder.resolve(script));
-    Python.run(script, models);
+  private static Stream<DynamicTest> tests(Path models, Set<String> untested) throws Exception {
     List<DynamicTest> tests = new ArrayList<>();
     try (Stream<Path> files = Files.list(models)) {
       for (Path file : files.filter(f -> f.toString().endsWith(".json")).sorted().toList()) {
