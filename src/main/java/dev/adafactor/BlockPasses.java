@@ -12,7 +12,7 @@ import org.tensorflow.types.family.TNumber;
 /**
  * Passes over the gradient of a variable of rank 2 and more block by block, so that temporary
  * tensors are no larger than a block: what was computed of a block is computed again where the next
- * pass needs it.
+ * pass needs it, unless there is a lane for each block.
  */
 final class BlockPasses<T extends TNumber> implements Passes<T> {
 
@@ -63,6 +63,9 @@ final class BlockPasses<T extends TNumber> implements Passes<T> {
   private final VariableView<T> variable;
   private final Layout<T> layout;
 
+  /** u of each block, if no more than one is kept for each lane. */
+  private final List<Operand<T>> kept = new ArrayList<>();
+
   /**
    * @param variable with elements
    */
@@ -102,9 +105,13 @@ final class BlockPasses<T extends TNumber> implements Passes<T> {
     List<Operand<T>> halfSquares = new ArrayList<>();
     for (Block<T> block : layout.blocks()) {
       Lanes.Lane lane = lanes.next(block.size());
-      Operand<T> halfSquare = tf.nn.l2Loss(direction(block, lane.begin(List.of()), inverseRoots));
+      Operand<T> direction = direction(block, lane.begin(List.of()), inverseRoots);
+      Operand<T> halfSquare = tf.nn.l2Loss(direction);
       lane.end(halfSquare);
       halfSquares.add(halfSquare);
+      if (layout.blocks().size() <= lanes.count()) {
+        kept.add(direction);
+      }
     }
     Operand<T> share = constants.number(variable.type(), 2.0 / variable.shape().size());
     return tf.math.sqrt(tf.math.mul(tf.math.addN(halfSquares), share));
@@ -115,9 +122,12 @@ final class BlockPasses<T extends TNumber> implements Passes<T> {
     Ops tf = constants.ops();
     SecondMoment<T> scaled = inverseRoots.map(a -> tf.math.mul(a, rate), b -> b, v -> v);
     List<Op> writes = new ArrayList<>();
-    for (Block<T> block : layout.blocks()) {
+    for (int i = 0; i < layout.blocks().size(); i++) {
+      Block<T> block = layout.blocks().get(i);
       Lanes.Lane lane = lanes.next(block.size());
-      Operand<T> update = direction(block, lane.begin(List.of()), scaled);
+      Ops first = lane.begin(List.of());
+      Operand<T> update =
+          kept.isEmpty() ? direction(block, first, scaled) : first.math.mul(kept.get(i), rate);
       Op write = block.subtract(variable, update);
       lane.end(write);
       writes.add(write);

@@ -26,6 +26,11 @@ final class Lanes {
     this.lanes = Stream.generate(() -> new Lane(first)).limit(count).toArray(Lane[]::new);
   }
 
+  /** How many parts are worked on at a time. */
+  int count() {
+    return lanes.length;
+  }
+
   /**
    * The lane with the least work so far, which gets some more.
    *
