@@ -21,6 +21,9 @@ final class ChildContender implements Contender {
   private static final JsonMapper JSON = new JsonMapper();
   private static final long END_SECONDS = 5;
 
+  /** An exit code beyond it tells the signal that ended the process. */
+  private static final int BY_SIGNAL = 128;
+
   private final Process process;
   private final Path log;
   private final Writer commands;
@@ -91,6 +94,13 @@ final class ChildContender implements Contender {
 
   /** Why the program has ended. */
   private String lastWords() throws IOException {
+    try {
+      if (process.waitFor(END_SECONDS, TimeUnit.SECONDS) && process.exitValue() > BY_SIGNAL) {
+        return "ended by signal %d (9: memory ran out)".formatted(process.exitValue() - BY_SIGNAL);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
     return new String(Files.readAllBytes(log), StandardCharsets.UTF_8)
         .lines()
         .filter(line -> !line.isBlank())
