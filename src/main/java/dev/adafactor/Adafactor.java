@@ -59,6 +59,9 @@ import org.tensorflow.types.family.TType;
  * }
  * }</pre>
  *
+ * <p>With hundreds of variables {@code new Session(graph, SessionConfig.forTraining())} shortens
+ * the first step by seconds: see {@link SessionConfig}.
+ *
  * <p>One step with gradient g, for each variable w, where t counts the steps from 1:
  *
  * <pre>
