@@ -492,7 +492,8 @@ public final class Adafactor extends Optimizer {
     List<UpdateTask> tasks = new ArrayList<>();
     for (int i = 0; i < gradients.size(); i++) {
       Gradient g = gradients.get(i);
-      tasks.add(task(g.variable(), clipped.get(i), g.indices()));
+      Ops beside = placement.beside(g.variable()).ops();
+      tasks.add(task(g.variable(), clipped.get(i), g.indices(beside)));
     }
     updates.addAll(update(tasks));
     return finish(updates, name);
