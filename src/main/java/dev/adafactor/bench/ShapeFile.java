@@ -21,6 +21,8 @@ import org.tensorflow.ndarray.Shape;
 public final class ShapeFile {
   private static final JsonMapper JSON = new JsonMapper();
 
+  private static final List<String> KEYS = List.of("name", "shape", "rows");
+
   private ShapeFile() {}
 
   /**
@@ -78,6 +80,14 @@ public final class ShapeFile {
       }
       dimensions.add(dimension.longValue());
     }
+    node.fieldNames()
+        .forEachRemaining(
+            key -> {
+              if (!KEYS.contains(key)) {
+                throw new IllegalArgumentException(
+                    "'%s': '%s' is none of %s".formatted(name, key, String.join(", ", KEYS)));
+              }
+            });
     JsonNode rows = node.path("rows");
     if (!rows.isMissingNode() && !rows.isInt()) {
       throw new IllegalArgumentException("'%s': %s is no number of rows".formatted(name, rows));

@@ -52,6 +52,7 @@ class ShapeFileTest {
         "[{\"shape\": [], \"rows\": 1}] | 'variable_1' is a scalar: it has no rows",
         "[{\"shape\": [2], \"rows\": 0}]     | 'variable_1': 0 is no number of rows",
         "[{\"shape\": [2], \"rows\": \"a\"}] | 'variable_1': \"a\" is no number of rows",
+        "[{\"shape\": [9], \"row\": 3}]       | 'variable_1': 'row' is none of name, shape, rows",
         "[[100000, 100000]]             | 'variable_1' has 10000000000 elements"
       })
   void saysWhatIsWrong(String json, String message) {
