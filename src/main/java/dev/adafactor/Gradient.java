@@ -22,10 +22,7 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
   Gradient {
     if (values != null) {
       requireType(variable, values);
-      Shape expected = variable.shape();
-      if (indices != null) {
-        expected = requireRows(variable, indices);
-      }
+      Shape expected = expected(variable, indices);
       if (!values.shape().isCompatibleWith(expected)) {
         throw new IllegalArgumentException(
             "the gradient of variable '"
@@ -48,6 +45,11 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
               + ", it must be "
               + variable.dataType());
     }
+  }
+
+  /** The shape that the values must have. */
+  private static Shape expected(VariableView<?> variable, Operand<? extends TNumber> indices) {
+    return indices == null ? variable.shape() : requireRows(variable, indices);
   }
 
   /** The shape that the values of a sparse gradient must have. */
@@ -85,10 +87,18 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
   @SuppressWarnings("unchecked") // Of the variable's type, which is numeric.
   Operand<? extends TNumber> values(Ops ops, Class<? extends TNumber> type) {
     Operand<? extends TNumber> known = (Output<? extends TNumber>) values;
-    if (indices == null && !values.shape().equals(variable.shape())) {
+    Shape expected = expected(variable, indices);
+    if (!values.shape().equals(expected)) {
       // Not wholly known when the graph was built, as for a gather.
-      known = ops.ensureShape(known, variable.shape());
+      known = ops.ensureShape(known, expected);
     }
     return WholeUpdateStep.cast(ops, known, type);
+  }
+
+  /** The indices, as a vector; null for a dense gradient. */
+  Operand<? extends TNumber> indices(Ops ops) {
+    return indices == null || !indices.shape().isUnknown()
+        ? indices
+        : ops.ensureShape(indices, Shape.of(Shape.UNKNOWN_SIZE));
   }
 }

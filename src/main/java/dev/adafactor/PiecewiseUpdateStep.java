@@ -133,7 +133,9 @@ final class PiecewiseUpdateStep implements UpdateStep {
     if (task.indices() != null && shape.numDimensions() == 2) {
       return Optional.of(sparse(shape, values, task.indices()));
     }
-    return task.indices() == null && shape.size() > limit
+    // The writes to rows take 32-bit numbers of rows.
+    boolean countable = shape.size() / shape.get(-1) <= Integer.MAX_VALUE;
+    return task.indices() == null && shape.size() > limit && countable
         ? Optional.of(new DenseLayout<>(constants, values, limit))
         : Optional.empty();
   }
