@@ -45,10 +45,10 @@ public record Benchmark(
   public Benchmark {
     peers = List.copyOf(peers);
     if (rounds < 1) {
-      throw new IllegalArgumentException("%d is no number of rounds".formatted(rounds));
+      throw new IllegalArgumentException("rounds: %d is no number of rounds".formatted(rounds));
     }
     if (steps < 1) {
-      throw new IllegalArgumentException("%d is no number of steps".formatted(steps));
+      throw new IllegalArgumentException("steps: %d is no number of steps".formatted(steps));
     }
   }
 

@@ -86,10 +86,14 @@ final class ChildContender implements Contender {
       throw new IOException(lastWords());
     }
     try {
-      return JSON.readTree(answer);
+      JsonNode json = JSON.readTree(answer);
+      if (json.isContainerNode()) {
+        return json;
+      }
     } catch (JsonProcessingException e) {
-      throw new IOException("an answer that is no JSON", e);
+      throw new IOException("an answer that is no JSON: " + answer, e);
     }
+    throw new IOException("no answer, but " + answer);
   }
 
   /** Why the program has ended. */

@@ -28,7 +28,8 @@ class ChildContenderTest {
         "echo chatter >&2; echo it wants more >&2; exit 3 | it wants more",
         "exit 0 | it has ended without a word",
         "echo chatter >&2; kill -9 $$ | ended by signal 9 (9: memory ran out)",
-        "read line; echo no JSON | an answer that is no JSON"
+        "read line; echo no JSON | an answer that is no JSON: no JSON",
+        "read line; echo 5 | no answer, but 5"
       })
   void tellsWhyThereIsNoAnswer(String script, String reason) {
     IOException thrown =
