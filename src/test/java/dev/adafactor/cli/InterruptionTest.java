@@ -142,6 +142,7 @@ class InterruptionTest {
     // A step that takes much longer than the way of a signal.
     start(images, labels, "--batch-size=60000");
     await("out", "Training 8 variables");
+    Thread.sleep(500); // The first step begins.
     interrupt();
     await("errors", "Once more to leave at once");
     interrupt();
@@ -160,6 +161,7 @@ class InterruptionTest {
     start(images, labels, "--batch-size=60000", "--compare-with=" + python);
     await("out", "Training 8 variables");
     assertFalse(leftovers().isEmpty(), "nothing is kept for the comparison");
+    Thread.sleep(500); // The first step begins.
     interrupt();
     await("errors", "Once more to leave at once");
     signal("TERM");
