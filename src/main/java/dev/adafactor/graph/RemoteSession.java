@@ -3,6 +3,7 @@ package dev.adafactor.graph;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.Field;
 import java.lang.reflect.InaccessibleObjectException;
+import java.util.List;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.tensorflow.Graph;
@@ -15,22 +16,24 @@ import org.tensorflow.internal.c_api.global.tensorflow;
 import org.tensorflow.proto.ConfigProto;
 
 /**
- * Sessions that another process runs. TensorFlow has them; {@link Session} has no public
+ * A session that another process runs. TensorFlow has them; {@link Session} has no public
  * constructor for them, so that the one that wraps a native session is called by reflection.
+ *
+ * @param session like that of a {@code SavedModelBundle}, it runs initializers only by {@link
+ *     Session#initialize()}
+ * @param devices all devices of all processes that it has
  */
-public final class RemoteSession {
-  private RemoteSession() {}
+public record RemoteSession(Session session, List<Devices.Device> devices)
+    implements AutoCloseable {
 
   /**
    * Opens a session that a server runs.
    *
    * @param target the server, {@code grpc://HOST:PORT}
-   * @return a session that, like that of a {@code SavedModelBundle}, runs initializers only by
-   *     {@link Session#initialize()}
    * @throws org.tensorflow.exceptions.TensorFlowException if no session can be had there
    * @throws IllegalStateException if Java permits no reflection on TensorFlow's classes
    */
-  public static Session open(Graph graph, String target, ConfigProto config) {
+  public static RemoteSession open(Graph graph, String target, ConfigProto config) {
     // Before anything native: nothing is left open if reflection is not permitted.
     Members members = Members.find();
     try (PointerScope scope = new PointerScope()) {
@@ -42,10 +45,16 @@ public final class RemoteSession {
       tensorflow.TF_SetTarget(options, target);
       TF_Session handle = TF_Session.newSession(members.handle(graph), options, status);
       status.throwExceptionIfNotOK();
-      Session session = members.wrap(graph, handle);
+      List<Devices.Device> devices = List.copyOf(Devices.of(handle));
+      RemoteSession opened = new RemoteSession(members.wrap(graph, handle), devices);
       handle.retainReference();
-      return session;
+      return opened;
     }
+  }
+
+  @Override
+  public void close() {
+    session.close();
   }
 
   private record Members(Field handle, Constructor<Session> constructor) {

@@ -12,8 +12,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -47,6 +49,7 @@ class KilledProcessesLiveTest {
     System.out.println(KILLS + " kills; -Dlive.seed=" + SEED + " repeats them");
     Random random = new Random(SEED);
     int lost = 0;
+    int saving = 0;
     try (WorkerProcesses workers = new WorkerProcesses(WORKERS)) {
       for (int kill = 0; kill < KILLS; kill++) {
         Process job = start(workers.cluster(), "killed", Long.MAX_VALUE);
@@ -59,12 +62,15 @@ class KilledProcessesLiveTest {
           Thread.sleep(random.nextInt(LATEST_MS));
           int victim = random.nextInt(WORKERS + 1);
           if (victim == WORKERS) {
-            job.destroyForcibly();
+            // Of its handle: what it has said remains to be read.
+            job.toHandle().destroyForcibly();
           } else {
             workers.kill(victim);
             lost++;
           }
-          String said = said(job.inputReader());
+          List<String> lines = job.inputReader().lines().toList();
+          saving += isSaving(lines) ? 1 : 0;
+          String said = remarks(lines);
           assertTrue(job.waitFor(3 * TIMEOUT.toSeconds(), TimeUnit.SECONDS), "hangs; " + said);
           if (victim < WORKERS) {
             assertEquals(PinnedJob.LOST, job.exitValue(), said);
@@ -78,12 +84,15 @@ class KilledProcessesLiveTest {
       long last = lastStep() + MORE_STEPS;
       for (String name : new String[] {"killed", "whole"}) {
         Process job = start(workers.cluster(), name, last);
-        String said = said(job.inputReader());
+        String said = remarks(job.inputReader().lines().toList());
         assertEquals(0, job.waitFor(), said);
       }
       assertNotEquals(MORE_STEPS, last, "nothing was saved between the kills");
       assertArrayEquals(data("whole", last), data("killed", last));
-      System.out.printf("%d kills, of workers %d: bit-equal after %d steps%n", KILLS, lost, last);
+      System.out.printf(
+          "%d kills, %d of them of workers, %d while a checkpoint was written: bit-equal after %d"
+              + " steps%n",
+          KILLS, lost, saving, last);
     }
   }
 
@@ -93,15 +102,17 @@ class KilledProcessesLiveTest {
     }
   }
 
-  /** The last of what a process has said, when it has ended. */
-  private static String said(BufferedReader output) throws IOException {
-    StringBuilder text = new StringBuilder();
-    for (String line = output.readLine(); line != null; line = output.readLine()) {
-      if (!line.matches("\\d+")) {
-        text.append(line).append('\n');
-      }
-    }
-    return text.toString();
+  private static boolean isSaving(List<String> lines) {
+    List<String> done = lines.stream().filter(KilledProcessesLiveTest::isProgress).toList();
+    return !done.isEmpty() && done.get(done.size() - 1).equals(PinnedJob.SAVING);
+  }
+
+  private static boolean isProgress(String line) {
+    return line.equals(PinnedJob.SAVING) || line.matches("\\d+");
+  }
+
+  private static String remarks(List<String> lines) {
+    return lines.stream().filter(line -> !isProgress(line)).collect(Collectors.joining("\n"));
   }
 
   private long lastStep() throws IOException {

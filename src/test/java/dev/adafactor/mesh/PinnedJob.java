@@ -15,7 +15,9 @@ public final class PinnedJob {
   static final int LOST = 3;
 
   /** After so many steps it saves. */
-  static final int EVERY = 5;
+  static final int EVERY = 3;
+
+  static final String SAVING = "saving";
 
   private PinnedJob() {}
 
@@ -46,8 +48,9 @@ public final class PinnedJob {
     System.exit(exitCode);
   }
 
-  /** Without a checkpoint the job goes on; whoever is gone, the next step tells. */
+  /** Without a checkpoint the job goes on; why there is none, the next step tells. */
   private static void save(PinnedTraining training, Path folder) {
+    System.out.println(SAVING);
     try {
       training.save(folder);
     } catch (IOException e) {

@@ -34,15 +34,14 @@ final class PinnedTraining implements AutoCloseable {
 
   private final Graph graph = new Graph();
   private final List<Variable<TFloat32>> variables = new ArrayList<>();
-  private final ClusterSessions sessions;
   private final Placeholder<TFloat32> input;
   private final Adafactor adafactor;
   private final Op train;
+  private final ClusterSession opened;
   private final Session session;
   private final TrainingState state;
 
   PinnedTraining(Cluster cluster, Duration timeout, UnaryOperator<Adafactor.Builder> arguments) {
-    sessions = new ClusterSessions(cluster, timeout);
     Ops tf = Ops.create(graph);
     input = tf.placeholder(TFloat32.class, Placeholder.shape(Shape.of(ROWS, WIDTH)));
     Random random = new Random(7);
@@ -59,14 +58,15 @@ final class PinnedTraining implements AutoCloseable {
     Operand<TFloat32> loss = tf.nn.l2Loss(tf.math.sub(layer, input));
     adafactor = arguments.apply(Adafactor.builder(graph)).build();
     train = adafactor.minimize(loss);
-    Session opened = sessions.open(graph, ConfigProto.getDefaultInstance());
-    session = opened;
+    opened = ClusterSession.open(cluster, timeout, graph, ConfigProto.getDefaultInstance());
+    session = opened.session();
     try {
       session.initialize();
       state = TrainingState.of(session, adafactor, List.of());
     } catch (TensorFlowException e) {
+      RuntimeException explained = opened.explain(e);
       opened.close();
-      throw sessions.explain(e);
+      throw explained;
     }
   }
 
@@ -86,7 +86,7 @@ final class PinnedTraining implements AutoCloseable {
         TFloat32.tensorOf(StdArrays.ndCopyOf(matrix(new Random(1000 + iterations()), ROWS)))) {
       session.runner().feed(input, rows).addTarget(train).run().close();
     } catch (TensorFlowException e) {
-      throw sessions.explain(e);
+      throw opened.explain(e);
     }
   }
 
@@ -95,7 +95,7 @@ final class PinnedTraining implements AutoCloseable {
     try {
       session.run(op);
     } catch (TensorFlowException e) {
-      throw sessions.explain(e);
+      throw opened.explain(e);
     }
   }
 
@@ -110,7 +110,7 @@ final class PinnedTraining implements AutoCloseable {
     try (TInt64 steps = (TInt64) session.runner().fetch(adafactor.iterations()).run().get(0)) {
       return steps.getLong();
     } catch (TensorFlowException e) {
-      throw sessions.explain(e);
+      throw opened.explain(e);
     }
   }
 
@@ -130,7 +130,7 @@ final class PinnedTraining implements AutoCloseable {
     try {
       return adafactor.snapshot(session);
     } catch (TensorFlowException e) {
-      throw sessions.explain(e);
+      throw opened.explain(e);
     }
   }
 
@@ -145,7 +145,7 @@ final class PinnedTraining implements AutoCloseable {
 
   @Override
   public void close() {
-    session.close();
+    opened.close();
     graph.close();
   }
 }

@@ -3,11 +3,17 @@ package dev.adafactor.mesh;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.OwnNetwork;
 import dev.adafactor.Snapshot;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -17,7 +23,7 @@ import org.tensorflow.op.Ops;
 import org.tensorflow.types.TFloat32;
 
 @ExtendWith(OwnNetwork.class)
-class ClusterSessionsTest {
+class ClusterSessionTest {
   private static final Duration TIMEOUT = Duration.ofSeconds(60);
 
   @TempDir Path folder;
@@ -64,6 +70,48 @@ class ClusterSessionsTest {
       assertEquals(0, other.iterations());
       other.trainTo(3);
       assertEquals(one.snapshot(), other.snapshot());
+    }
+  }
+
+  /** The first process writes a checkpoint, where the others look for it. */
+  @Test
+  void checkpointsNeedASharedFileSystem() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(1, this::withItsOwnFolder);
+        PinnedTraining training =
+            new PinnedTraining(workers.cluster(), TIMEOUT, builder -> builder)) {
+      training.trainTo(2);
+      String message = assertThrows(IOException.class, () -> training.save(folder)).getMessage();
+      assertTrue(message.contains("ckpt-2': the process that runs the session"), message);
+      try (Stream<Path> files = Files.list(folder)) {
+        assertEquals(List.of(), files.toList());
+      }
+    }
+  }
+
+  private ProcessBuilder withItsOwnFolder(String cluster, int task) {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                "unshare",
+                "-m",
+                "sh",
+                "-c",
+                "mount -t tmpfs tmpfs '%s' && exec \"$@\"".formatted(folder),
+                "sh"));
+    command.addAll(WorkerProcesses.program(cluster, task).command());
+    return new ProcessBuilder(command);
+  }
+
+  @Test
+  void refusesProcessesOfAnotherCluster() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(1)) {
+      Cluster more = Cluster.parse(List.of(workers.cluster() + ",127.0.0.1:9"));
+      String message =
+          assertThrows(
+                  IllegalArgumentException.class,
+                  () -> new PinnedTraining(more, TIMEOUT, builder -> builder))
+              .getMessage();
+      assertTrue(message.contains("another one, without /job:worker/task:1"), message);
     }
   }
 
