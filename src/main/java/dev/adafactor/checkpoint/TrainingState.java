@@ -263,7 +263,7 @@ public final class TrainingState {
    * @throws IOException if the files cannot be written
    */
   public void save(Path files, String text, long number) throws IOException {
-    try (TString path = TString.scalarOf(files.toString());
+    try (TString path = absolute(files);
         TString content = TString.scalarOf(text);
         TInt64 count = TInt64.scalarOf(number)) {
       session
@@ -277,6 +277,11 @@ public final class TrainingState {
     } catch (TensorFlowException e) {
       throw new IOException(e.getMessage().strip().lines().findFirst().orElse(""), e);
     }
+  }
+
+  /** Another process that runs the session may be in another folder. */
+  private static TString absolute(Path files) {
+    return TString.scalarOf(files.toAbsolutePath().toString());
   }
 
   /**
@@ -349,7 +354,7 @@ public final class TrainingState {
         .freshAverages()
         .forEach(variable -> started.add(places.startAverage(afterwards, variable)));
     Op all = tf.withControlDependencies(started).noOp();
-    try (TString path = TString.scalarOf(files.toString())) {
+    try (TString path = absolute(files)) {
       session.runner().feed(prefix, path).addTarget(all).run().close();
     } catch (TensorFlowException | TFInvalidArgumentException e) {
       throw new IOException(e.getMessage().strip().lines().findFirst().orElse(""), e);

@@ -1,2 +1,5 @@
-/** Variables in parts on several devices: meshes, layouts, sharded variables, reductions. */
+/**
+ * Several devices and several processes: variables in parts on the devices of a mesh, and sessions
+ * on a cluster of TensorFlow's servers.
+ */
 package dev.adafactor.mesh;
