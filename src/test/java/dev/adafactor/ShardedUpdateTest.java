@@ -321,8 +321,13 @@ class ShardedUpdateTest {
       assertEquals(taken, two.snapshot());
       assertEquals(taken, whole.snapshot());
       assertReplicasAreTheSame(two, others);
-      one.step(random.gradients(starts));
-      one.restore(whole.snapshot());
+      List<Fed> gradients = random.gradients(starts);
+      one.step(gradients);
+      two.step(gradients);
+      whole.step(gradients);
+      assertTrue(distance(whole.snapshot(), one.snapshot()) <= 2);
+      assertTrue(distance(whole.snapshot(), two.snapshot()) <= 2);
+      one.restore(taken);
       assertEquals(taken, one.snapshot());
       assertReplicasAreTheSame(one, starts);
     }
