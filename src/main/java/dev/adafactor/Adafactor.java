@@ -931,6 +931,25 @@ public final class Adafactor extends Optimizer {
   }
 
   /**
+   * Adds the operations that set what {@link #readSlot} gives.
+   *
+   * @param variable as for {@link #readSlot}
+   * @param slotName {@link #R}, {@link #C}, {@link #V} or {@link #AVERAGE}
+   * @param value of the slot's shape and type
+   * @return a target to run
+   * @throws IllegalArgumentException if the variable has no such slot or is unknown
+   */
+  public Op assignSlot(Operand<?> variable, String slotName, Operand<? extends TNumber> value) {
+    LogicalVariable found = variable(variable);
+    KnownVariable known = states.get(found);
+    if (known == null || !known.slots().contains(slotName)) {
+      throw new IllegalArgumentException(
+          "the optimizer has no slot '%s' for variable '%s'".formatted(slotName, found.name()));
+    }
+    return known.setSlot(ops, placement, slotName, value);
+  }
+
+  /**
    * Adds the operations that give tf_keras's {@code v} of a variable, of its shape and type. For
    * rank ≥ 2 it is derived from r and c; it is 0 until the variable has had its first gradient.
    *

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import org.tensorflow.ndarray.Shape;
 
 /**
  * How tensors of some rank are cut into shards over a mesh, as {@code
@@ -21,6 +22,9 @@ public record Layout(Mesh mesh, List<String> shardingSpecs) {
 
   /** For an axis that stays whole. */
   public static final String UNSHARDED = "unsharded";
+
+  private static final String ROWS = "x";
+  private static final String COLUMNS = "y";
 
   /**
    * A part of a tensor.
@@ -91,6 +95,31 @@ public record Layout(Mesh mesh, List<String> shardingSpecs) {
     List<String> specs = new ArrayList<>(Collections.nCopies(rank, UNSHARDED));
     specs.set(axis, dimension);
     return new Layout(mesh, specs);
+  }
+
+  /**
+   * A layout for any shape: the last but one axis is cut along the mesh dimension {@code x}, the
+   * last along {@code y}, the only one of a vector along {@code x}, each where the mesh has that
+   * dimension and it divides the size. Along all others there are replicas.
+   *
+   * @param shape fully known
+   */
+  public static Layout ofMatrices(Mesh mesh, Shape shape) {
+    int rank = shape.numDimensions();
+    List<String> specs = new ArrayList<>(Collections.nCopies(rank, UNSHARDED));
+    if (rank == 1) {
+      cut(mesh, ROWS, shape, 0, specs);
+    } else if (rank > 1) {
+      cut(mesh, ROWS, shape, rank - 2, specs);
+      cut(mesh, COLUMNS, shape, rank - 1, specs);
+    }
+    return new Layout(mesh, specs);
+  }
+
+  private static void cut(Mesh mesh, String dimension, Shape shape, int axis, List<String> specs) {
+    if (mesh.containsDim(dimension) && shape.get(axis) % mesh.dimSize(dimension) == 0) {
+      specs.set(axis, dimension);
+    }
   }
 
   /** The number of axes. */

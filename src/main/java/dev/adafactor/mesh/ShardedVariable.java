@@ -3,12 +3,15 @@ package dev.adafactor.mesh;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
 import java.util.List;
+import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Operation;
 import org.tensorflow.Output;
+import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.Scope;
 import org.tensorflow.op.core.Variable;
+import org.tensorflow.proto.DataType;
 import org.tensorflow.types.family.TNumber;
 
 /**
@@ -51,33 +54,73 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
    */
   public static <T extends TNumber> ShardedVariable<T> create(
       Ops tf, String name, Layout layout, Operand<T> initialValue) {
-    Sharding sharding = sharding(name, layout, initialValue);
+    requireFloating(name, initialValue.asOutput().dataType());
+    Sharding sharding = sharding(name, layout, initialValue.shape());
+    List<Variable<T>> shards =
+        declare(tf, name, name, sharding, initialValue.asOutput().dataType());
+    sharding.assign(tf.withInitScope(), shards, initialValue);
+    return new ShardedVariable<>(tf, name, sharding, shards);
+  }
+
+  /**
+   * A copy of a variable, such as one of a SavedModel, under the name of that one: adds the parts
+   * to the graph, and the initializers that give them its value.
+   *
+   * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}, of
+   *     which there is one copy at most
+   * @throws IllegalArgumentException if it is neither, or of another graph, if the layout does not
+   *     fit its shape, or its type is none of floats
+   */
+  public static ShardedVariable<?> copyOf(Ops tf, Operand<?> variable, Layout layout) {
+    return copyOf(tf, VariableView.of((Graph) tf.scope().env(), variable), layout);
+  }
+
+  private static <T extends TNumber> ShardedVariable<T> copyOf(
+      Ops tf, VariableView<T> variable, Layout layout) {
+    String name = variable.name();
+    Sharding sharding = sharding(name, layout, variable.shape());
+    // The operation's name is one, whatever the variable's.
+    List<Variable<T>> shards =
+        declare(tf, name, variable.op().name(), sharding, variable.dataType());
+    Ops init = tf.withInitScope();
+    sharding.assign(init, shards, variable.initialValue(init));
+    return new ShardedVariable<>(tf, name, sharding, shards);
+  }
+
+  /**
+   * @param operations what the names of the parts begin with
+   */
+  private static <T extends TNumber> List<Variable<T>> declare(
+      Ops tf, String name, String operations, Sharding sharding, DataType type) {
     List<Variable<T>> shards = new ArrayList<>();
-    for (int device = 0; device < layout.mesh().size(); device++) {
-      Scope there = tf.withDevice(layout.mesh().device(device)).scope();
+    Mesh mesh = sharding.layout().mesh();
+    for (int device = 0; device < mesh.size(); device++) {
+      Scope there = tf.withDevice(mesh.device(device)).scope();
       // Not through Ops, which admits no slash in a name.
       shards.add(
           new Variable<>(
               there
                   .env()
-                  .opBuilder("VariableV2", name + "/shard_" + device, there)
+                  .opBuilder("VariableV2", operations + "/shard_" + device, there)
                   .setAttr("shape", sharding.localShape())
-                  .setAttr("dtype", initialValue.asOutput().dataType())
+                  .setAttr("dtype", type)
                   .setAttr(VariableView.SHARD_OF, name)
                   .build()));
     }
-    sharding.assign(tf.withInitScope(), shards, initialValue);
-    return new ShardedVariable<>(tf, name, sharding, List.copyOf(shards));
+    return List.copyOf(shards);
   }
 
-  private static Sharding sharding(String name, Layout layout, Operand<?> initialValue) {
-    if (!VariableView.isFloating(initialValue.asOutput().dataType())) {
+  private static void requireFloating(String name, DataType type) {
+    if (!VariableView.isFloating(type)) {
       throw new IllegalArgumentException(
           "variable '%s': the initial value is of type %s, it must be of floats"
-              .formatted(name, initialValue.asOutput().dataType()));
+              .formatted(name, type));
     }
+  }
+
+  private static Sharding sharding(String name, Layout layout, Shape shape) {
     try {
-      return new Sharding(layout, initialValue.shape());
+      return new Sharding(layout, shape);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("variable '%s': %s".formatted(name, e.getMessage()), e);
     }

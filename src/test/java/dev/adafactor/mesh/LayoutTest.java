@@ -1,14 +1,13 @@
-package dev.adafactor.parity;
+package dev.adafactor.mesh;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.adafactor.mesh.Mesh;
 import java.util.Arrays;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.tensorflow.ndarray.Shape;
 
-class OnMeshTest {
+class LayoutTest {
 
   @ParameterizedTest
   @CsvSource(
@@ -34,6 +33,6 @@ class OnMeshTest {
             : Arrays.stream(shape.split(",")).mapToLong(Long::parseLong).toArray();
     assertEquals(
         specs,
-        new OnMesh(Mesh.virtualCpus(mesh)).layout(Shape.of(sizes)).shardingSpecs().toString());
+        Layout.ofMatrices(Mesh.virtualCpus(mesh), Shape.of(sizes)).shardingSpecs().toString());
   }
 }
