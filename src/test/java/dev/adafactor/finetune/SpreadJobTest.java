@@ -19,9 +19,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Jobs whose variables are spread over devices of this process. */
 class SpreadJobTest {
-  private static final long STEPS = 9;
+  private static final long STEPS = 8;
 
-  /** Rounding, as nine steps multiply it. */
+  /** Rounding, as eight steps multiply it. */
   private static final double BOUND = 2e-4;
 
   @TempDir Path folder;
