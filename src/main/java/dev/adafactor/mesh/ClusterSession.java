@@ -5,10 +5,12 @@ import dev.adafactor.graph.RemoteSession;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.tensorflow.Graph;
@@ -40,6 +42,8 @@ import org.tensorflow.proto.ConfigProto;
 public final class ClusterSession implements AutoCloseable {
   private static final Duration CONNECTING = Duration.ofSeconds(2);
   private static final Duration ANSWERING = Duration.ofSeconds(5);
+  private static final Duration CLOSING = Duration.ofSeconds(5);
+  private static final Duration ASKING = CONNECTING.plus(ANSWERING).plusSeconds(1);
 
   /** What TensorFlow says where it gives up waiting. */
   private static final List<String> LATE = List.of("Deadline Exceeded", "DEADLINE_EXCEEDED");
@@ -57,9 +61,9 @@ public final class ClusterSession implements AutoCloseable {
   /**
    * Opens a session; waits for processes that are not there yet, as long as the timeout permits.
    *
-   * @param timeout the longest that opening it, closing it, or one run may take, 1 ms or more: a
-   *     run that takes longer fails, and a process that is lost in the midst of one is noticed by
-   *     then at the latest
+   * @param timeout the longest that opening it or one run may take, 1 ms or more: a run that takes
+   *     longer fails, and a process that is lost in the midst of one is noticed by then at the
+   *     latest
    * @param config any settings but the two that are set here, the timeout and that the variables
    *     belong to the session
    * @throws IllegalArgumentException if a timeout cannot be so long or short, or the processes were
@@ -117,7 +121,7 @@ public final class ClusterSession implements AutoCloseable {
 
   /**
    * Says which process cannot be reached, gives no answer or was started anew, where that is why a
-   * run has failed. It asks each of them, for seven seconds at most.
+   * run has failed. It asks all of them, for eight seconds at most.
    *
    * @param e what the run has thrown
    * @return a {@link ClusterException}, or what was given if it has another reason
@@ -129,13 +133,7 @@ public final class ClusterSession implements AutoCloseable {
   private static RuntimeException explain(
       Cluster cluster, Duration timeout, List<Device> before, TensorFlowException e) {
     List<CompletableFuture<Optional<String>>> asked =
-        cluster.tasks().stream()
-            .map(
-                task ->
-                    CompletableFuture.supplyAsync(
-                        () -> fault(task, cluster.address(task), before),
-                        each -> new Thread(each, "asking " + task).start()))
-            .toList();
+        cluster.tasks().stream().map(task -> ask(task, cluster.address(task), before)).toList();
     String faults =
         asked.stream().flatMap(each -> each.join().stream()).collect(Collectors.joining("; "));
     if (!faults.isEmpty()) {
@@ -150,14 +148,30 @@ public final class ClusterSession implements AutoCloseable {
     return e;
   }
 
-  /** What is wrong with a process. */
-  private static Optional<String> fault(Task task, Address address, List<Device> before) {
+  /** What is wrong with a process, soon: even the look-up of its name may hang. */
+  private static CompletableFuture<Optional<String>> ask(
+      Task task, Address address, List<Device> before) {
     String process = "%s at '%s' ".formatted(task, address);
+    return CompletableFuture.supplyAsync(
+            () -> fault(task, address, before).map(process::concat), ClusterSession::startDaemon)
+        .completeOnTimeout(
+            Optional.of(process + "gives no answer"), ASKING.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private static void startDaemon(Runnable action) {
+    Thread thread = new Thread(action, "cluster");
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  private static Optional<String> fault(Task task, Address address, List<Device> before) {
     try (Socket socket = new Socket()) {
       socket.connect(
           new InetSocketAddress(address.host(), address.port()), (int) CONNECTING.toMillis());
+    } catch (UnknownHostException e) {
+      return Optional.of("cannot be reached (no host has that name)");
     } catch (IOException e) {
-      return Optional.of(process + "cannot be reached (" + e.getMessage() + ")");
+      return Optional.of("cannot be reached (" + e.getMessage() + ")");
     }
     ConfigProto alone =
         ConfigProto.newBuilder()
@@ -170,19 +184,20 @@ public final class ClusterSession implements AutoCloseable {
           asked.devices().stream().filter(now -> isOf(task, now) && !before.contains(now));
       return before.isEmpty() || changed.findAny().isEmpty()
           ? Optional.empty()
-          : Optional.of(process + "was started anew, without what it had in its memory");
+          : Optional.of("was started anew, without what it had in its memory");
     } catch (TensorFlowException e) {
       return Optional.of(
-          process
-              + "gives no answer, though it accepts connections ("
+          "gives no answer, though it accepts connections ("
               + String.valueOf(e.getMessage()).lines().findFirst().orElse("")
               + ")");
     }
   }
 
-  /** Frees its variables. */
+  /** Frees its variables; where a process is lost this goes on after a few seconds by itself. */
   @Override
   public void close() {
-    opened.close();
+    CompletableFuture.runAsync(opened::close, ClusterSession::startDaemon)
+        .completeOnTimeout(null, CLOSING.toMillis(), TimeUnit.MILLISECONDS)
+        .join();
   }
 }

@@ -4,10 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.adafactor.OwnNetwork;
 import dev.adafactor.Snapshot;
 import java.io.IOException;
+import java.net.Inet6Address;
+import java.net.NetworkInterface;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -70,6 +73,21 @@ class ClusterSessionTest {
       assertEquals(0, other.iterations());
       other.trainTo(3);
       assertEquals(one.snapshot(), other.snapshot());
+    }
+  }
+
+  @Test
+  void hostsOfIpv6WillDo() throws Exception {
+    assumeTrue(
+        NetworkInterface.getByName("lo").inetAddresses().anyMatch(Inet6Address.class::isInstance),
+        "no IPv6 here");
+    try (WorkerProcesses workers = new WorkerProcesses("[::1]", 2, WorkerProcesses::program);
+        PinnedTraining training =
+            new PinnedTraining(workers.cluster(), TIMEOUT, builder -> builder)) {
+      training.trainTo(2);
+      workers.kill(1);
+      String message = assertThrows(ClusterException.class, training::step).getMessage();
+      assertTrue(message.contains("/job:worker/task:1 at '[::1]:2001'"), message);
     }
   }
 

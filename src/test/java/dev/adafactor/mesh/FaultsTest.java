@@ -102,6 +102,23 @@ class FaultsTest {
     }
   }
 
+  /** Nobody waits for a process that is known to be lost, however long a step may take. */
+  @Test
+  void aWorkerThatIsKilledWhereStepsMayTakeLong() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(2)) {
+      assertTimeoutPreemptively(
+          Duration.ofMinutes(1),
+          () -> {
+            try (PinnedTraining training =
+                new PinnedTraining(workers.cluster(), Duration.ofHours(1), builder -> builder)) {
+              training.step();
+              workers.kill(1);
+              assertFault("task:1", training::step);
+            }
+          });
+    }
+  }
+
   @Test
   void workersThatAreStartedAnewUnseen() throws Exception {
     try (WorkerProcesses workers = new WorkerProcesses(2)) {

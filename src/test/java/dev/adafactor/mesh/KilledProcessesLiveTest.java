@@ -30,7 +30,7 @@ import org.junit.jupiter.api.io.TempDir;
 class KilledProcessesLiveTest {
   private static final int KILLS = Boolean.getBoolean("live.full") ? 30 : 5;
   private static final long SEED = Long.getLong("live.seed", new Random().nextInt(1 << 30));
-  private static final Duration TIMEOUT = Duration.ofSeconds(20);
+  private static final Duration TIMEOUT = Duration.ofSeconds(10);
   private static final int LATEST_MS = 1500;
   private static final int MORE_STEPS = 7;
   private static final int WORKERS = 2;

@@ -31,10 +31,15 @@ public final class WorkerProcesses implements AutoCloseable {
 
   /** Starts workers, each of which says something when it is ready. */
   public WorkerProcesses(int count, Starter starter) throws IOException {
+    this("127.0.0.1", count, starter);
+  }
+
+  /** Starts workers that reach one another by an address of loopback. */
+  WorkerProcesses(String host, int count, Starter starter) throws IOException {
     this.starter = starter;
     cluster =
         IntStream.range(0, count)
-            .mapToObj(task -> "127.0.0.1:" + (FIRST_PORT + task))
+            .mapToObj(task -> host + ":" + (FIRST_PORT + task))
             .collect(Collectors.joining(",", "worker=", ""));
     for (int task = 0; task < count; task++) {
       processes.add(begin(task));
