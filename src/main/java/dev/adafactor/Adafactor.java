@@ -62,6 +62,9 @@ import org.tensorflow.types.family.TType;
  * }
  * }</pre>
  *
+ * <p>With hundreds of variables {@code new Session(graph, SessionConfig.forTraining())} shortens
+ * the first step by seconds: see {@link SessionConfig}.
+ *
  * <p>One step with gradient g, for each variable w, where t counts the steps from 1:
  *
  * <pre>
@@ -688,7 +691,7 @@ public final class Adafactor extends Optimizer {
               state.variable(),
               state,
               values.get(i),
-              gradient.parts().get(i).indices(),
+              gradient.parts().get(i).indices(placement.beside(state.variable()).ops()),
               decay(gradient.variable(), state.variable())));
     }
     return new VariableTask(known, parts);
@@ -1343,8 +1346,11 @@ public final class Adafactor extends Optimizer {
      * if not set. With more, variables are worked on in larger blocks, or in one; with less, a step
      * takes longer. It bounds {@link Numerics#STABLE} where the update is not compiled, for
      * float32, float64 and rank 2 and more, on each device for itself; weight decay, clipping and
-     * averages have tensors as large as a variable beside it. Where TensorFlow finds a GPU no
-     * variable is cut into blocks.
+     * averages have tensors as large as a variable beside it, and the row factor some of its own
+     * size, which is much for long and narrow matrices. No block is smaller than a row. The rows of
+     * a sparse gradient come on top of it where they take more, and are cut into blocks where their
+     * number is known when the graph is built and the variable is a matrix. Where TensorFlow finds
+     * a GPU no variable is cut into blocks.
      *
      * @throws IllegalArgumentException if it is less than 1 MiB
      */

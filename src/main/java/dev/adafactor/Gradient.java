@@ -40,12 +40,17 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
           "the gradient of variable '%s' is of type %s, it must be %s"
               .formatted(name, values.dataType(), VariableView.dataType(type)));
     }
-    Shape expected = indices == null ? shape : requireRows(name, shape, indices);
+    Shape expected = expected(name, shape, indices);
     if (!values.shape().isCompatibleWith(expected)) {
       throw new IllegalArgumentException(
           "the gradient of variable '%s' has shape %s, it must be %s"
               .formatted(name, values.shape(), expected));
     }
+  }
+
+  /** The shape that the values must have. */
+  static Shape expected(String name, Shape shape, Operand<? extends TNumber> indices) {
+    return indices == null ? shape : requireRows(name, shape, indices);
   }
 
   /** The shape that the values of a sparse gradient must have. */
@@ -75,10 +80,23 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
   @SuppressWarnings("unchecked") // Of the variable's type, which is numeric.
   Operand<? extends TNumber> values(Ops ops, Class<? extends TNumber> type) {
     Operand<? extends TNumber> known = (Output<? extends TNumber>) values;
-    if (indices == null && !values.shape().equals(variable.shape())) {
+    Shape expected = expected(variable.name(), variable.shape(), indices);
+    if (!values.shape().equals(expected)) {
       // Not wholly known when the graph was built, as for a gather.
-      known = ops.ensureShape(known, variable.shape());
+      known = ops.ensureShape(known, expected);
     }
     return WholeUpdateStep.cast(ops, known, type);
+  }
+
+  /** The indices, as a vector; null for a dense gradient. */
+  Operand<? extends TNumber> indices(Ops ops) {
+    return indices == null ? null : vector(ops, indices);
+  }
+
+  /** Indices as a vector, which was not known when the graph was built, as of a placeholder. */
+  static <I extends TNumber> Operand<I> vector(Ops ops, Operand<I> indices) {
+    return indices.shape().isUnknown()
+        ? ops.ensureShape(indices, Shape.of(Shape.UNKNOWN_SIZE))
+        : indices;
   }
 }

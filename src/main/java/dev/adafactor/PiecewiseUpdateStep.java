@@ -158,7 +158,9 @@ final class PiecewiseUpdateStep implements UpdateStep {
     if (task.indices() != null && shape.numDimensions() == 2) {
       return Optional.of(sparse(shape, values, task.indices()));
     }
-    return task.indices() == null && shape.size() > limit
+    // The writes to rows take 32-bit numbers of rows.
+    boolean countable = shape.size() / shape.get(-1) <= Integer.MAX_VALUE;
+    return task.indices() == null && shape.size() > limit && countable
         ? Optional.of(new DenseLayout<>(constants, values, limit))
         : Optional.empty();
   }
@@ -225,20 +227,22 @@ final class PiecewiseUpdateStep implements UpdateStep {
             scalars.of(kind.type(), kind.type()),
             passes,
             Extent.STACK.rms(first, constants, w),
-            SecondMoment.stacked(ops, states));
+            SecondMoment.stacked(first, states));
     Operand<T> update = ops.math.mul(factors.rate(), passes.direction());
-    lane.end(update);
     List<Output<T>> updates = unstacked(update, tasks.size());
     List<SecondMoment<T>> moved = factors.state().unstacked(ops, tasks.size());
     List<UpdateStatistics<T>> statistics = factors.statistics().unstacked(constants, tasks.size());
+    List<Op> writes = new ArrayList<>();
     for (int i = 0; i < tasks.size(); i++) {
+      Op write = variables.get(i).assignSub(ops, updates.get(i));
+      writes.add(write);
       updated.put(
           tasks.get(i),
           new Updated(
-              variables.get(i).assignSub(ops, updates.get(i)),
-              tasks.get(i).state().assign(ops, moved.get(i).parts()),
-              statistics.get(i)));
+              write, tasks.get(i).state().assign(ops, moved.get(i).parts()), statistics.get(i)));
     }
+    // The updates are slices of one tensor, which is there until the last one is written.
+    lane.end(ops.withControlDependencies(writes).noOp());
   }
 
   private <T extends TNumber> List<Output<T>> unstacked(Operand<T> stack, int count) {

@@ -23,7 +23,7 @@ record RowBlock(long matrix, long matrices, long row, long rows) {
    * elements.
    *
    * @param shape of rank 2 or more, with elements
-   * @param elements the most that a block may have; a row or a few can have more
+   * @param elements about the most that a block may have; a row can have more
    */
   static List<RowBlock> of(Shape shape, long elements) {
     long columns = shape.get(-1);
@@ -37,7 +37,9 @@ record RowBlock(long matrix, long matrices, long row, long rows) {
       }
       return blocks;
     }
-    long each = even(rows, Math.max(1, elements / columns), alignedRows(columns));
+    long most = Math.max(1, elements / columns);
+    long aligned = alignedRows(columns);
+    long each = even(rows, most, aligned <= most ? aligned : 1);
     for (long matrix = 0; matrix < matrices; matrix++) {
       for (long row = 0; row < rows; row += each) {
         blocks.add(new RowBlock(matrix, 1, row, Math.min(each, rows - row)));

@@ -52,35 +52,36 @@ final class SparseLayout<T extends TNumber, I extends TNumber> implements BlockP
     this.tf = constants.ops();
     this.shape = shape;
     Operand<I> zero = constants.number(indices.type(), 0);
-    Unique<I, TInt32> unique = lane.begin(List.of()).unique(indices, constants.axes(0));
-    // Nothing is added up for a negative index; row 0, which is not there then, takes its place.
+    // A negative index stands for row 0, to which it adds nothing.
+    Unique<I, TInt32> unique =
+        tf.unique(lane.begin(List.of()).math.maximum(indices, zero), constants.axes(0));
     Operand<TInt32> segments =
         tf.select(tf.math.less(indices, zero), constants.integer(-1), unique.idx());
-    this.rows = tf.math.maximum(unique.y(), zero);
+    this.rows = unique.y();
     this.count = tf.size(rows);
     this.sums = tf.math.unsortedSegmentSum(values, segments, count);
     lane.end(sums);
     long most = Math.max(1, values.shape().get(0));
-    int blocks = Math.toIntExact(-Math.floorDiv(-most * shape.get(1), limit));
-    if (blocks == 1) {
+    List<RowBlock> blocks = RowBlock.of(Shape.of(most, shape.get(1)), limit);
+    if (blocks.size() == 1) {
       parts.add(new Part(most, rows, null, count));
     } else {
-      cut(Math.toIntExact(-Math.floorDiv(-most, blocks)), blocks);
+      blocks.forEach(this::cut);
     }
   }
 
-  /** Blocks of a number of rows; where rows were named twice, the last ones have fewer or none. */
-  private void cut(int each, int blocks) {
-    Operand<TInt32> size = constants.integer(each);
-    for (int i = 0; i < blocks; i++) {
-      Operand<TInt32> begin =
-          tf.math.minimum(constants.integer(Math.multiplyExact(i, each)), count);
-      Operand<TInt32> rest = tf.math.minimum(size, tf.math.sub(count, begin));
-      Operand<TInt32> start = tf.expandDims(begin, constants.axes(0));
-      parts.add(
-          new Part(
-              each, tf.slice(rows, start, tf.expandDims(rest, constants.axes(0))), begin, rest));
-    }
+  /** Adds a block; where rows were named twice, the last ones have fewer or none. */
+  private void cut(RowBlock block) {
+    Operand<TInt32> begin = tf.math.minimum(constants.integer(Math.toIntExact(block.row())), count);
+    Operand<TInt32> length =
+        tf.math.minimum(
+            constants.integer(Math.toIntExact(block.rows())), tf.math.sub(count, begin));
+    Operand<I> indices =
+        tf.slice(
+            rows,
+            tf.expandDims(begin, constants.axes(0)),
+            tf.expandDims(length, constants.axes(0)));
+    parts.add(new Part(block.rows(), indices, begin, length));
   }
 
   @Override

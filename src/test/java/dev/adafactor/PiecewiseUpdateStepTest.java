@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
@@ -275,6 +276,95 @@ class PiecewiseUpdateStepTest {
         String message = assertThrows(TFInvalidArgumentException.class, training::run).getMessage();
         assertTrue(message.contains("out of range"), message);
       }
+    }
+  }
+
+  /** In wide rows, which are a block each: a lost write would show. */
+  @Example
+  void negativeIndicesDoNotDisturbTheFirstRow() {
+    Shape shape = Shape.of(4, 90_000);
+    int[] rows = {-1, 0, -2, 1, 0};
+    for (VariableKind kind : VariableKind.values()) {
+      List<List<double[]>> runs = new ArrayList<>();
+      for (boolean sparse : List.of(false, true)) {
+        try (Training training = new Training(kind)) {
+          Ops tf = training.tf;
+          Operand<TFloat32> values =
+              training.normal(TFloat32.class, 1, shape.tail().prepend(rows.length));
+          Output<? extends TType> variable =
+              training.variable(training.normal(TFloat32.class, 2, shape));
+          training.step(
+              b -> b.transientBytes(LITTLE),
+              List.of(
+                  sparse
+                      ? new IndexedSlices<>(values, tf.constant(rows)).of(variable)
+                      : training.dense(
+                          tf.math.unsortedSegmentSum(values, tf.constant(rows), tf.constant(4)),
+                          variable)));
+          runs.add(training.run());
+        }
+      }
+      assertClose(runs.get(0), runs.get(1), TFloat32.class, shape);
+    }
+  }
+
+  @Example
+  void aSparseGradientHasNoMoreBlocksThanRows() {
+    assertEquals(sparseOperations(Shape.of(50, 60_000)), sparseOperations(Shape.of(50, 2_000_000)));
+  }
+
+  private static int sparseOperations(Shape shape) {
+    try (Training training = new Training(VariableKind.RESOURCE)) {
+      Ops tf = training.tf;
+      training.step(
+          b -> b.transientBytes(LITTLE),
+          List.of(
+              new IndexedSlices<>(
+                      training.normal(TFloat32.class, 1, shape.tail().prepend(5)),
+                      tf.array(0, 1, 2, 3, 4))
+                  .of(training.variable(training.normal(TFloat32.class, 2, shape)))));
+      int count = 0;
+      for (Iterator<?> all = training.graph.operations(); all.hasNext(); all.next()) {
+        count++;
+      }
+      return count;
+    }
+  }
+
+  /** As those of a function whose shapes are not inferred. */
+  @Example
+  void sparseValuesMayBeOfUnknownShape() {
+    Shape shape = Shape.of(6, 3);
+    List<List<double[]>> runs = new ArrayList<>();
+    for (boolean known : List.of(true, false)) {
+      try (Training training = new Training(VariableKind.RESOURCE)) {
+        Ops tf = training.tf;
+        Operand<TFloat32> values = training.normal(TFloat32.class, 1, Shape.of(4, 3));
+        Operand<TInt32> indices = tf.array(1, 5, 1, 0);
+        training.step(
+            b -> b.clipnorm(0.5),
+            List.of(
+                new IndexedSlices<>(
+                        known ? values : tf.placeholderWithDefault(values, Shape.unknown()),
+                        known ? indices : tf.placeholderWithDefault(indices, Shape.unknown()))
+                    .of(training.variable(training.normal(TFloat32.class, 2, shape)))));
+        runs.add(training.run());
+      }
+    }
+    assertClose(runs.get(0), runs.get(1), TFloat32.class, shape);
+  }
+
+  /** Only built: it would take 36 GB. */
+  @Example
+  void moreRowsThan32BitsCountAreOnePiece() {
+    Shape shape = Shape.of(3_000_000_000L, 1);
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      Output<? extends TType> variable = tf.varHandleOp(TFloat32.class, shape).asOutput();
+      Operand<TFloat32> value = tf.readVariableOp(variable, TFloat32.class);
+      Adafactor adafactor = new Adafactor(graph);
+      adafactor.minimize(tf.nn.l2Loss(value), List.of(variable));
+      assertEquals(shape, adafactor.secondMoment(variable).shape());
     }
   }
 }

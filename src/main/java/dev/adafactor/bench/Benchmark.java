@@ -17,7 +17,7 @@ import java.util.Optional;
  * @param peers to be measured beside it
  * @param python the interpreter for those that need one
  * @param rounds how often each has its turn
- * @param steps of a turn
+ * @param steps of a turn, but for those that do not count
  */
 public record Benchmark(
     Workload workload,
@@ -45,10 +45,10 @@ public record Benchmark(
   public Benchmark {
     peers = List.copyOf(peers);
     if (rounds < 1) {
-      throw new IllegalArgumentException("%d is no number of rounds".formatted(rounds));
+      throw new IllegalArgumentException("rounds: %d is no number of rounds".formatted(rounds));
     }
     if (steps < 1) {
-      throw new IllegalArgumentException("%d is no number of steps".formatted(steps));
+      throw new IllegalArgumentException("steps: %d is no number of steps".formatted(steps));
     }
   }
 
@@ -68,17 +68,17 @@ public record Benchmark(
         GraphContender own = GraphContender.adafactor(workload, variant)) {
       listener.done();
       this.peers.forEach(peers::start);
-      // The first turn warms up: caches, pools of memory and threads.
-      own.run(steps);
+      // The first turn warms up: pools of memory and threads.
+      own.turn(steps);
       listener.done();
-      peers.run(steps);
+      peers.turn(steps);
       List<double[]> ownTimes = new ArrayList<>();
       Map<Peer, List<double[]>> times = new LinkedHashMap<>();
       for (int round = 0; round < rounds; round++) {
-        ownTimes.add(own.run(steps));
+        ownTimes.add(own.turn(steps));
         listener.done();
         peers
-            .run(steps)
+            .turn(steps)
             .forEach((peer, turn) -> times.computeIfAbsent(peer, p -> new ArrayList<>()).add(turn));
       }
       List<Run> runs = new ArrayList<>();

@@ -21,6 +21,9 @@ final class ChildContender implements Contender {
   private static final JsonMapper JSON = new JsonMapper();
   private static final long END_SECONDS = 5;
 
+  /** An exit code beyond it tells the signal that ended the process. */
+  private static final int BY_SIGNAL = 128;
+
   private final Process process;
   private final Path log;
   private final Writer commands;
@@ -83,14 +86,25 @@ final class ChildContender implements Contender {
       throw new IOException(lastWords());
     }
     try {
-      return JSON.readTree(answer);
+      JsonNode json = JSON.readTree(answer);
+      if (json.isContainerNode()) {
+        return json;
+      }
     } catch (JsonProcessingException e) {
-      throw new IOException("an answer that is no JSON", e);
+      throw new IOException("an answer that is no JSON: " + answer, e);
     }
+    throw new IOException("no answer, but " + answer);
   }
 
   /** Why the program has ended. */
   private String lastWords() throws IOException {
+    try {
+      if (process.waitFor(END_SECONDS, TimeUnit.SECONDS) && process.exitValue() > BY_SIGNAL) {
+        return "ended by signal %d (9: memory ran out)".formatted(process.exitValue() - BY_SIGNAL);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
     return new String(Files.readAllBytes(log), StandardCharsets.UTF_8)
         .lines()
         .filter(line -> !line.isBlank())

@@ -30,12 +30,12 @@ final class Contenders implements AutoCloseable {
     listener.done();
   }
 
-  /** Has each of them take steps, and gives the milliseconds of each step. */
-  Map<Peer, double[]> run(int steps) {
+  /** Has each of them take its turn, and gives the milliseconds of each step. */
+  Map<Peer, double[]> turn(int steps) {
     Map<Peer, double[]> times = new LinkedHashMap<>();
     for (Peer peer : List.copyOf(running.keySet())) {
       try {
-        times.put(peer, running.get(peer).run(steps));
+        times.put(peer, running.get(peer).turn(steps));
       } catch (IOException e) {
         running.remove(peer).close();
         leaveOut(peer, e);

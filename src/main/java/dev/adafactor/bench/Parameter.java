@@ -7,7 +7,8 @@ import org.tensorflow.ndarray.Shape;
  * A variable that is updated.
  *
  * @param name for people
- * @param shape fully known; fewer than 2^31 elements, as many of the gradient
+ * @param shape fully known; fewer than 2^31 elements, as many of the gradient, where a dimension of
+ *     0 counts as 1
  * @param gradientRows how many rows, some of them the same, a sparse gradient has; empty for a
  *     dense one
  */
@@ -15,10 +16,14 @@ public record Parameter(String name, Shape shape, OptionalInt gradientRows) {
   /** The numbers that variables begin with are made from 32-bit indices. */
   private static final double MOST_ELEMENTS = (1L << 31) - (1 << 20) - 1;
 
+  /** TensorFlow ends the process where a shape has more. */
+  private static final int MOST_DIMENSIONS = 254;
+
   /**
    * Checks.
    *
-   * @throws IllegalArgumentException if there are too many elements, or rows of what has none
+   * @throws IllegalArgumentException if there are too many dimensions or elements, or rows of what
+   *     has none
    */
   public Parameter {
     requireCountable(name, shape);
@@ -26,6 +31,10 @@ public record Parameter(String name, Shape shape, OptionalInt gradientRows) {
       if (shape.numDimensions() == 0) {
         throw new IllegalArgumentException(
             "variable '%s' is a scalar: it has no rows".formatted(name));
+      }
+      if (shape.get(0) == 0) {
+        throw new IllegalArgumentException(
+            "variable '%s' of shape %s has no rows".formatted(name, shape));
       }
       if (gradientRows.getAsInt() < 1) {
         throw new IllegalArgumentException(
@@ -46,18 +55,25 @@ public record Parameter(String name, Shape shape, OptionalInt gradientRows) {
   }
 
   private static void requireCountable(String name, Shape shape) {
+    if (shape.numDimensions() > MOST_DIMENSIONS) {
+      throw new IllegalArgumentException(
+          "variable '%s' has %d dimensions; up to %d are taken"
+              .formatted(name, shape.numDimensions(), MOST_DIMENSIONS));
+    }
     double elements = 1;
     for (long dimension : shape.asArray()) {
       if (dimension < 0) {
         throw new IllegalArgumentException(
             "variable '%s': %d is no dimension".formatted(name, dimension));
       }
-      elements *= dimension;
+      // State and gradient leave out dimensions or replace them: what has a 0 can be large there.
+      elements *= Math.max(1, dimension);
     }
     if (elements > MOST_ELEMENTS) {
       throw new IllegalArgumentException(
-          "variable '%s' has %.0f elements; up to %.0f are taken"
-              .formatted(name, elements, MOST_ELEMENTS));
+          "variable '%s' of shape %s is too large: up to %.0f elements are taken, where a dimension"
+                  .formatted(name, shape, MOST_ELEMENTS)
+              + " of 0 counts as 1");
     }
   }
 

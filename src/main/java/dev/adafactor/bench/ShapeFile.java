@@ -1,6 +1,8 @@
 package dev.adafactor.bench;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -19,7 +21,13 @@ import org.tensorflow.ndarray.Shape;
  * there. With {@code rows} the gradient is sparse and has so many rows.
  */
 public final class ShapeFile {
-  private static final JsonMapper JSON = new JsonMapper();
+  private static final JsonMapper JSON =
+      JsonMapper.builder()
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .build();
+
+  private static final List<String> KEYS = List.of("name", "shape", "rows");
 
   private ShapeFile() {}
 
@@ -78,6 +86,14 @@ public final class ShapeFile {
       }
       dimensions.add(dimension.longValue());
     }
+    node.fieldNames()
+        .forEachRemaining(
+            key -> {
+              if (!KEYS.contains(key)) {
+                throw new IllegalArgumentException(
+                    "'%s': '%s' is none of %s".formatted(name, key, String.join(", ", KEYS)));
+              }
+            });
     JsonNode rows = node.path("rows");
     if (!rows.isMissingNode() && !rows.isInt()) {
       throw new IllegalArgumentException("'%s': %s is no number of rows".formatted(name, rows));

@@ -32,8 +32,7 @@ record BenchCurve(Curve curve, List<Point> points) {
   private static final JsonMapper JSON =
       JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
 
-  private static final Set<String> OF_THE_CURVE =
-      Set.of("--curve", "--up-to", "--chart", "--json", "--profile");
+  private static final Set<String> OF_THE_CURVE = Set.of("--curve", "--up-to", "--chart", "--json");
 
   private static final String SHAPES = "shapes.json";
   private static final String RESULT = "result.json";
@@ -48,10 +47,17 @@ record BenchCurve(Curve curve, List<Point> points) {
    * @param most places after it are left out
    * @param parsed the options, which go for each place, too
    * @param out told of each place
+   * @throws IllegalArgumentException if an option does not go with the curve
    * @throws IOException if nothing can be measured
    */
   static BenchCurve measure(Curve curve, long most, ParseResult parsed, PrintWriter out)
       throws IOException {
+    for (String option : List.of(varied(curve), "--profile")) {
+      if (parsed.hasMatchedOption(option)) {
+        throw new IllegalArgumentException(
+            "%s does not go with --curve %s".formatted(option, ConstantConverter.label(curve)));
+      }
+    }
     List<Long> places = curve.places().stream().filter(place -> place <= most).toList();
     if (places.isEmpty()) {
       throw new IllegalArgumentException(
@@ -87,7 +93,6 @@ record BenchCurve(Curve curve, List<Point> points) {
     Optional<ShapeSet> shapes = curve.shapes(place);
     parsed.matchedOptions().stream()
         .filter(option -> !OF_THE_CURVE.contains(option.longestName()))
-        .filter(option -> !option.longestName().equals(replaced(curve)))
         .forEach(option -> command.addAll(words(option)));
     if (shapes.isPresent()) {
       Files.writeString(folder.resolve(SHAPES), ShapeFile.text(shapes.get()));
@@ -121,8 +126,8 @@ record BenchCurve(Curve curve, List<Point> points) {
     return Optional.of(report);
   }
 
-  /** The option that gives way to the curve. */
-  private static String replaced(Curve curve) {
+  /** The option that each place has a value of its own for. */
+  private static String varied(Curve curve) {
     return curve == Curve.THREADS ? "--threads" : "--shapes";
   }
 

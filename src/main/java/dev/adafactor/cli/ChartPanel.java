@@ -18,6 +18,7 @@ final class ChartPanel {
   private static final float THIN = 1;
   private static final float THICK = 2;
   private static final int DOT = 7;
+  private static final double LEAST_LOGARITHMIC = 0.5;
 
   /** A value at a step, or between steps. */
   record Point(double step, double value) {}
@@ -71,9 +72,12 @@ final class ChartPanel {
     return this;
   }
 
-  /** For places greater than 0. */
+  /** For places from 1 on. */
   ChartPanel logarithmicPlaces() {
-    chart.getStyler().setXAxisLogarithmic(true);
+    XYStyler styler = chart.getStyler();
+    styler.setXAxisLogarithmic(true);
+    // The margin around 1, where it is the only place, would reach 0.
+    styler.setXAxisMin(Math.max(LEAST_LOGARITHMIC, styler.getXAxisMin()));
     return this;
   }
 

@@ -1,6 +1,7 @@
 package dev.adafactor.savedmodel;
 
 import com.google.protobuf.InvalidProtocolBufferException;
+import dev.adafactor.SessionConfig;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -174,7 +175,9 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
     try {
       return SavedModelBundle.loader(path.toString())
           .withTags(metaGraph.getMetaInfoDef().getTagsList().toArray(String[]::new))
-          .withConfigProto(SessionConfig.forTraining())
+          // A model from a machine with an accelerator runs on one without.
+          .withConfigProto(
+              SessionConfig.forTraining().toBuilder().setAllowSoftPlacement(true).build())
           .load();
     } catch (TensorFlowException | IllegalArgumentException | IllegalStateException e) {
       throw new IOException("TensorFlow cannot load the model '" + path + "': " + oneLine(e), e);

@@ -10,6 +10,7 @@ import dev.adafactor.graph.CompiledCalls;
 import dev.adafactor.parity.ElementType;
 import dev.adafactor.parity.VariableKind;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -60,6 +61,20 @@ class GraphContenderTest {
       assertTrue(facts.operations().getAsInt() > SHAPES.parameters().size());
       assertTrue(facts.peakTransientBytes().getAsLong() > 0);
       assertEquals(new CompiledCalls(0, 0), facts.compiled().orElseThrow());
+    }
+  }
+
+  /** What a stack's update takes is free again before the next one in its lane begins. */
+  @Test
+  void temporaryTensorsOfManySmallVariablesAreBounded() {
+    List<Parameter> alike =
+        IntStream.range(0, 400).mapToObj(i -> Parameter.dense("kernel" + i, 128, 128)).toList();
+    try (GraphContender adafactor =
+        GraphContender.adafactor(
+            new Workload(new ShapeSet("alike", alike), ElementType.FLOAT32, 2),
+            new Variant(VariableKind.REFERENCE, Numerics.STABLE, JitCompile.OFF))) {
+      long peak = adafactor.facts().peakTransientBytes().getAsLong();
+      assertTrue(peak < 8 << 20, peak + " bytes");
     }
   }
 

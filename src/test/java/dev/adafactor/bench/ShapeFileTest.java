@@ -52,12 +52,27 @@ class ShapeFileTest {
         "[{\"shape\": [], \"rows\": 1}] | 'variable_1' is a scalar: it has no rows",
         "[{\"shape\": [2], \"rows\": 0}]     | 'variable_1': 0 is no number of rows",
         "[{\"shape\": [2], \"rows\": \"a\"}] | 'variable_1': \"a\" is no number of rows",
-        "[[100000, 100000]]             | 'variable_1' has 10000000000 elements"
+        "[{\"shape\": [9], \"row\": 3}]       | 'variable_1': 'row' is none of name, shape, rows",
+        "[[2]] [[3]]                    | is no JSON: Trailing token",
+        "[{\"shape\": [2], \"shape\": [3]}]   | is no JSON: Duplicate field 'shape'",
+        "[{\"shape\": [0, 4], \"rows\": 2}]   | 'variable_1' of shape [0, 4] has no rows",
+        "[[100000, 100000]]             | 'variable_1' of shape [100000, 100000] is too large",
+        "[[3000000000, 0]]              | 'variable_1' of shape [3000000000, 0] is too large",
+        "[[9000000000000000000, 9000000000000000000, 0]] | is too large"
       })
   void saysWhatIsWrong(String json, String message) {
     IllegalArgumentException e =
         assertThrows(IllegalArgumentException.class, () -> read(json.strip()));
     assertTrue(e.getMessage().contains(message), e.getMessage());
     assertTrue(e.getMessage().contains("shapes.json"), e.getMessage());
+  }
+
+  @Test
+  void refusesMoreDimensionsThanTensorsHave() throws IOException {
+    String most = "1" + ",1".repeat(253);
+    assertEquals(254, read("[[" + most + "]]").parameters().get(0).shape().numDimensions());
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> read("[[" + most + ",1]]")).getMessage();
+    assertTrue(message.contains("'variable_1' has 255 dimensions"), message);
   }
 }

@@ -143,4 +143,12 @@ class BenchCommandTest {
     assertEquals(1, err.toString().lines().count(), err.toString());
     assertTrue(err.toString().contains(message), err.toString());
   }
+
+  @ParameterizedTest
+  @CsvSource({"parameters, --shapes=small", "threads, --threads=1", "variables, --profile"})
+  void refusesWhatDoesNotGoWithACurve(String curve, String option) {
+    assertEquals(2, run("--curve=" + curve, option));
+    String wanted = option.replaceFirst("=.*", "") + " does not go with --curve " + curve;
+    assertTrue(err.toString().contains(wanted), err.toString());
+  }
 }
