@@ -7,8 +7,10 @@ import dev.adafactor.graph.Gradients;
 import dev.adafactor.graph.Names;
 import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.Slot;
-import dev.adafactor.graph.Snapshots;
 import dev.adafactor.graph.VariableView;
+import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reduction;
+import dev.adafactor.mesh.ShardedVariable;
 import dev.adafactor.schedules.ConfigurableSchedule;
 import dev.adafactor.schedules.LearningRateSchedule;
 import dev.adafactor.schedules.ScheduleRegistry;
@@ -16,6 +18,7 @@ import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -164,32 +167,39 @@ public final class Adafactor extends Optimizer {
   private final boolean jitCompile;
   private final Optional<WeightDecay> weightDecay;
   private final Optional<MovingAverage> movingAverage;
-  private final Map<VariableView<?>, Constraint> constraints;
+  private final Map<LogicalVariable, Constraint> constraints;
+  private final Optional<Mesh> mesh;
+  private final Reduction reduction;
   private final UpdateRule rule;
 
   /** Where this optimizer's operations go: a name scope of its own. */
   private final Ops ops;
 
-  /** The constants among them, and those of the initializers. */
+  /** The constants among them. */
   private final Constants constants;
+
+  /** Those of the operations that variables have in common: on the first device of the mesh. */
+  private final Constants shared;
 
   /** Where those go that work on one variable. */
   private final Placement placement;
 
-  private final Constants initConstants;
+  /** Where those of the initializers go. */
+  private final Placement initializers;
 
   private final Variable<TInt64> iterations;
   private final Variable<TFloat32> learningRate;
   private final Placeholder<TFloat32> newLearningRate;
   private final Op setLearningRate;
 
-  /** The state of each variable, in the order in which they came. */
-  private final Map<VariableView<?>, VariableState> states = new LinkedHashMap<>();
+  /** The variables that there is state for, in the order in which they came. */
+  private final Map<LogicalVariable, KnownVariable> states = new LinkedHashMap<>();
 
-  private final Map<Operation, VariableView<?>> views = new ConcurrentHashMap<>();
+  /** All that were met, by the operation of their output or handle. */
+  private final Map<Operation, LogicalVariable> variables = new ConcurrentHashMap<>();
 
   /** Of the update that was added last for each variable. */
-  private final Map<VariableView<?>, UpdateStatistics<?>> statistics = new HashMap<>();
+  private final Map<LogicalVariable, UpdateStatistics<?>> statistics = new HashMap<>();
 
   /** The number last set as learning rate; 0 with a schedule. */
   private volatile float rate;
@@ -202,6 +212,9 @@ public final class Adafactor extends Optimizer {
 
   /** Of the step that is being built: how the variables are updated, for each device. */
   private Map<Constants, UpdateStep> steps;
+
+  /** Of the step that is being built: how they are updated in pieces, for each device. */
+  private Map<Constants, PiecewiseUpdateStep> piecewise;
 
   /** Of the step that is being built. */
   private SharedScalars scalars;
@@ -247,20 +260,24 @@ public final class Adafactor extends Optimizer {
             ? Optional.of(new MovingAverage(config.emaMomentum(), config.emaOverwriteFrequency()))
             : Optional.empty();
     this.constraints = Map.copyOf(builder.constraints);
+    this.mesh = builder.mesh;
+    this.reduction = builder.reduction;
     this.ops = Ops.create(graph).withSubScope(scopeName(config));
 
-    Ops init = ops.withInitScope();
     this.constants = new Constants(ops);
+    this.shared = mesh.map(grid -> new Constants(ops.withDevice(grid.device(0)))).orElse(constants);
     this.placement = new Placement(constants);
-    this.initConstants = new Constants(init);
+    this.initializers = new Placement(new Constants(ops.withInitScope()));
+    Ops init = shared.ops().withInitScope();
     this.iterations = init.withName("iteration").variable(Shape.scalar(), TInt64.class);
     init.assign(iterations, init.constant(0L));
     this.learningRate =
         init.withName(isSchedule() ? "current_learning_rate" : "learning_rate")
             .variable(Shape.scalar(), TFloat32.class);
     init.assign(learningRate, firstRate(init));
-    this.newLearningRate = ops.placeholder(TFloat32.class, Placeholder.shape(Shape.scalar()));
-    this.setLearningRate = ops.assign(learningRate, newLearningRate);
+    this.newLearningRate =
+        shared.ops().placeholder(TFloat32.class, Placeholder.shape(Shape.scalar()));
+    this.setLearningRate = shared.ops().assign(learningRate, newLearningRate);
   }
 
   /** The rate before the first step; a user's own schedule may need what is fed with each step. */
@@ -284,7 +301,7 @@ public final class Adafactor extends Optimizer {
 
   /** The schedule's rate for this step. */
   private Operand<TFloat32> scheduledRate() {
-    Operand<TFloat32> scheduled = config.learningRate().learningRate(ops, iterations);
+    Operand<TFloat32> scheduled = config.learningRate().learningRate(shared.ops(), iterations);
     if (scheduled == null || !scheduled.shape().isCompatibleWith(Shape.scalar())) {
       throw new IllegalArgumentException(
           "the schedule of `learning_rate` must give a scalar. Received: "
@@ -414,13 +431,31 @@ public final class Adafactor extends Optimizer {
    */
   public List<GradAndVar<? extends TType>> computeGradients(
       Operand<?> loss, List<? extends Operand<?>> variables) {
-    List<Output<?>> outputs = variables.stream().<Output<?>>map(Operand::asOutput).toList();
-    List<Optional<Derivative>> derivatives = Gradients.of(graph, loss).with(outputs);
-    List<GradAndVar<? extends TType>> pairs = new ArrayList<>(outputs.size());
-    for (int i = 0; i < outputs.size(); i++) {
-      pairs.add(pair(derivatives.get(i), outputs.get(i)));
+    List<Output<?>> outputs = new ArrayList<>();
+    for (Operand<?> variable : variables) {
+      sharded(variable)
+          .ifPresentOrElse(
+              found -> found.replicas().forEach(replica -> outputs.add(replica.output())),
+              () -> outputs.add(variable.asOutput()));
+    }
+    Iterator<Optional<Derivative>> derivatives = Gradients.of(graph, loss).with(outputs).iterator();
+    List<GradAndVar<? extends TType>> pairs = new ArrayList<>(variables.size());
+    for (Operand<?> variable : variables) {
+      Optional<VariableInShards> sharded = sharded(variable);
+      pairs.add(
+          sharded.isPresent()
+              ? sharded.get().pair(placement, derivatives)
+              : pair(derivatives.next(), variable.asOutput()));
     }
     return pairs;
+  }
+
+  private Optional<VariableInShards> sharded(Operand<?> variable) {
+    boolean known =
+        variable instanceof ShardedVariable<?> || variables.containsKey(variable.asOutput().op());
+    return known && variable(variable) instanceof VariableInShards found
+        ? Optional.of(found)
+        : Optional.empty();
   }
 
   @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.
@@ -459,9 +494,9 @@ public final class Adafactor extends Optimizer {
     if (gradsAndVars.isEmpty()) {
       return ops.withName(Names.sanitize(name)).noOp();
     }
-    List<Gradient> all = gradsAndVars.stream().map(this::gradient).toList();
+    List<LogicalGradient> all = gradsAndVars.stream().map(this::gradient).toList();
     requireDistinct(all);
-    List<Gradient> gradients = all.stream().filter(Gradient::isPresent).toList();
+    List<LogicalGradient> gradients = all.stream().filter(LogicalGradient::isPresent).toList();
     if (gradients.isEmpty()) {
       throw new IllegalArgumentException(
           "No gradients provided for any variable: " + names(all.stream()) + ".");
@@ -475,25 +510,26 @@ public final class Adafactor extends Optimizer {
     createSlots(all.stream().<Output<? extends TType>>map(g -> g.variable().output()).toList());
 
     List<Op> before = new ArrayList<>(first);
-    gradients.forEach(
-        g -> {
-          before.add(g.values());
-          if (g.indices() != null) {
-            before.add(g.indices());
-          }
-        });
+    gradients.stream()
+        .flatMap(gradient -> gradient.parts().stream())
+        .forEach(
+            g -> {
+              before.add(g.values());
+              if (g.indices() != null) {
+                before.add(g.indices());
+              }
+            });
     // All gradients meet here: no variable changes before another's gradient has read it.
     gate = ops.withControlDependencies(before).noOp();
 
     List<Op> updates = new ArrayList<>();
     prepare(name).ifPresent(updates::add);
-    List<GradientClipping.Placed> values = gradients.stream().map(this::placed).toList();
-    List<Operand<? extends TNumber>> clipped = GradientClipping.clip(constants, config, values);
-    List<UpdateTask> tasks = new ArrayList<>();
+    List<List<GradientClipping.Placed>> values =
+        gradients.stream().map(g -> g.parts().stream().map(this::placed).toList()).toList();
+    List<List<Operand<? extends TNumber>>> clipped = GradientClipping.clip(shared, config, values);
+    List<VariableTask> tasks = new ArrayList<>();
     for (int i = 0; i < gradients.size(); i++) {
-      Gradient g = gradients.get(i);
-      Ops beside = placement.beside(g.variable()).ops();
-      tasks.add(task(g.variable(), clipped.get(i), g.indices(beside)));
+      tasks.add(task(gradients.get(i), clipped.get(i)));
     }
     updates.addAll(update(tasks));
     return finish(updates, name);
@@ -506,31 +542,53 @@ public final class Adafactor extends Optimizer {
         beside, g.values(beside.ops(), rule.computeType(g.variable().type())));
   }
 
-  private Gradient gradient(GradAndVar<? extends TType> pair) {
+  private LogicalGradient gradient(GradAndVar<? extends TType> pair) {
     if (pair.getVariable() == null) {
       throw new IllegalArgumentException("a pair of gradient and variable has no variable");
     }
-    VariableView<?> variable = view(pair.getVariable());
-    Output<?> values = pair.getGradient();
-    if (values == null || values.isClosed()) {
-      return new Gradient(variable, null, null);
+    LogicalVariable variable = variable(VariableGradient.variable(pair));
+    return new LogicalGradient(variable, variable.gradient(placement, pair));
+  }
+
+  private LogicalVariable variable(Operand<?> variable) {
+    return variables.computeIfAbsent(
+        variable.asOutput().op(),
+        op -> {
+          LogicalVariable found = LogicalVariable.of(graph, variable);
+          if (found instanceof VariableInShards sharded) {
+            requireSharding(sharded);
+          }
+          return found;
+        });
+  }
+
+  private void requireSharding(VariableInShards variable) {
+    if (!mesh.equals(Optional.of(variable.layout().mesh()))) {
+      throw new IllegalArgumentException(
+          ("variable '%s' is sharded over the mesh %s, the optimizer has %s: give it the same by"
+                  + " Adafactor.builder(graph).mesh(mesh)")
+              .formatted(
+                  variable.name(),
+                  variable.layout().mesh().describe(),
+                  mesh.map(Mesh::describe).orElse("none")));
     }
-    // The gradient may be another variable itself, which this step writes too.
-    Ops beside = placement.beside(variable).ops();
-    Operand<? extends TNumber> indices =
-        IndexedSlices.from(pair)
-            .<Operand<? extends TNumber>>map(IndexedSlices::indices)
-            .orElse(null);
-    return new Gradient(variable, Snapshots.of(beside, values), indices);
+    if (config.numerics() == Numerics.TF_KERAS) {
+      throw new IllegalArgumentException(
+          ("variable '%s' is sharded: the bits of tf_keras depend on the order of its sums, which"
+                  + " shards do not have; use Numerics.STABLE")
+              .formatted(variable.name()));
+    }
+    if (config.jitCompile() == JitCompile.ALWAYS) {
+      throw new IllegalArgumentException(
+          ("variable '%s' is sharded: its update is of several devices, and XLA compiles for one;"
+                  + " use JitCompile.WHERE_GPU or OFF")
+              .formatted(variable.name()));
+    }
   }
 
-  private VariableView<?> view(Output<?> variable) {
-    return views.computeIfAbsent(variable.op(), op -> VariableView.of(graph, variable));
-  }
-
-  private static void requireDistinct(List<Gradient> gradients) {
-    Set<VariableView<?>> seen = new HashSet<>();
-    for (Gradient g : gradients) {
+  private static void requireDistinct(List<LogicalGradient> gradients) {
+    Set<LogicalVariable> seen = new HashSet<>();
+    for (LogicalGradient g : gradients) {
       if (!seen.add(g.variable())) {
         throw new IllegalArgumentException(
             "variable '" + g.variable().name() + "' is given twice; add its gradients up");
@@ -538,7 +596,7 @@ public final class Adafactor extends Optimizer {
     }
   }
 
-  private static String names(Stream<Gradient> gradients) {
+  private static String names(Stream<LogicalGradient> gradients) {
     return gradients
         .map(g -> "'" + g.variable().name() + "'")
         .collect(Collectors.joining(", ", "[", "]"));
@@ -548,13 +606,16 @@ public final class Adafactor extends Optimizer {
   @Override
   protected void createSlots(List<Output<? extends TType>> variables) {
     for (Output<?> output : variables) {
-      VariableView<?> variable = view(output);
       states.computeIfAbsent(
-          variable,
-          v ->
-              VariableState.create(
-                  initConstants, v, rule.computeType(v.type()), movingAverage.isPresent()));
+          variable(output),
+          variable ->
+              new KnownVariable(variable, variable.parts().stream().map(this::state).toList()));
     }
+  }
+
+  private VariableState state(VariableView<?> part) {
+    return VariableState.create(
+        initializers.beside(part), part, rule.computeType(part.type()), movingAverage.isPresent());
   }
 
   /** Adds what all variables share in a step: the learning rate and its kin. */
@@ -563,94 +624,183 @@ public final class Adafactor extends Optimizer {
     // The schedule's rate itself, not the variable read after it is set: Grappler moves a cast to a
     // narrower type before the read, where no control dependency holds it back.
     Operand<TFloat32> current = isSchedule() ? scheduledRate() : learningRate;
-    Op rate = isSchedule() ? ops.assign(learningRate, current) : learningRate;
+    Op rate = isSchedule() ? shared.ops().assign(learningRate, current) : learningRate;
     stepRate = current;
-    scalars = new SharedScalars(constants, config, current, iterations);
+    scalars = new SharedScalars(shared, config, current, iterations);
     steps = new HashMap<>();
-    overwriteDue = movingAverage.map(average -> average.due(ops, iterations)).orElse(null);
+    piecewise = new HashMap<>();
+    overwriteDue = movingAverage.map(average -> average.due(shared.ops(), iterations)).orElse(null);
     return Optional.of(rate);
   }
 
   /** For the variables of one device. */
   private UpdateStep updateStep(Constants beside) {
     // What is compiled is one program for each variable, and tf_keras's operations are its own.
-    return jitCompile || !(rule instanceof StableUpdate stable)
+    return jitCompile || !(rule instanceof StableUpdate)
         ? new WholeUpdateStep(beside, gate, rule, jitCompile, scalars)
-        : new PiecewiseUpdateStep(
-            beside,
-            stable,
-            matrixOperations(jitCompile),
-            scalars,
-            gate,
-            // GPUs are slow where they are given little at a time.
-            Devices.hasGpu() ? Long.MAX_VALUE : config.transientBytes());
+        : piecewise(beside);
+  }
+
+  private PiecewiseUpdateStep piecewise(Constants beside) {
+    return piecewise.computeIfAbsent(
+        beside,
+        key ->
+            new PiecewiseUpdateStep(
+                beside,
+                (StableUpdate) rule,
+                matrixOperations(jitCompile),
+                scalars,
+                gate,
+                // GPUs are slow where they are given little at a time.
+                Devices.hasGpu() ? Long.MAX_VALUE : config.transientBytes()));
   }
 
   /** {@inheritDoc} */
   @Override
-  @SuppressWarnings("unchecked") // A gradient is numeric.
   protected <T extends TType> Op applyDense(Ops deps, Output<T> gradient, Output<T> variable) {
+    LogicalGradient g = gradient(new GradAndVar<>(gradient, variable));
     return update(
-            List.of(task(view(variable), (Operand<? extends TNumber>) (Operand<?>) gradient, null)))
+            List.of(task(g, g.parts().stream().map(this::placed).map(x -> x.gradient()).toList())))
         .get(0);
   }
 
-  /** The update of a variable after its weight decay, which this adds. */
-  private UpdateTask task(
-      VariableView<?> variable,
-      Operand<? extends TNumber> values,
-      Operand<? extends TNumber> indices) {
-    Constants beside = placement.beside(variable);
+  /**
+   * The update that a variable needs.
+   *
+   * @param parts one for each of the variable's parts
+   */
+  private record VariableTask(KnownVariable known, List<UpdateTask> parts) {
+    LogicalVariable variable() {
+      return known.variable();
+    }
+  }
+
+  /**
+   * The update of a variable after its weight decay, which this adds.
+   *
+   * @param values of the gradient's parts
+   */
+  private VariableTask task(
+      LogicalGradient gradient, List<? extends Operand<? extends TNumber>> values) {
+    KnownVariable known = states.get(gradient.variable());
+    List<UpdateTask> parts = new ArrayList<>();
+    for (int i = 0; i < values.size(); i++) {
+      VariableState state = known.parts().get(i);
+      parts.add(
+          new UpdateTask(
+              state.variable(),
+              state,
+              values.get(i),
+              gradient.parts().get(i).indices(placement.beside(state.variable()).ops()),
+              decay(gradient.variable(), state.variable())));
+    }
+    return new VariableTask(known, parts);
+  }
+
+  /** The weight decay of a variable or shard; nothing where there is none. */
+  private List<Op> decay(LogicalVariable variable, VariableView<?> part) {
+    Constants beside = placement.beside(part);
     Ops gated = beside.ops().withControlDependencies(List.of(gate));
-    List<Op> decay =
-        weightDecay
-            .filter(w -> w.applies(variable))
-            .map(w -> List.of(w.apply(beside, gated, variable, stepRate)))
-            .orElse(List.of());
-    return new UpdateTask(variable, states.get(variable), values, indices, decay);
+    return weightDecay
+        .filter(decay -> decay.applies(variable))
+        .map(decay -> List.of(decay.apply(beside, gated, part, stepRate)))
+        .orElse(List.of());
   }
 
   /** Adds the updates of variables and of their state, and what follows them. */
-  private List<Op> update(List<UpdateTask> tasks) {
-    Map<Constants, List<UpdateTask>> byDevice =
-        tasks.stream()
-            .collect(
-                Collectors.groupingBy(
-                    task -> placement.beside(task.variable()),
-                    LinkedHashMap::new,
-                    Collectors.toList()));
+  private List<Op> update(List<VariableTask> tasks) {
+    Map<Constants, List<VariableTask>> byDevice = new LinkedHashMap<>();
     List<Op> all = new ArrayList<>();
-    byDevice.forEach((beside, together) -> all.addAll(update(beside, together)));
-    return all;
-  }
-
-  private List<Op> update(Constants beside, List<UpdateTask> tasks) {
-    List<UpdateStep.Updated> updated =
-        steps.computeIfAbsent(beside, this::updateStep).update(tasks);
-    List<Op> all = new ArrayList<>();
-    for (int i = 0; i < tasks.size(); i++) {
-      VariableView<?> variable = tasks.get(i).variable();
-      statistics.put(variable, updated.get(i).statistics());
-      List<Op> writes = new ArrayList<>(updated.get(i).stateWrites());
-      writes.add(afterwards(beside, variable, tasks.get(i).state(), updated.get(i).write()));
-      all.add(beside.ops().withControlDependencies(writes).noOp());
+    for (VariableTask task : tasks) {
+      if (task.variable() instanceof VariableInShards sharded) {
+        all.add(finished(task, update(sharded, task.parts(), task.parts().get(0))));
+      } else {
+        Constants beside = placement.beside(task.parts().get(0).variable());
+        byDevice.computeIfAbsent(beside, key -> new ArrayList<>()).add(task);
+      }
     }
+    byDevice.forEach(
+        (beside, together) -> {
+          List<UpdateStep.Updated> updated =
+              steps
+                  .computeIfAbsent(beside, this::updateStep)
+                  .update(together.stream().map(task -> task.parts().get(0)).toList());
+          for (int i = 0; i < together.size(); i++) {
+            all.add(finished(together.get(i), List.of(updated.get(i))));
+          }
+        });
     return all;
   }
 
-  /** Adds moving average and constraint of a variable; gives the last write to it. */
-  private <T extends TNumber> Op afterwards(
-      Constants beside, VariableView<T> variable, VariableState state, Op written) {
-    Op last =
-        movingAverage.isPresent()
-            ? movingAverage.get().apply(beside, variable, state.average(), written, overwriteDue)
-            : written;
-    Constraint constraint = constraints.get(variable);
+  /**
+   * @param kind one of the tasks
+   */
+  private List<UpdateStep.Updated> update(
+      VariableInShards variable, List<UpdateTask> tasks, UpdateTask kind) {
+    return ShardedUpdate.update(
+        shared,
+        reduction,
+        scalars.of(kind.values().type(), kind.variable().type()),
+        variable,
+        task -> piecewise(placement.beside(task.variable())),
+        tasks);
+  }
+
+  /**
+   * Adds what follows the update of a variable.
+   *
+   * @param updated the updates of its parts
+   * @return the last operation
+   */
+  private Op finished(VariableTask task, List<UpdateStep.Updated> updated) {
+    statistics.put(task.variable(), updated.get(0).statistics());
+    List<Op> written = new ArrayList<>();
+    for (int i = 0; i < updated.size(); i++) {
+      written.add(averaged(task.known().parts().get(i), updated.get(i).write()));
+    }
+    Constraint constraint = constraints.get(task.variable());
+    List<Op> all = new ArrayList<>();
     if (constraint == null) {
-      return last;
+      for (int i = 0; i < written.size(); i++) {
+        all.add(task.variable().spread(placement, i, written.get(i)));
+      }
+    } else {
+      all.add(
+          constrained(task.known(), constraint, written, task.known().parts().get(0).variable()));
     }
-    Ops tf = beside.ops();
-    return variable.assign(tf, constraint.call(tf, variable.readAfter(tf, last)));
+    updated.forEach(each -> all.addAll(each.stateWrites()));
+    Constants beside = placement.beside(task.parts().get(0).variable());
+    return beside.ops().withControlDependencies(all).noOp();
+  }
+
+  /** Adds the moving average of a variable or shard; gives the last write to it. */
+  private Op averaged(VariableState state, Op written) {
+    return movingAverage.isPresent() ? averaged(state.variable(), state, written) : written;
+  }
+
+  private <T extends TNumber> Op averaged(
+      VariableView<T> variable, VariableState state, Op written) {
+    return movingAverage
+        .orElseThrow()
+        .apply(placement.beside(variable), variable, state.average(), written, overwriteDue);
+  }
+
+  /**
+   * Adds the constraint of a variable. One in shards is put together for it.
+   *
+   * @param written the last writes to the parts
+   * @param kind one of the parts
+   */
+  private <T extends TNumber> Op constrained(
+      KnownVariable known, Constraint constraint, List<Op> written, VariableView<T> kind) {
+    Ops tf = placement.beside(kind).ops();
+    List<Operand<T>> values = new ArrayList<>();
+    for (int i = 0; i < written.size(); i++) {
+      VariableView<T> part = VariableView.typed(known.parts().get(i).variable());
+      values.add(part.readAfter(placement.beside(part).ops(), written.get(i)));
+    }
+    Operand<T> whole = known.variable().join(tf, placement, Snapshot.Form.VALUE, values);
+    return known.setValue(tf, placement, constraint.call(tf, whole));
   }
 
   /** Adds the count of the step behind all updates. */
@@ -674,7 +824,12 @@ public final class Adafactor extends Optimizer {
   public Op finalizeVariableValues() {
     List<Op> writes = new ArrayList<>();
     if (movingAverage.isPresent()) {
-      states.values().forEach(state -> writes.add(overwrite(state.variable(), state)));
+      for (KnownVariable known : states.values()) {
+        for (int i = 0; i < known.parts().size(); i++) {
+          VariableState part = known.parts().get(i);
+          writes.add(known.variable().spread(placement, i, overwrite(part.variable(), part)));
+        }
+      }
     }
     return ops.withControlDependencies(writes).withName("finalize_variable_values").noOp();
   }
@@ -729,7 +884,9 @@ public final class Adafactor extends Optimizer {
    * <p>With {@link Numerics#STABLE} the slots of a float16 or bfloat16 variable, except {@link
    * #AVERAGE}, are of float32.
    *
-   * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}
+   * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}; of a
+   *     {@link ShardedVariable} a shard, the first of its replicas (for the whole there is {@link
+   *     #readSlot})
    * @param slotName {@link #R}, {@link #C}, {@link #V} or {@link #AVERAGE}
    * @return the slot, of the variable's shape or that shape without an axis; empty if the variable
    *     has no such slot or is unknown
@@ -737,27 +894,80 @@ public final class Adafactor extends Optimizer {
   @Override
   @SuppressWarnings("unchecked") // Documented: the slot can be wider than the variable.
   public <T extends TType> Optional<Variable<T>> getSlot(Output<T> variable, String slotName) {
-    VariableState state =
-        VariableView.isVariable(variable.op()) ? states.get(view(variable)) : null;
-    Slot<?> slot = state == null ? null : state.slots().get(slotName);
-    return Optional.ofNullable(slot).map(s -> (Variable<T>) (Variable<?>) s.variable());
+    if (!VariableView.isVariable(variable.op())) {
+      return Optional.empty();
+    }
+    LogicalVariable plain = variable(variable);
+    return Optional.ofNullable(states.get(plain))
+        .or(() -> shardedWith(plain.parts().get(0)))
+        .flatMap(
+            known ->
+                known.parts().stream()
+                    .filter(part -> part.variable().equals(plain.parts().get(0)))
+                    .findFirst())
+        .map(part -> (Slot<?>) part.slots().get(slotName))
+        .map(slot -> (Variable<T>) (Variable<?>) slot.variable());
+  }
+
+  private Optional<KnownVariable> shardedWith(VariableView<?> shard) {
+    return states.values().stream()
+        .filter(known -> known.variable().parts().contains(shard))
+        .findFirst();
+  }
+
+  /**
+   * Adds the operations that read what {@link #getSlot} gives, also of a {@link ShardedVariable},
+   * where it is put together.
+   *
+   * @param variable the output of a {@code VariableV2}, the handle of a {@code VarHandleOp}, or a
+   *     {@link ShardedVariable}
+   * @param slotName {@link #R}, {@link #C}, {@link #V} or {@link #AVERAGE}
+   * @return empty if the variable has no such slot or is unknown
+   */
+  public Optional<Operand<? extends TNumber>> readSlot(Operand<?> variable, String slotName) {
+    return Optional.ofNullable(states.get(variable(variable)))
+        .filter(known -> known.slots().contains(slotName))
+        .map(
+            known ->
+                known.slot(
+                    placement.beside(known.parts().get(0).variable()).ops(), placement, slotName));
+  }
+
+  /**
+   * Adds the operations that set what {@link #readSlot} gives.
+   *
+   * @param variable as for {@link #readSlot}
+   * @param slotName {@link #R}, {@link #C}, {@link #V} or {@link #AVERAGE}
+   * @param value of the slot's shape and type
+   * @return a target to run
+   * @throws IllegalArgumentException if the variable has no such slot or is unknown
+   */
+  public Op assignSlot(Operand<?> variable, String slotName, Operand<? extends TNumber> value) {
+    LogicalVariable found = variable(variable);
+    KnownVariable known = states.get(found);
+    if (known == null || !known.slots().contains(slotName)) {
+      throw new IllegalArgumentException(
+          "the optimizer has no slot '%s' for variable '%s'".formatted(slotName, found.name()));
+    }
+    return known.setSlot(ops, placement, slotName, value);
   }
 
   /**
    * Adds the operations that give tf_keras's {@code v} of a variable, of its shape and type. For
    * rank ≥ 2 it is derived from r and c; it is 0 until the variable has had its first gradient.
    *
-   * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}
+   * @param variable the output of a {@code VariableV2}, the handle of a {@code VarHandleOp}, or a
+   *     {@link ShardedVariable}
    * @throws IllegalArgumentException if the optimizer does not know the variable
    */
   public Operand<? extends TNumber> secondMoment(Operand<?> variable) {
-    VariableView<?> view = view(variable.asOutput());
-    VariableState state = states.get(view);
-    if (state == null) {
+    LogicalVariable found = variable(variable);
+    KnownVariable known = states.get(found);
+    if (known == null) {
       throw new IllegalArgumentException(
-          "the optimizer has no state for variable '" + view.name() + "'");
+          "the optimizer has no state for variable '" + found.name() + "'");
     }
-    return state.v(constants, view);
+    return known.v(placement);
   }
 
   /**
@@ -766,16 +976,17 @@ public final class Adafactor extends Optimizer {
    * those of that step; a run that fetches them alone may do a part of the step, such as the weight
    * decay.
    *
-   * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}
+   * @param variable the output of a {@code VariableV2}, the handle of a {@code VarHandleOp}, or a
+   *     {@link ShardedVariable}
    * @throws IllegalArgumentException if no update of the variable has been added yet
    */
   public UpdateStatistics<?> statistics(Operand<?> variable) {
-    VariableView<?> view = view(variable.asOutput());
-    UpdateStatistics<?> known = statistics.get(view);
+    LogicalVariable found = variable(variable);
+    UpdateStatistics<?> known = statistics.get(found);
     if (known == null) {
       throw new IllegalArgumentException(
           "the optimizer has no update of variable '"
-              + view.name()
+              + found.name()
               + "': add one by minimize or applyGradients");
     }
     return known;
@@ -828,20 +1039,21 @@ public final class Adafactor extends Optimizer {
   }
 
   /**
-   * The variables that it has state for, outputs of {@code VariableV2} or handles of {@code
-   * VarHandleOp}, in the order in which it came to know them.
+   * The variables that it has state for, outputs of {@code VariableV2}, handles of {@code
+   * VarHandleOp}, or the wholes of sharded variables, in the order in which it came to know them.
    */
   public List<Output<?>> variables() {
-    return states.keySet().stream().<Output<?>>map(VariableView::output).toList();
+    return states.keySet().stream().<Output<?>>map(LogicalVariable::output).toList();
   }
 
   /**
    * Whether weight decay applies to a variable: there is some, and the variable is not excluded.
    *
-   * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}
+   * @param variable the output of a {@code VariableV2}, the handle of a {@code VarHandleOp}, or a
+   *     {@link ShardedVariable}
    */
   public boolean decays(Operand<?> variable) {
-    return weightDecay.filter(decay -> decay.applies(view(variable.asOutput()))).isPresent();
+    return weightDecay.filter(decay -> decay.applies(variable(variable))).isPresent();
   }
 
   /** How the update is computed. */
@@ -907,9 +1119,11 @@ public final class Adafactor extends Optimizer {
     private String name = "Adafactor";
     private Numerics numerics = Numerics.STABLE;
     private long transientBytes = 16 << 20;
-    private List<VariableView<?>> excludedVariables = List.of();
+    private List<LogicalVariable> excludedVariables = List.of();
     private List<Pattern> excludedNames = List.of();
-    private final Map<VariableView<?>, Constraint> constraints = new HashMap<>();
+    private final Map<LogicalVariable, Constraint> constraints = new HashMap<>();
+    private Optional<Mesh> mesh = Optional.empty();
+    private Reduction reduction = Reduction.ADD_N;
 
     private Builder(Graph graph) {
       this.graph = Objects.requireNonNull(graph, "graph");
@@ -1015,8 +1229,7 @@ public final class Adafactor extends Optimizer {
      *     expression
      */
     public Builder excludeFromWeightDecay(List<? extends Operand<?>> variables, String... names) {
-      this.excludedVariables =
-          variables.stream().<VariableView<?>>map(v -> VariableView.of(graph, v)).toList();
+      this.excludedVariables = variables.stream().map(v -> LogicalVariable.of(graph, v)).toList();
       this.excludedNames = Stream.of(names).map(WeightDecay::compile).toList();
       return this;
     }
@@ -1116,13 +1329,31 @@ public final class Adafactor extends Optimizer {
     }
 
     /**
-     * Sets what a variable is mapped to after each step, as {@code tf.Variable}'s constraint.
+     * Sets what a variable is mapped to after each step, as {@code tf.Variable}'s constraint. A
+     * {@link ShardedVariable} is put together for it, on one device, and cut again.
      *
      * @throws IllegalArgumentException if the operand is no variable
      */
     public Builder constraint(Operand<?> variable, Constraint constraint) {
       constraints.put(
-          VariableView.of(graph, variable), Objects.requireNonNull(constraint, "constraint"));
+          LogicalVariable.of(graph, variable), Objects.requireNonNull(constraint, "constraint"));
+      return this;
+    }
+
+    /**
+     * Sets the mesh over which variables are sharded, tf_keras's {@code mesh}; none if not set.
+     * State is kept, and the update computed, where the shards are; the count of steps and the
+     * learning rate are on the mesh's first device. Nothing changes for variables that are no
+     * {@link ShardedVariable}. Those need {@link Numerics#STABLE}, and are not compiled.
+     */
+    public Builder mesh(Mesh mesh) {
+      this.mesh = Optional.of(mesh);
+      return this;
+    }
+
+    /** Sets how sums over shards are taken. */
+    Builder reduction(Reduction reduction) {
+      this.reduction = Objects.requireNonNull(reduction, "reduction");
       return this;
     }
 

@@ -9,9 +9,9 @@ import org.tensorflow.proto.DataType;
 import org.tensorflow.types.family.TNumber;
 
 /**
- * The gradient of a variable.
+ * The gradient of a variable in one piece, or of a shard.
  *
- * @param values null for none; of the variable's shape, or rows of it
+ * @param values of the variable's shape, or rows of it
  * @param indices which rows; null for all
  */
 record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TNumber> indices) {
@@ -20,74 +20,67 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
    * @throws IllegalArgumentException if the gradient does not have the variable's type and shape
    */
   Gradient {
-    if (values != null) {
-      requireType(variable, values);
-      Shape expected = expected(variable, indices);
-      if (!values.shape().isCompatibleWith(expected)) {
-        throw new IllegalArgumentException(
-            "the gradient of variable '"
-                + variable.name()
-                + "' has shape "
-                + values.shape()
-                + ", it must be "
-                + expected);
-      }
-    }
+    require(variable.name(), variable.type(), variable.shape(), values, indices);
   }
 
-  private static void requireType(VariableView<?> variable, Output<?> values) {
-    if (!values.type().equals(variable.type())) {
+  /**
+   * Checks what is given as the gradient of a variable.
+   *
+   * @param indices null for a dense one
+   * @throws IllegalArgumentException if it does not have the variable's type and shape
+   */
+  static void require(
+      String name,
+      Class<? extends TNumber> type,
+      Shape shape,
+      Output<?> values,
+      Operand<? extends TNumber> indices) {
+    if (!values.type().equals(type)) {
       throw new IllegalArgumentException(
-          "the gradient of variable '"
-              + variable.name()
-              + "' is of type "
-              + values.dataType()
-              + ", it must be "
-              + variable.dataType());
+          "the gradient of variable '%s' is of type %s, it must be %s"
+              .formatted(name, values.dataType(), VariableView.dataType(type)));
+    }
+    Shape expected = expected(name, shape, indices);
+    if (!values.shape().isCompatibleWith(expected)) {
+      throw new IllegalArgumentException(
+          "the gradient of variable '%s' has shape %s, it must be %s"
+              .formatted(name, values.shape(), expected));
     }
   }
 
   /** The shape that the values must have. */
-  private static Shape expected(VariableView<?> variable, Operand<? extends TNumber> indices) {
-    return indices == null ? variable.shape() : requireRows(variable, indices);
+  static Shape expected(String name, Shape shape, Operand<? extends TNumber> indices) {
+    return indices == null ? shape : requireRows(name, shape, indices);
   }
 
   /** The shape that the values of a sparse gradient must have. */
-  private static Shape requireRows(VariableView<?> variable, Operand<? extends TNumber> indices) {
+  private static Shape requireRows(String name, Shape shape, Operand<? extends TNumber> indices) {
     DataType type = indices.asOutput().dataType();
     if (type != DataType.DT_INT32 && type != DataType.DT_INT64) {
       throw new IllegalArgumentException(
-          "the indices of the sparse gradient of variable '"
-              + variable.name()
-              + "' are of type "
-              + type
-              + ", they must be DT_INT32 or DT_INT64");
+          ("the indices of the sparse gradient of variable '%s' are of type %s, they must be"
+                  + " DT_INT32 or DT_INT64")
+              .formatted(name, type));
     }
-    if (variable.shape().numDimensions() == 0) {
+    if (shape.numDimensions() == 0) {
       throw new IllegalArgumentException(
-          "variable '" + variable.name() + "' is a scalar: its gradient cannot be sparse");
+          "variable '%s' is a scalar: its gradient cannot be sparse".formatted(name));
     }
     if (!indices.shape().isCompatibleWith(Shape.of(Shape.UNKNOWN_SIZE))) {
       throw new IllegalArgumentException(
-          "the indices of the sparse gradient of variable '"
-              + variable.name()
-              + "' have shape "
-              + indices.shape()
-              + ", they must have one dimension");
+          ("the indices of the sparse gradient of variable '%s' have shape %s, they must have one"
+                  + " dimension")
+              .formatted(name, indices.shape()));
     }
     long rows = indices.shape().isUnknown() ? Shape.UNKNOWN_SIZE : indices.shape().get(0);
-    return variable.shape().tail().prepend(rows);
-  }
-
-  boolean isPresent() {
-    return values != null;
+    return shape.tail().prepend(rows);
   }
 
   /** The values, dense or not, in another type. */
   @SuppressWarnings("unchecked") // Of the variable's type, which is numeric.
   Operand<? extends TNumber> values(Ops ops, Class<? extends TNumber> type) {
     Operand<? extends TNumber> known = (Output<? extends TNumber>) values;
-    Shape expected = expected(variable, indices);
+    Shape expected = expected(variable.name(), variable.shape(), indices);
     if (!values.shape().equals(expected)) {
       // Not wholly known when the graph was built, as for a gather.
       known = ops.ensureShape(known, expected);
@@ -97,8 +90,13 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
 
   /** The indices, as a vector; null for a dense gradient. */
   Operand<? extends TNumber> indices(Ops ops) {
-    return indices == null || !indices.shape().isUnknown()
-        ? indices
-        : ops.ensureShape(indices, Shape.of(Shape.UNKNOWN_SIZE));
+    return indices == null ? null : vector(ops, indices);
+  }
+
+  /** Indices as a vector, which was not known when the graph was built, as of a placeholder. */
+  static <I extends TNumber> Operand<I> vector(Ops ops, Operand<I> indices) {
+    return indices.shape().isUnknown()
+        ? ops.ensureShape(indices, Shape.of(Shape.UNKNOWN_SIZE))
+        : indices;
   }
 }

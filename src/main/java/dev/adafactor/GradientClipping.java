@@ -20,7 +20,7 @@ final class GradientClipping {
   private GradientClipping() {}
 
   /**
-   * A gradient.
+   * A gradient, or the part of one that belongs to a shard.
    *
    * @param constants of the scope where operations on it are added
    */
@@ -30,11 +30,15 @@ final class GradientClipping {
    * Adds the clipping that the configuration asks for; without any, the gradients as they are.
    *
    * @param shared of the scope for what the gradients have in common
+   * @param gradients for each variable the parts of its gradient, of one type
+   * @return in the same order
    */
-  static List<Operand<? extends TNumber>> clip(
-      Constants shared, AdafactorConfig config, List<Placed> gradients) {
+  static List<List<Operand<? extends TNumber>>> clip(
+      Constants shared, AdafactorConfig config, List<List<Placed>> gradients) {
     if (config.clipnorm().orElse(0) > 0) {
-      return map(gradients, (tf, g) -> byNorm(tf, g, config.clipnorm().getAsDouble()));
+      return gradients.stream()
+          .map(parts -> byNorm(parts, config.clipnorm().getAsDouble()))
+          .toList();
     }
     if (config.globalClipnorm().orElse(0) > 0) {
       return byGlobalNorm(shared, gradients, config.globalClipnorm().getAsDouble());
@@ -49,37 +53,64 @@ final class GradientClipping {
     Operand<? extends TNumber> apply(Constants constants, Operand<? extends TNumber> gradient);
   }
 
-  private static List<Operand<? extends TNumber>> map(List<Placed> gradients, Clip clip) {
-    List<Operand<? extends TNumber>> clipped = new ArrayList<>(gradients.size());
-    gradients.forEach(g -> clipped.add(clip.apply(g.constants(), g.gradient())));
+  private static List<List<Operand<? extends TNumber>>> map(
+      List<List<Placed>> gradients, Clip clip) {
+    return gradients.stream().map(parts -> mapParts(parts, clip)).toList();
+  }
+
+  private static List<Operand<? extends TNumber>> mapParts(List<Placed> parts, Clip clip) {
+    List<Operand<? extends TNumber>> clipped = new ArrayList<>(parts.size());
+    parts.forEach(part -> clipped.add(clip.apply(part.constants(), part.gradient())));
     return clipped;
   }
 
+  private static List<Operand<? extends TNumber>> byNorm(List<Placed> parts, double clipnorm) {
+    return byNorm(parts, clipnorm, parts.get(0).gradient().type());
+  }
+
   /** {@code tf.clip_by_norm}: g * clipnorm / max(norm, clipnorm). */
-  private static <T extends TNumber> Operand<T> byNorm(
-      Constants constants, Operand<T> g, double clipnorm) {
+  private static <T extends TNumber> List<Operand<? extends TNumber>> byNorm(
+      List<Placed> parts, double clipnorm, Class<T> type) {
+    Constants constants = parts.get(0).constants();
     Ops tf = constants.ops();
-    Operand<T> limit = constants.number(g.type(), clipnorm);
-    Operand<T> zero = constants.number(g.type(), 0);
-    Operand<T> squares =
-        tf.reduceSum(tf.math.mul(g, g), constants.allAxes(g), ReduceSum.keepDims(true));
+    List<Operand<T>> ofParts = new ArrayList<>();
+    for (Placed part : parts) {
+      Operand<T> g = WholeUpdateStep.cast(part.constants().ops(), part.gradient(), type);
+      ofParts.add(
+          part.constants()
+              .ops()
+              .reduceSum(
+                  part.constants().ops().math.mul(g, g),
+                  part.constants().allAxes(g),
+                  ReduceSum.keepDims(true)));
+    }
+    Operand<T> squares = ofParts.size() == 1 ? ofParts.get(0) : tf.math.addN(ofParts);
+    Operand<T> limit = constants.number(type, clipnorm);
+    Operand<T> zero = constants.number(type, 0);
     Operand<T> norm = tf.select(tf.math.greater(squares, zero), tf.math.sqrt(squares), squares);
-    return tf.math.div(tf.math.mul(g, limit), tf.math.maximum(norm, limit));
+    Operand<T> divisor = tf.math.maximum(norm, limit);
+    return mapParts(
+        parts,
+        (there, g) -> {
+          Operand<T> typed = WholeUpdateStep.cast(there.ops(), g, type);
+          return there
+              .ops()
+              .math
+              .div(there.ops().math.mul(typed, there.number(type, clipnorm)), divisor);
+        });
   }
 
   /** {@code tf.clip_by_global_norm}. */
-  private static List<Operand<? extends TNumber>> byGlobalNorm(
-      Constants shared, List<Placed> gradients, double clipnorm) {
+  private static List<List<Operand<? extends TNumber>>> byGlobalNorm(
+      Constants shared, List<List<Placed>> gradients, double clipnorm) {
+    List<Placed> parts = gradients.stream().flatMap(List::stream).toList();
     List<Class<? extends TNumber>> types =
-        gradients.stream()
-            .<Class<? extends TNumber>>map(g -> g.gradient().type())
-            .distinct()
-            .toList();
+        parts.stream().<Class<? extends TNumber>>map(g -> g.gradient().type()).distinct().toList();
     // tf_keras fails where there are several types. The wider one holds the norms of all.
     Class<? extends TNumber> wider =
         types.contains(TFloat64.class) ? TFloat64.class : TFloat32.class;
     Class<? extends TNumber> type = types.size() == 1 ? types.get(0) : wider;
-    Operand<? extends TNumber> scale = globalScale(shared, gradients, clipnorm, type);
+    Operand<? extends TNumber> scale = globalScale(shared, parts, clipnorm, type);
     return map(gradients, (constants, g) -> scaled(constants.ops(), g, scale));
   }
 

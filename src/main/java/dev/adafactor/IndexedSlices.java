@@ -2,7 +2,6 @@ package dev.adafactor;
 
 import java.util.Optional;
 import org.tensorflow.Operand;
-import org.tensorflow.Output;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
@@ -33,11 +32,11 @@ public record IndexedSlices<T extends TNumber>(
    * The pair for {@link Adafactor#applyGradients}. Only there it is known to be sparse: its {@code
    * getGradient()} are the values alone.
    *
-   * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}
+   * @param variable the output of a {@code VariableV2}, the handle of a {@code VarHandleOp}, or a
+   *     {@link dev.adafactor.mesh.ShardedVariable}, of whose whole the rows are
    */
-  @SuppressWarnings("unchecked") // The handle of a resource variable is typed as a resource.
   public GradAndVar<? extends TType> of(Operand<? extends TType> variable) {
-    return new Pair<>(this, (Output<T>) variable.asOutput());
+    return VariableGradient.sparse(this, variable);
   }
 
   /**
@@ -45,15 +44,6 @@ public record IndexedSlices<T extends TNumber>(
    * empty if the gradient is dense, or there is none.
    */
   public static Optional<IndexedSlices<?>> from(GradAndVar<?> pair) {
-    return pair instanceof Pair<?> sparse ? Optional.of(sparse.slices) : Optional.empty();
-  }
-
-  private static final class Pair<T extends TNumber> extends GradAndVar<T> {
-    private final IndexedSlices<T> slices;
-
-    Pair(IndexedSlices<T> slices, Output<T> variable) {
-      super(slices.values.asOutput(), variable);
-      this.slices = slices;
-    }
+    return pair instanceof VariableGradient<?> gradient ? gradient.slices() : Optional.empty();
   }
 }

@@ -79,6 +79,11 @@ final class PiecewiseUpdateStep implements UpdateStep {
     return tasks.stream().map(updated::get).toList();
   }
 
+  /** The constants of the scope on the device. */
+  Constants constants() {
+    return constants;
+  }
+
   private static long pieceBytes(long together) {
     // One more for all that is small.
     return together / (LANES + 1);
@@ -118,9 +123,29 @@ final class PiecewiseUpdateStep implements UpdateStep {
           List.of(),
           StableUpdate.withoutElements(constants, shared, state).statistics());
     }
+    Piece<C> piece = piece(variable, task, values);
+    StableUpdate.Factors<C> factors =
+        StableUpdate.factors(constants, shared, piece.gradient(), piece.variableRms(), state);
+    return new Updated(
+        piece.writing().write(factors.rate(), factors.inverseRoots()),
+        task.state().assign(ops, factors.state().parts()),
+        factors.statistics());
+  }
+
+  /**
+   * What an update needs of a variable with elements, for an update that is not added here.
+   *
+   * @param <C> the type of the computation
+   */
+  <C extends TNumber> Piece<C> piece(UpdateTask task) {
+    return piece(task.variable(), task, typed(task.values()));
+  }
+
+  private <T extends TNumber, C extends TNumber> Piece<C> piece(
+      VariableView<T> variable, UpdateTask task, Operand<C> values) {
     return layout(variable, task, values)
-        .map(layout -> inBlocks(typed(variable), task, shared, state, layout))
-        .orElseGet(() -> whole(variable, task, shared, state));
+        .map(layout -> inBlocks(VariableView.<C>typed(variable), task, layout))
+        .orElseGet(() -> whole(variable, task, values.type()));
   }
 
   private <T extends TNumber, C extends TNumber> Optional<BlockPasses.Layout<C>> layout(
@@ -150,40 +175,32 @@ final class PiecewiseUpdateStep implements UpdateStep {
     return new SparseLayout<>(constants, lanes.next(size), shape, values, indices, limit);
   }
 
-  private <C extends TNumber> Updated inBlocks(
-      VariableView<C> variable,
-      UpdateTask task,
-      Scalars<C> shared,
-      SecondMoment<C> state,
-      BlockPasses.Layout<C> layout) {
+  private <C extends TNumber> Piece<C> inBlocks(
+      VariableView<C> variable, UpdateTask task, BlockPasses.Layout<C> layout) {
     Lanes.Lane lane = lanes.next(variable.shape().size() / 4);
     Ops first = lane.begin(task.before());
     Operand<C> rms = Extent.VARIABLE.rms(first, constants, variable.share(first));
     lane.end(rms);
     BlockPasses<C> passes = new BlockPasses<>(constants, matrices, lanes, variable, layout);
-    StableUpdate.Factors<C> factors = StableUpdate.factors(constants, shared, passes, rms, state);
-    return new Updated(
-        passes.write(factors.rate(), factors.inverseRoots()),
-        task.state().assign(ops, factors.state().parts()),
-        factors.statistics());
+    return new Piece<>(rms, passes, passes::write);
   }
 
-  private <T extends TNumber, C extends TNumber> Updated whole(
-      VariableView<T> variable, UpdateTask task, Scalars<C> shared, SecondMoment<C> state) {
+  private <T extends TNumber, C extends TNumber> Piece<C> whole(
+      VariableView<T> variable, UpdateTask task, Class<C> type) {
     Lanes.Lane lane = lanes.next(variable.shape().size());
     Ops first = lane.begin(task.before());
-    Class<C> type = shared.one().type();
     Operand<T> w = variable.read(first);
     Operand<C> wide = WholeUpdateStep.cast(first, w, type);
     Operand<C> g = typed(task.gradient(first));
     WholePasses<C> passes = new WholePasses<>(first, constants, matrices, Extent.VARIABLE, g);
-    StableUpdate.Factors<C> factors =
-        StableUpdate.factors(
-            constants, shared, passes, Extent.VARIABLE.rms(first, constants, wide), state);
-    Op write = rule.apply(first, ops, variable, w, factors.rate(), passes.direction());
-    lane.end(write);
-    return new Updated(
-        write, task.state().assign(ops, factors.state().parts()), factors.statistics());
+    return new Piece<>(
+        Extent.VARIABLE.rms(first, constants, wide),
+        passes,
+        (rate, inverseRoots) -> {
+          Op write = rule.apply(first, ops, variable, w, rate, passes.direction());
+          lane.end(write);
+          return write;
+        });
   }
 
   /**
@@ -197,7 +214,7 @@ final class PiecewiseUpdateStep implements UpdateStep {
     List<Operand<T>> gradients = new ArrayList<>();
     List<SecondMoment<T>> states = new ArrayList<>();
     for (UpdateTask task : tasks) {
-      variables.add(typed(task.variable()));
+      variables.add(VariableView.typed(task.variable()));
       gradients.add(typed(task.values()));
       states.add(task.state().secondMoment());
     }
@@ -230,11 +247,6 @@ final class PiecewiseUpdateStep implements UpdateStep {
 
   private <T extends TNumber> List<Output<T>> unstacked(Operand<T> stack, int count) {
     return ops.unstack(stack, (long) count).output();
-  }
-
-  @SuppressWarnings("unchecked") // For variables that are computed in their own type.
-  private static <C extends TNumber> VariableView<C> typed(VariableView<?> variable) {
-    return (VariableView<C>) variable;
   }
 
   @SuppressWarnings("unchecked") // The gradient has the type of the computation.

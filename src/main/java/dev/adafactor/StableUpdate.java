@@ -126,14 +126,15 @@ final class StableUpdate implements UpdateRule {
   }
 
   /** beta_2_t * average + (1 - beta_2_t) * (value + epsilon_1). */
-  private static <T extends TNumber> Operand<T> average(
+  static <T extends TNumber> Operand<T> average(
       Ops tf, Scalars<T> s, Operand<T> average, Operand<T> value) {
     return tf.math.add(
         tf.math.mul(s.beta2(), average),
         tf.math.mul(s.gradientWeight(), tf.math.add(value, s.epsilon1())));
   }
 
-  private static <T extends TNumber> Operand<T> mean(Constants constants, Operand<T> r) {
+  /** The mean over the last axis, which is kept. */
+  static <T extends TNumber> Operand<T> mean(Constants constants, Operand<T> r) {
     return constants.ops().math.mean(r, constants.axes(-1), Mean.keepDims(true));
   }
 
@@ -141,11 +142,11 @@ final class StableUpdate implements UpdateRule {
    * 1/√x; where x is 0, or less than CPUs reckon with, a large number in place of infinity. Of r
    * and c it is taken one by one: 1/√r · √mean(r) times 1/√c overflows for a dead row and column.
    */
-  private static <T extends TNumber> Operand<T> inverseRoot(Constants constants, Operand<T> x) {
+  static <T extends TNumber> Operand<T> inverseRoot(Constants constants, Operand<T> x) {
     return constants.ops().math.rsqrt(atLeastTiny(constants, x));
   }
 
-  private static <T extends TNumber> Operand<T> atLeastTiny(Constants constants, Operand<T> x) {
+  static <T extends TNumber> Operand<T> atLeastTiny(Constants constants, Operand<T> x) {
     double tiny = x.type() == TFloat64.class ? Double.MIN_NORMAL : Float.MIN_NORMAL;
     return constants.ops().math.maximum(x, constants.number(x.type(), tiny));
   }

@@ -2,13 +2,14 @@ package dev.adafactor;
 
 import dev.adafactor.files.FirstFew;
 import dev.adafactor.files.TensorKind;
-import dev.adafactor.graph.Slot;
-import dev.adafactor.graph.VariableView;
+import dev.adafactor.graph.Constants;
+import dev.adafactor.graph.Placement;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.tensorflow.Operand;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
@@ -31,9 +32,20 @@ final class StateTransfer {
       return new Cell(variable, fed, tf.assign(variable, fed));
     }
 
-    static <T extends TNumber> Cell of(Ops tf, VariableView<T> variable) {
-      Placeholder<T> fed = tf.placeholder(variable.type(), Placeholder.shape(variable.shape()));
-      return new Cell(variable.read(tf), fed, variable.assign(tf, fed));
+    static Cell ofSlot(Ops tf, Placement placement, KnownVariable variable, String slot) {
+      Operand<? extends TNumber> read = variable.slot(tf, placement, slot);
+      return of(tf, read, fed -> variable.setSlot(tf, placement, slot, fed));
+    }
+
+    static Cell ofValue(Ops tf, Placement placement, KnownVariable variable) {
+      Operand<? extends TNumber> read = variable.value(tf, placement);
+      return of(tf, read, fed -> variable.setValue(tf, placement, fed));
+    }
+
+    private static <T extends TNumber> Cell of(
+        Ops tf, Operand<T> read, Function<Operand<T>, Op> set) {
+      Placeholder<T> fed = tf.placeholder(read.type(), Placeholder.shape(read.shape()));
+      return new Cell(read, fed, set.apply(fed));
     }
 
     TensorKind kind() {
@@ -56,17 +68,18 @@ final class StateTransfer {
       Ops ops,
       Variable<TInt64> iterations,
       Variable<TFloat32> learningRate,
-      Collection<VariableState> states) {
+      Collection<KnownVariable> known) {
     Ops tf = ops.withSubScope("state");
+    Placement placement = new Placement(new Constants(tf));
     this.iterations = Cell.of(tf, iterations);
     this.learningRate = Cell.of(tf, learningRate);
-    for (VariableState state : states) {
+    for (KnownVariable variable : known) {
       Map<String, Cell> parts = new LinkedHashMap<>();
-      for (Map.Entry<String, Slot<?>> slot : state.slots().entrySet()) {
-        parts.put(slot.getKey(), Cell.of(tf, slot.getValue().variable()));
+      for (String slot : variable.slots()) {
+        parts.put(slot, Cell.ofSlot(tf, placement, variable, slot));
       }
-      parts.put(Snapshot.Form.VALUE, Cell.of(tf, state.variable()));
-      String name = state.variable().name();
+      parts.put(Snapshot.Form.VALUE, Cell.ofValue(tf, placement, variable));
+      String name = variable.variable().name();
       if (variables.put(name, parts) != null) {
         throw new IllegalArgumentException(
             "two variables are named '" + name + "': a snapshot tells them by their names");

@@ -3,6 +3,7 @@ package dev.adafactor;
 import dev.adafactor.graph.VariableView;
 import java.util.List;
 import org.tensorflow.Operand;
+import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.types.family.TNumber;
@@ -28,12 +29,13 @@ record UpdateTask(
    * @param first for the operation that comes first
    */
   Operand<? extends TNumber> gradient(Ops first) {
-    return indices == null ? values : dense(first, values);
+    return indices == null ? values : dense(first, variable.shape(), values, indices);
   }
 
-  private <C extends TNumber> Operand<C> dense(Ops first, Operand<C> rows) {
-    int count = Math.toIntExact(variable.shape().get(0));
-    return first.ensureShape(
-        first.math.unsortedSegmentSum(rows, indices, first.constant(count)), variable.shape());
+  /** Rows as a tensor of a shape, those that are named twice added up. */
+  static <C extends TNumber> Operand<C> dense(
+      Ops tf, Shape shape, Operand<C> rows, Operand<? extends TNumber> indices) {
+    int count = Math.toIntExact(shape.get(0));
+    return tf.ensureShape(tf.math.unsortedSegmentSum(rows, indices, tf.constant(count)), shape);
   }
 }

@@ -12,11 +12,10 @@ import org.tensorflow.Operand;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
-import org.tensorflow.types.TBool;
 import org.tensorflow.types.family.TNumber;
 
 /**
- * What the optimizer keeps for one variable between steps.
+ * What the optimizer keeps for a variable in one piece, or for a shard, between steps.
  *
  * @param slots r and c, or v; then the moving average if there is one
  */
@@ -80,7 +79,7 @@ record VariableState(VariableView<?> variable, Map<String, Slot<?>> slots) {
   }
 
   @SuppressWarnings("unchecked") // The slots have the type of the computation.
-  private static <C extends TNumber> Slot<C> typed(Slot<?> slot) {
+  static <C extends TNumber> Slot<C> typed(Slot<?> slot) {
     return (Slot<C>) slot;
   }
 
@@ -88,31 +87,5 @@ record VariableState(VariableView<?> variable, Map<String, Slot<?>> slots) {
   @SuppressWarnings("unchecked") // It was created with the variable's type.
   <T extends TNumber> Slot<T> average() {
     return (Slot<T>) slots.get(Adafactor.AVERAGE);
-  }
-
-  /**
-   * Adds the operations for tf_keras's v. The derived one is 0 until the first gradient: while r
-   * and c are 0 and the variable is finite. Afterwards it is the formula, its 0/0 included.
-   */
-  <T extends TNumber> Operand<T> v(Constants constants, VariableView<T> view) {
-    return v(constants, view, this.<T>secondMoment());
-  }
-
-  private <T extends TNumber, C extends TNumber> Operand<T> v(
-      Constants constants, VariableView<T> view, SecondMoment<C> state) {
-    Ops ops = constants.ops();
-    Operand<T> formula = WholeUpdateStep.cast(ops, TfKerasUpdate.v(constants, state), view.type());
-    if (slots.containsKey(Adafactor.V)) {
-      return formula;
-    }
-    List<Operand<TBool>> conditions = new ArrayList<>();
-    for (Operand<C> part : state.parts()) {
-      Operand<C> zero = constants.number(part.type(), 0);
-      conditions.add(ops.reduceAll(ops.math.equal(part, zero), constants.allAxes(part)));
-    }
-    Operand<T> w = view.read(ops);
-    conditions.add(ops.reduceAll(ops.math.isFinite(w), constants.allAxes(w)));
-    Operand<TBool> untouched = ops.reduceAll(ops.stack(conditions), constants.axes(0));
-    return ops.select(untouched, ops.zerosLike(formula), formula);
   }
 }

@@ -17,7 +17,7 @@ import org.tensorflow.types.family.TNumber;
  *
  * @param names regular expressions, searched for in {@code name:0} as Python's {@code re.search}
  */
-record WeightDecay(double rate, Set<VariableView<?>> excluded, List<Pattern> names) {
+record WeightDecay(double rate, Set<LogicalVariable> excluded, List<Pattern> names) {
 
   /**
    * @throws IllegalArgumentException if the text is no regular expression
@@ -26,7 +26,7 @@ record WeightDecay(double rate, Set<VariableView<?>> excluded, List<Pattern> nam
     return PythonRegex.compile("excludeFromWeightDecay", regex);
   }
 
-  boolean applies(VariableView<?> variable) {
+  boolean applies(LogicalVariable variable) {
     return !excluded.contains(variable)
         && names.stream().noneMatch(name -> name.matcher(variable.name() + ":0").find());
   }

@@ -1,29 +1,37 @@
 package dev.adafactor.checkpoint;
 
 import dev.adafactor.graph.RawVariable;
+import dev.adafactor.graph.VariableView;
 import java.util.Optional;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.GraphOperationBuilder;
+import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.Scope;
 import org.tensorflow.proto.DataType;
+import org.tensorflow.types.family.TNumber;
 
 /**
  * A part of the state: how it is read, and where it is put back.
  *
  * @param value what is written to a checkpoint
  * @param shape its shape
- * @param destination output of a {@code VariableV2} or {@code VarHandleOp}; empty for what only
- *     Python reads
+ * @param destination empty for what only Python reads
  */
 record Cell(Output<?> value, Shape shape, Optional<Destination> destination) {
 
+  /** Adds the operations that set a variable to a value of its type. */
+  @FunctionalInterface
+  interface Assignment {
+    Op add(Ops tf, Output<?> value);
+  }
+
   /** A variable to assign to, and its type. */
-  record Destination(Output<?> variable, DataType dtype) {}
+  record Destination(DataType dtype, Assignment assignment) {}
 
   /** What is only written. */
   static Cell writtenOnly(Output<?> value, Shape shape) {
@@ -33,9 +41,7 @@ record Cell(Output<?> value, Shape shape, Optional<Destination> destination) {
   /** A resource variable. */
   static Cell resource(Ops tf, RawVariable variable, Shape shape) {
     return new Cell(
-        variable.read(tf),
-        shape,
-        Optional.of(new Destination(variable.handle(), variable.dtype())));
+        variable.read(tf), shape, Optional.of(new Destination(variable.dtype(), variable::assign)));
   }
 
   /**
@@ -44,9 +50,31 @@ record Cell(Output<?> value, Shape shape, Optional<Destination> destination) {
    * @param written the type that it has in a checkpoint
    */
   static Cell reference(Ops tf, Output<?> variable, DataType written) {
-    Output<?> value = cast(tf, variable, written);
     return new Cell(
-        value, variable.shape(), Optional.of(new Destination(variable, type(variable))));
+        cast(tf, variable, written),
+        variable.shape(),
+        Optional.of(
+            new Destination(
+                type(variable),
+                (there, value) -> {
+                  GraphOperation assign =
+                      operation(there, "Assign").addInput(variable).addInput(value).build();
+                  return () -> assign;
+                })));
+  }
+
+  /**
+   * A slot of an optimizer.
+   *
+   * @param slot its value
+   * @param written the type that it has in a checkpoint
+   */
+  static Cell slot(
+      Ops tf, Operand<? extends TNumber> slot, DataType written, Assignment assignment) {
+    return new Cell(
+        cast(tf, slot.asOutput(), written),
+        slot.shape(),
+        Optional.of(new Destination(VariableView.dataType(slot.type()), assignment)));
   }
 
   /** The type of a variable's elements; its output's own is that of a reference or a handle. */
@@ -57,12 +85,7 @@ record Cell(Output<?> value, Shape shape, Optional<Destination> destination) {
   /** Puts a value of any numeric type into the destination. */
   Op assign(Ops tf, Output<?> restored) {
     Destination to = destination.orElseThrow();
-    Output<?> typed = cast(tf, restored, to.dtype());
-    if (to.variable().op().type().equals("VarHandleOp")) {
-      return new RawVariable(to.variable(), to.dtype()).assign(tf, typed);
-    }
-    GraphOperation assign = operation(tf, "Assign").addInput(to.variable()).addInput(typed).build();
-    return () -> assign;
+    return to.assignment().add(tf, cast(tf, restored, to.dtype()));
   }
 
   private static Output<?> cast(Ops tf, Output<?> value, DataType dtype) {

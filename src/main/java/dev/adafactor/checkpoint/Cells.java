@@ -6,7 +6,9 @@ import dev.adafactor.checkpoint.Quantity.OfModel;
 import dev.adafactor.checkpoint.Quantity.OfOptimizer;
 import dev.adafactor.checkpoint.Quantity.Part;
 import dev.adafactor.graph.RawVariable;
+import dev.adafactor.graph.VariableView;
 import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.SpreadVariables;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -18,6 +20,7 @@ import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.proto.DataType;
 import org.tensorflow.types.TInt64;
+import org.tensorflow.types.family.TNumber;
 
 /** Finds where the quantities of a checkpoint are in a session's graph. */
 final class Cells {
@@ -25,6 +28,7 @@ final class Cells {
   private final Adafactor adafactor;
   private final Map<Integer, ModelVariable> variables;
   private final List<ModelVariable> trained;
+  private final SpreadVariables spread;
   private final Operand<TInt64> saves;
 
   /**
@@ -32,6 +36,7 @@ final class Cells {
    *
    * @param variables the model's, by the index of their object
    * @param trained the variables that the optimizer trains, in the order of the layout
+   * @param spread how it takes them
    * @param saves how many checkpoints were written
    */
   Cells(
@@ -39,11 +44,13 @@ final class Cells {
       Adafactor adafactor,
       Map<Integer, ModelVariable> variables,
       List<ModelVariable> trained,
+      SpreadVariables spread,
       Operand<TInt64> saves) {
     this.tf = tf;
     this.adafactor = adafactor;
     this.variables = variables;
     this.trained = trained;
+    this.spread = spread;
     this.saves = saves;
   }
 
@@ -76,17 +83,37 @@ final class Cells {
       return Cell.writtenOnly(tf.constant(0).asOutput(), Shape.scalar());
     }
     return slot(part, variable)
-        .map(slot -> Cell.reference(tf, slot, variable.dtype()))
+        .map(slot -> cell(slot, part, variable, variable.dtype()))
         .orElseGet(
             () ->
                 Cell.writtenOnly(
-                    adafactor.secondMoment(variable.handle()).asOutput(), variable.shape()));
+                    adafactor.secondMoment(trainedAs(variable)).asOutput(), variable.shape()));
   }
 
-  private Optional<Output<?>> slot(Part part, ModelVariable variable) {
-    return adafactor
-        .getSlot(variable.handle(), part.name().toLowerCase(Locale.ROOT))
-        .map(slot -> (Output<?>) slot.asOutput());
+  private Operand<?> trainedAs(ModelVariable variable) {
+    return spread.trained(variable.handle());
+  }
+
+  private Cell cell(
+      Operand<? extends TNumber> slot, Part part, ModelVariable variable, DataType written) {
+    return Cell.slot(
+        tf,
+        slot,
+        written,
+        (there, value) -> adafactor.assignSlot(trainedAs(variable), name(part), number(value)));
+  }
+
+  private Optional<Operand<? extends TNumber>> slot(Part part, ModelVariable variable) {
+    return adafactor.readSlot(trainedAs(variable), name(part));
+  }
+
+  private static String name(Part part) {
+    return part.name().toLowerCase(Locale.ROOT);
+  }
+
+  @SuppressWarnings("unchecked") // Slots are numbers.
+  private static Operand<? extends TNumber> number(Output<?> value) {
+    return (Output<? extends TNumber>) value;
   }
 
   /** The quantity with all its digits, where its variable's type does not hold them. */
@@ -94,8 +121,13 @@ final class Cells {
     if (quantity instanceof OfOptimizer state && state.part() != Part.UNUSED) {
       ModelVariable variable = trained.get(state.variable());
       return slot(state.part(), variable)
-          .filter(slot -> Cell.type(slot) != variable.dtype())
-          .map(slot -> Cell.reference(tf, slot, Cell.type(slot)));
+          .flatMap(
+              slot -> {
+                DataType own = VariableView.dataType(slot.type());
+                return own == variable.dtype()
+                    ? Optional.empty()
+                    : Optional.of(cell(slot, state.part(), variable, own));
+              });
     }
     return Optional.empty();
   }

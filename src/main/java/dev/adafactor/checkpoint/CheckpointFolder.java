@@ -90,6 +90,11 @@ public final class CheckpointFolder {
       Files.createDirectory(draft);
       state.save(draft.resolve(written.getFileName()), note, step);
       List<Path> files = list(draft);
+      if (files.isEmpty()) {
+        throw new IOException(
+            "the process that runs the session has written it to a file system of its own; one that"
+                + " is shared with it is needed");
+      }
       // The index comes last: without it the values do not count.
       files.sort(Comparator.comparing(file -> file.toString().endsWith(INDEX)));
       for (Path file : files) {

@@ -8,6 +8,7 @@ import dev.adafactor.files.TensorKind;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.SpreadVariables;
 import dev.adafactor.savedmodel.TrainableModel;
 import dev.adafactor.savedmodel.VariableTree;
 import java.io.IOException;
@@ -54,6 +55,7 @@ public final class TrainingState {
 
   private final Session session;
   private final Adafactor adafactor;
+  private final SpreadVariables spread;
   private final Layout layout;
   private final Cells places;
   private final Map<ModelVariable, List<String>> trained;
@@ -67,6 +69,7 @@ public final class TrainingState {
    * Adds the operations that write.
    *
    * @param trained the variables that the optimizer trains; it has their state already
+   * @param spread how it takes them
    * @param beside more variables that belong to the state, handles of {@code VarHandleOp}, each
    *     under a name of its own; Python does not look at them
    */
@@ -74,6 +77,7 @@ public final class TrainingState {
       TrainableModel model,
       Adafactor adafactor,
       List<ModelVariable> trained,
+      SpreadVariables spread,
       Map<String, Output<?>> beside) {
     this(
         model.session(),
@@ -81,6 +85,7 @@ public final class TrainingState {
         model.variablesByObject(),
         adafactor,
         trained,
+        spread,
         beside);
   }
 
@@ -90,17 +95,19 @@ public final class TrainingState {
       Map<Integer, ModelVariable> variables,
       Adafactor adafactor,
       List<ModelVariable> trained,
+      SpreadVariables spread,
       Map<String, Output<?>> beside) {
     this.session = session;
+    this.spread = spread;
     this.adafactor = adafactor;
     Ops tf = Ops.create(session.graph()).withSubScope("checkpoint");
     prefix = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
     note = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
     saves = tf.placeholder(TInt64.class, Placeholder.shape(Shape.scalar()));
     List<ModelVariable> ordered = ordered(tree, variables, trained);
-    layout = layout(tree, variables, ordered, adafactor);
+    layout = layout(tree, variables, ordered);
     this.trained = withPaths(tree, variables, ordered);
-    places = new Cells(tf, adafactor, variables, ordered, saves);
+    places = new Cells(tf, adafactor, variables, ordered, spread, saves);
     layout.tensors().forEach((key, quantity) -> cells.put(key, places.cell(quantity)));
     layout
         .tensors()
@@ -142,7 +149,13 @@ public final class TrainingState {
       }
     }
     return new TrainingState(
-        session, VariableTree.ofNames(named), numbered, adafactor, trained, Map.of());
+        session,
+        VariableTree.ofNames(named),
+        numbered,
+        adafactor,
+        trained,
+        SpreadVariables.none(session.graph()),
+        Map.of());
   }
 
   private static ModelVariable variable(Output<?> variable, boolean trained) {
@@ -197,11 +210,8 @@ public final class TrainingState {
     return Collections.unmodifiableMap(found);
   }
 
-  private static Layout layout(
-      VariableTree tree,
-      Map<Integer, ModelVariable> variables,
-      List<ModelVariable> trained,
-      Adafactor adafactor) {
+  private Layout layout(
+      VariableTree tree, Map<Integer, ModelVariable> variables, List<ModelVariable> trained) {
     Map<Integer, String> names = new HashMap<>();
     variables.forEach((object, variable) -> names.put(object, variable.name()));
     Set<Option> options = EnumSet.noneOf(Option.class);
@@ -210,7 +220,9 @@ public final class TrainingState {
     }
     boolean averages =
         !trained.isEmpty()
-            && adafactor.getSlot(trained.get(0).handle(), Adafactor.AVERAGE).isPresent();
+            && adafactor
+                .readSlot(spread.trained(trained.get(0).handle()), Adafactor.AVERAGE)
+                .isPresent();
     if (averages) {
       options.add(Option.AVERAGES);
     }
@@ -263,7 +275,7 @@ public final class TrainingState {
    * @throws IOException if the files cannot be written
    */
   public void save(Path files, String text, long number) throws IOException {
-    try (TString path = TString.scalarOf(files.toString());
+    try (TString path = absolute(files);
         TString content = TString.scalarOf(text);
         TInt64 count = TInt64.scalarOf(number)) {
       session
@@ -277,6 +289,11 @@ public final class TrainingState {
     } catch (TensorFlowException e) {
       throw new IOException(e.getMessage().strip().lines().findFirst().orElse(""), e);
     }
+  }
+
+  /** Another process that runs the session may be in another folder. */
+  private static TString absolute(Path files) {
+    return TString.scalarOf(files.toAbsolutePath().toString());
   }
 
   /**
@@ -348,8 +365,8 @@ public final class TrainingState {
     choice
         .freshAverages()
         .forEach(variable -> started.add(places.startAverage(afterwards, variable)));
-    Op all = tf.withControlDependencies(started).noOp();
-    try (TString path = TString.scalarOf(files.toString())) {
+    Op all = spread.scatter(tf.withControlDependencies(started).noOp());
+    try (TString path = absolute(files)) {
       session.runner().feed(prefix, path).addTarget(all).run().close();
     } catch (TensorFlowException | TFInvalidArgumentException e) {
       throw new IOException(e.getMessage().strip().lines().findFirst().orElse(""), e);

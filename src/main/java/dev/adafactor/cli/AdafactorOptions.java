@@ -3,6 +3,7 @@ package dev.adafactor.cli;
 import dev.adafactor.Adafactor;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
+import dev.adafactor.mesh.Mesh;
 import dev.adafactor.schedules.ScheduleRegistry;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -147,25 +148,27 @@ final class AdafactorOptions {
   /**
    * What makes the optimizer that the options describe.
    *
+   * @param mesh of the variables, if they are sharded
    * @throws IOException if the configuration cannot be read
    */
-  Function<Graph, Adafactor> optimizer() throws IOException {
+  Function<Graph, Adafactor> optimizer(Optional<Mesh> mesh) throws IOException {
     if (configuration.isEmpty()) {
-      return graph -> with(Adafactor.builder(graph));
+      return graph -> with(Adafactor.builder(graph), mesh);
     }
     ConfigurationFile file = new ConfigurationFile("--optimizer", configuration.get());
     String json = file.json();
     ScheduleRegistry schedules = schedules();
     return graph -> {
       try {
-        return with(Adafactor.fromConfig(graph, json, schedules));
+        return with(Adafactor.fromConfig(graph, json, schedules), mesh);
       } catch (IllegalArgumentException e) {
         throw file.failure(e);
       }
     };
   }
 
-  private Adafactor with(Adafactor.Builder builder) {
+  private Adafactor with(Adafactor.Builder builder, Optional<Mesh> mesh) {
+    mesh.ifPresent(builder::mesh);
     learningRate.ifPresent((Consumer<Double>) builder::learningRate);
     beta2Decay.ifPresent(builder::beta2Decay);
     epsilon1.ifPresent(builder::epsilon1);

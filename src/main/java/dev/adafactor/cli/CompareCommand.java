@@ -3,10 +3,13 @@ package dev.adafactor.cli;
 import dev.adafactor.Adafactor;
 import dev.adafactor.Numerics;
 import dev.adafactor.files.OutputPath;
+import dev.adafactor.mesh.Mesh;
 import dev.adafactor.parity.Case;
 import dev.adafactor.parity.CaseFile;
 import dev.adafactor.parity.ComparedRun;
 import dev.adafactor.parity.Comparison;
+import dev.adafactor.parity.Holding;
+import dev.adafactor.parity.OnMesh;
 import dev.adafactor.parity.Recording;
 import dev.adafactor.parity.Replay;
 import dev.adafactor.parity.Replayed;
@@ -57,6 +60,7 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  java -jar target/adafactor.jar compare --cases cases.json --numerics tf_keras",
+      "  java -jar target/adafactor.jar compare --cases cases.json --mesh x=2,y=2",
       "  java -jar target/adafactor.jar compare --python python3 --shapes 64x10,10",
       "    --report page.html"
     })
@@ -91,6 +95,15 @@ final class CompareCommand implements Callable<Integer> {
   private VariableKind variables;
 
   @Option(
+      names = "--mesh",
+      paramLabel = "x=N,y=M",
+      description =
+          "Shard the variables over as many virtual CPU devices: the last but one axis over x, the"
+              + " last over y, the only one over x, wherever the size divides. With numerics stable"
+              + " and reference variables.")
+  private Optional<String> mesh = Optional.empty();
+
+  @Option(
       names = "--results",
       paramLabel = "FILE",
       description = "Write what was computed, in the structure of a case file.")
@@ -119,13 +132,14 @@ final class CompareCommand implements Callable<Integer> {
           "either --cases FILE, what was recorded before, or --python PYTHON, to record now");
     }
     recording.check();
+    Holding holding = holding();
     outputs().require(inputs());
     List<Recording> recordings = recordings();
     PrintWriter out = spec.commandLine().getOut();
     Requirement requirement = Requirement.of(numerics, System.getProperty("os.arch"));
     // A case says itself which gradients are missing: no need to be warned of them.
     OPTIMIZER_LOG.setLevel(Level.SEVERE);
-    Replay replay = new Replay(numerics, variables);
+    Replay replay = new Replay(numerics, holding);
     Comparison comparison = new Comparison(requirement);
     List<Replayed> kept = new ArrayList<>();
     List<ComparedRun> runs = new ArrayList<>();
@@ -136,10 +150,11 @@ final class CompareCommand implements Callable<Integer> {
       report.ifPresent(file -> runs.add(ComparedRun.of(replayed, verdict)));
     }
     out.printf(
-        "%d cases, numerics %s, %s variables, TensorFlow %s%n%n",
+        "%d cases, numerics %s, %s variables%s, TensorFlow %s%n%n",
         comparison.cases(),
         ConstantConverter.label(numerics),
         ConstantConverter.label(variables),
+        mesh.map(dimensions -> " on a mesh of " + dimensions).orElse(""),
         TensorFlow.version());
     ComparisonText.print(comparison, out);
     out.flush();
@@ -161,6 +176,26 @@ final class CompareCommand implements Callable<Integer> {
                                 ::writeTo)));
     unwritten.tell();
     return comparison.isGood() ? 0 : 1;
+  }
+
+  private Holding holding() {
+    if (mesh.isEmpty()) {
+      return variables;
+    }
+    if (numerics != Numerics.STABLE) {
+      throw new IllegalArgumentException(
+          "--mesh goes with --numerics stable alone: shards are added up in another order than that"
+              + " of tf_keras");
+    }
+    if (variables != VariableKind.REFERENCE) {
+      throw new IllegalArgumentException(
+          "--mesh goes with --variables reference alone: shards are reference variables");
+    }
+    try {
+      return new OnMesh(Mesh.virtualCpus(mesh.get()));
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("--mesh: " + e.getMessage(), e);
+    }
   }
 
   private List<Recording> recordings() throws IOException {
@@ -213,6 +248,7 @@ final class CompareCommand implements Callable<Integer> {
     Map<String, String> settings = new LinkedHashMap<>();
     settings.put("numerics", ConstantConverter.label(numerics));
     settings.put("variables", ConstantConverter.label(variables));
+    mesh.ifPresent(dimensions -> settings.put("mesh", dimensions));
     return settings;
   }
 

@@ -9,6 +9,7 @@ import dev.adafactor.finetune.NotWrittenException;
 import dev.adafactor.finetune.StateSize;
 import dev.adafactor.finetune.TensorBoardLog;
 import dev.adafactor.finetune.TrainingListener;
+import dev.adafactor.mesh.Mesh;
 import dev.adafactor.parity.JobComparison;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -74,6 +75,9 @@ final class FineTuneCommand implements Callable<Integer> {
 
   @ArgGroup(validate = false, heading = "Optimizer:%n")
   private AdafactorOptions adafactor = new AdafactorOptions();
+
+  @ArgGroup(validate = false, heading = "Devices:%n")
+  private DeviceOptions devices = new DeviceOptions();
 
   @ArgGroup(validate = false, heading = "Results:%n")
   private OutputOptions output = new OutputOptions();
@@ -205,7 +209,9 @@ final class FineTuneCommand implements Callable<Integer> {
     addModel(builder);
     addData(builder);
     addCourse(builder);
-    builder.optimizer(adafactor.optimizer());
+    Optional<Mesh> mesh = devices.mesh();
+    mesh.ifPresent(builder::mesh);
+    builder.optimizer(adafactor.optimizer(mesh));
     output.export.ifPresent(builder::export);
     builder.logVariables(output.variableDetail());
     output.logEvery.ifPresent(builder::logEvery);

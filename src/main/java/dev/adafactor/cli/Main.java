@@ -34,7 +34,8 @@ import picocli.CommandLine.TypeConversionException;
       FineTuneCommand.class,
       InspectCommand.class,
       CompareCommand.class,
-      BenchCommand.class
+      BenchCommand.class,
+      WorkerCommand.class
     },
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,

@@ -3,6 +3,8 @@ package dev.adafactor.finetune;
 import dev.adafactor.Adafactor;
 import dev.adafactor.checkpoint.Extent;
 import dev.adafactor.graph.PythonRegex;
+import dev.adafactor.mesh.Layout;
+import dev.adafactor.mesh.Mesh;
 import dev.adafactor.savedmodel.ExistingFolder;
 import dev.adafactor.savedmodel.Mode;
 import dev.adafactor.savedmodel.UncheckedGradients;
@@ -60,6 +62,7 @@ public final class FineTuning {
   final List<Pattern> freeze;
   final UncheckedGradients uncheckedGradients;
   final Function<Graph, Adafactor> optimizer;
+  final Optional<Mesh> mesh;
   final VariableWatch.Wish watch;
   final Optional<Start> start;
   final Optional<Checkpoints.Wish> checkpoints;
@@ -86,7 +89,8 @@ public final class FineTuning {
     earlyStopping = builder.earlyStopping;
     freeze = List.copyOf(builder.freeze);
     uncheckedGradients = builder.uncheckedGradients;
-    optimizer = builder.optimizer;
+    mesh = builder.mesh;
+    optimizer = builder.optimizer.orElseGet(() -> byDefault(builder.mesh));
     watch = new VariableWatch.Wish(builder.logVariables, builder.logEvery);
     start = builder.start;
     checkpoints =
@@ -97,6 +101,14 @@ public final class FineTuning {
     recording = builder.recording;
     export = builder.export;
     existing = builder.existing;
+  }
+
+  private static Function<Graph, Adafactor> byDefault(Optional<Mesh> mesh) {
+    return graph -> {
+      Adafactor.Builder adafactor = Adafactor.builder(graph);
+      mesh.ifPresent(adafactor::mesh);
+      return adafactor.build();
+    };
   }
 
   /**
@@ -148,7 +160,8 @@ public final class FineTuning {
     private Optional<EarlyStopping> earlyStopping = Optional.empty();
     private final List<Pattern> freeze = new ArrayList<>();
     private UncheckedGradients uncheckedGradients = UncheckedGradients.REFUSE;
-    private Function<Graph, Adafactor> optimizer = Adafactor::new;
+    private Optional<Mesh> mesh = Optional.empty();
+    private Optional<Function<Graph, Adafactor>> optimizer = Optional.empty();
     private VariableDetail logVariables = VariableDetail.NONE;
     private int logEvery = 10;
     private Optional<Start> start = Optional.empty();
@@ -338,9 +351,34 @@ public final class FineTuning {
       return this;
     }
 
-    /** Makes the optimizer in the model's graph; {@code Adafactor::new} if not given. */
+    /**
+     * Makes the optimizer in the model's graph; if not given, it is that of {@link
+     * Adafactor#builder} as it is, with the job's {@link #mesh}.
+     */
     public Builder optimizer(Function<Graph, Adafactor> maker) {
-      optimizer = maker;
+      optimizer = Optional.of(maker);
+      return this;
+    }
+
+    /**
+     * Spreads the variables that are trained, and the optimizer's state, over devices, as {@link
+     * Layout#ofMatrices} says: their updates are computed there. The optimizer must be made with
+     * the same mesh. What the model computes, it computes on one device, which has the variables as
+     * wholes.
+     *
+     * <p>Results are the same up to rounding. So are all files: a checkpoint may be {@link #resume
+     * resumed} on another mesh, or none.
+     *
+     * @param mesh of devices of this process, such as {@link Mesh#virtualCpus}
+     * @throws IllegalArgumentException if it has neither a dimension {@code x} nor {@code y}, along
+     *     which variables are cut
+     */
+    public Builder mesh(Mesh mesh) {
+      require(
+          mesh.containsDim("x") || mesh.containsDim("y"),
+          "mesh: %s has neither x, along which rows are cut, nor y, along which columns are"
+              .formatted(mesh));
+      this.mesh = Optional.of(mesh);
       return this;
     }
 

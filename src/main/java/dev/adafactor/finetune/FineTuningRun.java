@@ -10,8 +10,10 @@ import dev.adafactor.files.OutputPath;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.finetune.Stopwatch.Part;
 import dev.adafactor.finetune.TrainingListener.Plan;
+import dev.adafactor.mesh.Mesh;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
+import dev.adafactor.savedmodel.SpreadVariables;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
 import java.lang.System.Logger;
@@ -26,6 +28,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.tensorflow.Output;
+import org.tensorflow.proto.ConfigProto;
 
 /** A training job being done. */
 final class FineTuningRun {
@@ -51,7 +54,7 @@ final class FineTuningRun {
     if (job.checkpoints.isPresent()) {
       job.checkpoints.get().requireUsable();
     }
-    try (TrainableModel model = TrainableModel.load(job.model, job.signature, job.mode);
+    try (TrainableModel model = TrainableModel.load(job.model, job.signature, job.mode, devices());
         FolderLock lock = new FolderLock()) {
       if (job.export.isPresent()) {
         model.requireExportable(job.export.get(), job.existing);
@@ -71,6 +74,10 @@ final class FineTuningRun {
       context.stopwatch().lap(Part.LOAD);
 
       Adafactor adafactor = job.optimizer.apply(model.graph());
+      SpreadVariables spread =
+          job.mesh
+              .map(mesh -> SpreadVariables.over(mesh, model.graph(), variables.trained()))
+              .orElseGet(() -> SpreadVariables.none(model.graph()));
       StepFunction step = task.step().apply(adafactor);
       TrainingGraph graph =
           new TrainingGraph(
@@ -78,6 +85,7 @@ final class FineTuningRun {
               adafactor,
               step,
               model.variables(),
+              spread,
               (job.batchSize - 1) / partSize + 1,
               new TrainingGraph.Randomness(model.randomness(), job.seed),
               job.watch);
@@ -85,16 +93,10 @@ final class FineTuningRun {
           job.earlyStopping.map(
               rule ->
                   new TrainingLoop.Keeper(
-                      new BestEpoch(rule),
-                      new KeptVariables("best", model.session(), model.variables(), adafactor)));
+                      new BestEpoch(rule), kept("best", model, spread, adafactor)));
       // A training signature may change statistics whenever it is run.
       Optional<KeptVariables> untouched =
-          model
-              .providedGradients()
-              .map(
-                  own ->
-                      new KeptVariables(
-                          "untouched", model.session(), model.variables(), adafactor));
+          model.providedGradients().map(own -> kept("untouched", model, spread, adafactor));
       Optional<TrainingLoop.Validation> validation =
           validationExamples.map(
               examples ->
@@ -109,7 +111,7 @@ final class FineTuningRun {
                   || job.start.isPresent()
                   || job.recording.isPresent()
                   || handsBack(model)
-              ? Optional.of(state(model, adafactor, variables.trained(), keeper))
+              ? Optional.of(state(model, adafactor, variables.trained(), spread, keeper))
               : Optional.empty();
       Optional<CompiledOptimizer> compiled =
           handsBack(model)
@@ -151,7 +153,7 @@ final class FineTuningRun {
               checkpoints,
               adafactor.numerics(),
               context);
-      Plan plan = plan(model, training, order, variables, step, adafactor);
+      Plan plan = plan(model, training, order, variables, spread, step, adafactor);
       context.requireWanted();
       if (job.checkpoints.isPresent()) {
         lock.acquire(job.checkpoints.get().folder());
@@ -200,6 +202,10 @@ final class FineTuningRun {
     }
   }
 
+  private ConfigProto devices() {
+    return job.mesh.map(Mesh::config).orElse(ConfigProto.getDefaultInstance());
+  }
+
   /** Whether the export has the state of an optimizer beside the weights. */
   private boolean handsBack(TrainableModel model) {
     return job.export.isPresent() && CompiledOptimizer.isIn(model);
@@ -226,10 +232,16 @@ final class FineTuningRun {
     }
   }
 
+  private static KeptVariables kept(
+      String name, TrainableModel model, SpreadVariables spread, Adafactor adafactor) {
+    return new KeptVariables(name, model.session(), model.variables(), spread, adafactor);
+  }
+
   private static TrainingState state(
       TrainableModel model,
       Adafactor adafactor,
       List<ModelVariable> trained,
+      SpreadVariables spread,
       Optional<TrainingLoop.Keeper> keeper) {
     // What is kept has a value from the beginning, so that it can be written from the beginning.
     keeper.ifPresent(kept -> kept.variables().keep());
@@ -237,6 +249,7 @@ final class FineTuningRun {
         model,
         adafactor,
         trained,
+        spread,
         keeper.map(kept -> kept.variables().variables()).orElse(Map.of()));
   }
 
@@ -351,10 +364,12 @@ final class FineTuningRun {
       Examples training,
       BatchOrder order,
       TrainedVariables variables,
+      SpreadVariables spread,
       StepFunction step,
       Adafactor adafactor) {
     List<ModelVariable> trained = variables.trained();
-    List<Output<?>> handles = trained.stream().<Output<?>>map(ModelVariable::handle).toList();
+    List<Output<?>> parts =
+        trained.stream().flatMap(variable -> spread.parts(variable.handle()).stream()).toList();
     return new Plan(
         model.mode(),
         model.modeReason(),
@@ -370,8 +385,8 @@ final class FineTuningRun {
                 .toList(),
             StateSize.slots(
                 adafactor,
-                handles,
+                parts,
                 List.of(Adafactor.R, Adafactor.C, Adafactor.V, Adafactor.AVERAGE)),
-            StateSize.slots(adafactor, handles, List.of(Adafactor.AVERAGE))));
+            StateSize.slots(adafactor, parts, List.of(Adafactor.AVERAGE))));
   }
 }

@@ -2,20 +2,21 @@ package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
 import dev.adafactor.graph.RawVariable;
+import dev.adafactor.graph.VariableView;
 import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.SpreadVariables;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Session;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
-import org.tensorflow.op.core.Variable;
 import org.tensorflow.proto.DataType;
-import org.tensorflow.types.family.TType;
 
 /**
  * Keeps the values that a model's variables, and their moving averages where they are in use, have
@@ -32,8 +33,14 @@ final class KeptVariables {
    * Adds the operations.
    *
    * @param name what they are kept for, unique in the session
+   * @param spread how the optimizer takes them
    */
-  KeptVariables(String name, Session session, List<ModelVariable> variables, Adafactor adafactor) {
+  KeptVariables(
+      String name,
+      Session session,
+      List<ModelVariable> variables,
+      SpreadVariables spread,
+      Adafactor adafactor) {
     this.name = name;
     this.session = session;
     Ops tf = Ops.create(session.graph());
@@ -47,21 +54,25 @@ final class KeptVariables {
       restoring.add(current.assign(tf, copy.read(tf)));
     }
     for (ModelVariable variable : variables) {
+      if (!VariableView.isFloating(variable.dtype())) {
+        continue; // No optimizer has state for it.
+      }
+      Operand<?> trained = spread.trained(variable.handle());
       adafactor
-          .getSlot(variable.handle(), Adafactor.AVERAGE)
-          .ifPresent(average -> add(tf, average, keeping, restoring));
+          .readSlot(trained, Adafactor.AVERAGE)
+          .ifPresent(
+              average -> {
+                // A reference variable is written to in place.
+                Output<?> value = tf.deepCopy(average).asOutput();
+                RawVariable copy = create(tf, value.dataType(), value.shape());
+                keeping.add(copy.assign(tf, value));
+                restoring.add(
+                    adafactor.assignSlot(
+                        trained, Adafactor.AVERAGE, StepFunction.numeric(copy.read(tf))));
+              });
     }
     this.keep = tf.withControlDependencies(keeping).noOp();
-    this.restore = tf.withControlDependencies(restoring).noOp();
-  }
-
-  private <T extends TType> void add(
-      Ops tf, Variable<T> average, List<Op> keeping, List<Op> restoring) {
-    // A reference variable is written to in place.
-    Output<T> value = tf.deepCopy(average).asOutput();
-    RawVariable copy = create(tf, value.dataType(), value.shape());
-    keeping.add(copy.assign(tf, value));
-    restoring.add(tf.assign(average, typed(copy.read(tf))));
+    this.restore = spread.scatter(tf.withControlDependencies(restoring).noOp());
   }
 
   private RawVariable create(Ops tf, DataType dtype, Shape shape) {
@@ -74,11 +85,6 @@ final class KeptVariables {
   /** Where the values are kept, handles of variables, by name. */
   Map<String, Output<?>> variables() {
     return Collections.unmodifiableMap(kept);
-  }
-
-  @SuppressWarnings("unchecked") // Of the average's own type.
-  private static <T extends TType> Output<T> typed(Output<?> value) {
-    return (Output<T>) value;
   }
 
   void keep() {

@@ -5,6 +5,7 @@ import dev.adafactor.files.FirstFew;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.SpreadVariables;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -62,6 +63,7 @@ final class TrainingGraph {
    *
    * @param function what a step computes
    * @param variables all of the model
+   * @param spread how the optimizer takes them
    * @param partsPerStep how many parts a step's batch comes in, at most
    * @param wish what is told of the variables
    */
@@ -70,6 +72,7 @@ final class TrainingGraph {
       Adafactor adafactor,
       StepFunction function,
       List<ModelVariable> variables,
+      SpreadVariables spread,
       int partsPerStep,
       Randomness randomness,
       VariableWatch.Wish wish) {
@@ -91,15 +94,15 @@ final class TrainingGraph {
     this.checked = tf.withControlDependencies(measured).noOp();
     this.update =
         partsPerStep == 1
-            ? Update.AtOnce.of(tf, function, adafactor, checked)
-            : Update.OfParts.of(tf, function, adafactor);
+            ? Update.AtOnce.of(tf, function, adafactor, spread, checked)
+            : Update.OfParts.of(tf, function, adafactor, spread);
     this.watch =
         wish.detail() == VariableDetail.NONE
             ? Optional.empty()
             : Optional.of(
-                new VariableWatch(session, adafactor, updated(function, variables), wish));
+                new VariableWatch(session, adafactor, updated(function, variables), spread, wish));
     this.iterations = adafactor.iterations();
-    this.finish = adafactor.finalizeVariableValues();
+    this.finish = spread.gather(adafactor.finalizeVariableValues());
     this.finite = Finiteness.of(tf, values(tf, variables));
     session.initialize();
   }

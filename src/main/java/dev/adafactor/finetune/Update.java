@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.savedmodel.SpreadVariables;
 import java.util.ArrayList;
 import java.util.List;
 import org.tensorflow.Operand;
@@ -25,7 +26,8 @@ sealed interface Update {
    * <p>It waits for the loss: where that is not finite the run fails and nothing is changed.
    */
   record AtOnce(Operand<TFloat32> rate) implements Update {
-    static AtOnce of(Ops tf, StepFunction function, Adafactor adafactor, Op checked) {
+    static AtOnce of(
+        Ops tf, StepFunction function, Adafactor adafactor, SpreadVariables spread, Op checked) {
       List<GradAndVar<? extends TType>> gradients = new ArrayList<>(function.gradients());
       for (int i = 0; i < gradients.size(); i++) {
         Output<?> gradient = gradients.get(i).getGradient();
@@ -37,7 +39,7 @@ sealed interface Update {
           break;
         }
       }
-      return new AtOnce(apply(tf, gradients, adafactor));
+      return new AtOnce(apply(tf, gradients, adafactor, spread));
     }
   }
 
@@ -54,7 +56,7 @@ sealed interface Update {
       implements Update {
     private static final String NAME = "fine_tuning/gradient/";
 
-    static OfParts of(Ops tf, StepFunction function, Adafactor adafactor) {
+    static OfParts of(Ops tf, StepFunction function, Adafactor adafactor, SpreadVariables spread) {
       Placeholder<TFloat32> share =
           tf.placeholder(TFloat32.class, Placeholder.shape(Shape.scalar()));
       List<Op> first = new ArrayList<>();
@@ -74,13 +76,23 @@ sealed interface Update {
           share,
           tf.withControlDependencies(first).noOp(),
           tf.withControlDependencies(next).noOp(),
-          apply(tf, sums, adafactor));
+          apply(tf, sums, adafactor, spread));
     }
   }
 
   private static Operand<TFloat32> apply(
-      Ops tf, List<GradAndVar<? extends TType>> gradients, Adafactor adafactor) {
-    Op update = adafactor.applyGradients(gradients, adafactor.getOptimizerName() + "-minimize");
-    return tf.withControlDependencies(List.of(update)).identity(adafactor.learningRate());
+      Ops tf,
+      List<GradAndVar<? extends TType>> gradients,
+      Adafactor adafactor,
+      SpreadVariables spread) {
+    Op update =
+        adafactor.applyGradients(
+            gradients.stream()
+                .<GradAndVar<? extends TType>>map(
+                    pair -> StepFunction.of(pair, spread.trained(pair.getVariable())))
+                .toList(),
+            adafactor.getOptimizerName() + "-minimize");
+    return tf.withControlDependencies(List.of(spread.gather(update)))
+        .identity(adafactor.learningRate());
   }
 }

@@ -5,6 +5,7 @@ import dev.adafactor.UpdateStatistics;
 import dev.adafactor.finetune.UpdateReport.Distributions;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.SpreadVariables;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -60,13 +61,25 @@ final class VariableWatch {
    * Adds what is to be read to the graph.
    *
    * @param variables those that the optimizer has an update of, one or more
+   * @param spread how it takes them
    */
-  VariableWatch(Session session, Adafactor adafactor, List<ModelVariable> variables, Wish wish) {
+  VariableWatch(
+      Session session,
+      Adafactor adafactor,
+      List<ModelVariable> variables,
+      SpreadVariables spread,
+      Wish wish) {
     Ops tf = Ops.create(session.graph());
     this.session = session;
     this.wish = wish;
     this.names = distinct(variables.stream().map(ModelVariable::name).toList());
-    this.numbers = numbers(tf, adafactor, variables);
+    this.numbers =
+        numbers(
+            tf,
+            variables.stream()
+                .<UpdateStatistics<?>>map(
+                    variable -> adafactor.statistics(spread.trained(variable.handle())))
+                .toList());
     this.distributed =
         wish.detail() == VariableDetail.HISTOGRAMS
             ? variables.stream()
@@ -87,11 +100,9 @@ final class VariableWatch {
     return List.copyOf(distinct);
   }
 
-  private static Operand<TFloat32> numbers(
-      Ops tf, Adafactor adafactor, List<ModelVariable> variables) {
+  private static Operand<TFloat32> numbers(Ops tf, List<UpdateStatistics<?>> updates) {
     List<Operand<? extends TNumber>> numbers = new ArrayList<>();
-    for (ModelVariable variable : variables) {
-      UpdateStatistics<?> statistics = adafactor.statistics(variable.handle());
+    for (UpdateStatistics<?> statistics : updates) {
       if (numbers.isEmpty()) {
         numbers.add(statistics.rho());
         numbers.add(statistics.beta2());

@@ -38,10 +38,19 @@ public final class Placement {
 
   /** The constants of the same scope on a variable's device. */
   public Constants beside(VariableView<?> variable) {
+    return on(variable.op().device());
+  }
+
+  /**
+   * The constants of the same scope on a device.
+   *
+   * @param device as operations name it; of no name, where TensorFlow chooses
+   */
+  public Constants on(String device) {
     return byDevice.computeIfAbsent(
-        variable.op().device(),
-        device ->
-            parse(device)
+        device,
+        name ->
+            parse(name)
                 .map(spec -> new Constants(anywhere.ops().withDevice(spec)))
                 .orElse(anywhere));
   }
@@ -50,7 +59,7 @@ public final class Placement {
    * A device as operations name it, such as {@code /job:worker/task:1/device:GPU:0} or {@code
    * /cpu:0}; empty if none is named, or one that a {@link DeviceSpec} cannot name.
    */
-  static Optional<DeviceSpec> parse(String device) {
+  public static Optional<DeviceSpec> parse(String device) {
     Matcher parts = DEVICE.matcher(device);
     if (device.isEmpty() || !parts.matches()) {
       return Optional.empty();

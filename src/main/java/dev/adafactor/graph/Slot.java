@@ -6,10 +6,6 @@ import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.Scope;
 import org.tensorflow.op.core.Variable;
-import org.tensorflow.proto.DataType;
-import org.tensorflow.types.TBfloat16;
-import org.tensorflow.types.TFloat16;
-import org.tensorflow.types.TFloat64;
 import org.tensorflow.types.family.TNumber;
 
 /** A variable that an optimizer keeps beside a model's variable, on the same device. */
@@ -58,19 +54,9 @@ public final class Slot<T extends TNumber> {
                     scope.makeOpName(Names.sanitize(beside.name() + "-" + name)),
                     scope)
                 .setAttr("shape", shape)
-                .setAttr("dtype", dataType(type))
+                .setAttr("dtype", VariableView.dataType(type))
                 .setAttr("_class", new String[] {"loc:@" + beside.op().name()})
                 .build()));
-  }
-
-  private static DataType dataType(Class<? extends TNumber> type) {
-    if (type == TFloat16.class) {
-      return DataType.DT_HALF;
-    }
-    if (type == TBfloat16.class) {
-      return DataType.DT_BFLOAT16;
-    }
-    return type == TFloat64.class ? DataType.DT_DOUBLE : DataType.DT_FLOAT;
   }
 
   public Variable<T> variable() {

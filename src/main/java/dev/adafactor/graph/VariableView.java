@@ -1,6 +1,7 @@
 package dev.adafactor.graph;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
@@ -25,6 +26,9 @@ import org.tensorflow.types.family.TNumber;
  */
 public abstract sealed class VariableView<T extends TNumber>
     permits ReferenceVariable, ResourceVariable {
+
+  /** The attribute of an operation that holds a part of a variable: the variable's name. */
+  public static final String SHARD_OF = "_shard_of";
 
   private static final Set<DataType> FLOATING =
       Set.of(DataType.DT_FLOAT, DataType.DT_DOUBLE, DataType.DT_HALF, DataType.DT_BFLOAT16);
@@ -133,6 +137,23 @@ public abstract sealed class VariableView<T extends TNumber>
     return dataType;
   }
 
+  /** TensorFlow's own name of a type of floats. */
+  public static DataType dataType(Class<? extends TNumber> type) {
+    if (type == TFloat16.class) {
+      return DataType.DT_HALF;
+    }
+    if (type == TBfloat16.class) {
+      return DataType.DT_BFLOAT16;
+    }
+    return type == TFloat64.class ? DataType.DT_DOUBLE : DataType.DT_FLOAT;
+  }
+
+  /** The same view, for where the type of its elements is known by other means. */
+  @SuppressWarnings("unchecked")
+  public static <T extends TNumber> VariableView<T> typed(VariableView<?> variable) {
+    return (VariableView<T>) variable;
+  }
+
   /** The type of the elements. */
   @SuppressWarnings("unchecked") // T stands for the type that the dtype attribute names.
   public final Class<T> type() {
@@ -143,6 +164,16 @@ public abstract sealed class VariableView<T extends TNumber>
           case DT_DOUBLE -> TFloat64.class;
           default -> TFloat32.class;
         };
+  }
+
+  /** The name of the variable that this is a part of; empty if it is a whole one. */
+  public final Optional<String> shardOf() {
+    try {
+      return Optional.of(op.attributes().getAttrValueProto(SHARD_OF).getS().toStringUtf8());
+    } catch (IllegalArgumentException e) {
+      // There is no other way to ask.
+      return Optional.empty();
+    }
   }
 
   /** The operation that holds the variable. */

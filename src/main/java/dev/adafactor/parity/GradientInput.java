@@ -3,7 +3,7 @@ package dev.adafactor.parity;
 import dev.adafactor.IndexedSlices;
 import java.util.List;
 import java.util.Optional;
-import org.tensorflow.Output;
+import org.tensorflow.Operand;
 import org.tensorflow.Session;
 import org.tensorflow.Tensor;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
@@ -18,18 +18,25 @@ import org.tensorflow.types.family.TType;
 /** Where the gradients of one variable are fed. */
 final class GradientInput<T extends TNumber> {
   private final CaseVariable variable;
-  private final Output<? extends TType> handle;
+  private final Holding holding;
+  private final Operand<? extends TType> handle;
   private final Placeholder<T> dense;
   private final Optional<IndexedSlices<T>> sparse;
 
   /**
    * Adds the placeholders to the graph.
    *
-   * @param handle the variable's output or handle
+   * @param handle what the optimizer takes as the variable
    * @param type the type of the variable's elements
    */
-  GradientInput(Ops tf, CaseVariable variable, Output<? extends TType> handle, Class<T> type) {
+  GradientInput(
+      Ops tf,
+      CaseVariable variable,
+      Holding holding,
+      Operand<? extends TType> handle,
+      Class<T> type) {
     this.variable = variable;
+    this.holding = holding;
     this.handle = handle;
     dense = tf.placeholder(type, Placeholder.shape(variable.tensorShape()));
     sparse =
@@ -45,13 +52,11 @@ final class GradientInput<T extends TNumber> {
   }
 
   /** What the optimizer is given where a step has such a gradient. */
-  @SuppressWarnings("unchecked") // The handle of a resource variable is typed as a resource.
   GradAndVar<? extends TType> pair(Gradient gradient) {
     if (gradient instanceof Gradient.Sparse) {
       return sparse.orElseThrow().of(handle);
     }
-    return new GradAndVar<>(
-        gradient instanceof Gradient.Dense ? dense.output() : null, (Output<T>) handle);
+    return holding.pair(gradient instanceof Gradient.Dense ? dense : null, handle);
   }
 
   /** Feeds a gradient to a run, and returns the tensors to be closed after it. */

@@ -16,7 +16,6 @@ import java.util.Set;
 import java.util.stream.IntStream;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
-import org.tensorflow.Output;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
 import org.tensorflow.Tensor;
@@ -50,15 +49,15 @@ public final class Replay {
       ScheduleRegistry.standard().with(NoamSchedule.NAME, NoamSchedule::of);
 
   private final Numerics numerics;
-  private final VariableKind kind;
+  private final Holding holding;
 
   /**
    * @param numerics which operations compute the update
-   * @param kind of the variables to be trained
+   * @param holding of the variables to be trained
    */
-  public Replay(Numerics numerics, VariableKind kind) {
+  public Replay(Numerics numerics, Holding holding) {
     this.numerics = numerics;
-    this.kind = kind;
+    this.holding = holding;
   }
 
   /** Replays a case in a graph and a session of its own. What goes wrong is part of the outcome. */
@@ -77,7 +76,7 @@ public final class Replay {
     private final Graph graph;
     private final Ops tf;
     private final Case input;
-    private final List<Output<? extends TType>> variables = new ArrayList<>();
+    private final List<Operand<? extends TType>> variables = new ArrayList<>();
     private final Adafactor adafactor;
     private final List<GradientInput<?>> gradients = new ArrayList<>();
 
@@ -93,9 +92,10 @@ public final class Replay {
       List<String> names = names();
       for (int i = 0; i < names.size(); i++) {
         CaseVariable variable = input.variables().get(i);
-        Output<? extends TType> handle = kind.declare(tf, names.get(i), constant(variable));
+        Operand<? extends TType> handle = holding.declare(tf, names.get(i), constant(variable));
         variables.add(handle);
-        gradients.add(new GradientInput<>(tf, variable, handle, variable.type().tensorType()));
+        gradients.add(
+            new GradientInput<>(tf, variable, holding, handle, variable.type().tensorType()));
       }
       adafactor = optimizer();
       for (Step step : input.steps()) {
@@ -139,7 +139,8 @@ public final class Replay {
 
     private Adafactor optimizer() {
       Adafactor.Builder builder =
-          Adafactor.fromConfig(graph, PythonJson.text(input.settings()), SCHEDULES)
+          holding
+              .with(Adafactor.fromConfig(graph, PythonJson.text(input.settings()), SCHEDULES))
               .numerics(numerics)
               .jitCompile(JitCompile.OFF);
       if (input.exclusion() instanceof Exclusion.ByName names) {
@@ -164,35 +165,35 @@ public final class Replay {
       return adafactor.applyGradients(pairs, "train_" + steps.size());
     }
 
-    private VariableFetch fetch(Output<? extends TType> output, CaseVariable variable) {
+    private VariableFetch fetch(Operand<? extends TType> handle, CaseVariable variable) {
       Optional<Operand<?>> r = Optional.empty();
       Optional<Operand<?>> c = Optional.empty();
       if (variable.isFactored()) {
-        r = Optional.of(slot(output, variable, Adafactor.R));
-        c = Optional.of(slot(output, variable, Adafactor.C));
+        r = Optional.of(slot(handle, variable, Adafactor.R));
+        c = Optional.of(slot(handle, variable, Adafactor.C));
       }
       return new VariableFetch(
           variable.type(),
-          kind.read(tf, output, variable.type().tensorType()),
-          adafactor.secondMoment(output),
+          holding.read(tf, handle, variable.type().tensorType()),
+          adafactor.secondMoment(handle),
           r,
           c,
           input.usesEma()
-              ? Optional.of(slot(output, variable, Adafactor.AVERAGE))
+              ? Optional.of(slot(handle, variable, Adafactor.AVERAGE))
               : Optional.empty());
     }
 
     /** A slot in the type of the variable, which it may be wider than. */
-    private Operand<?> slot(Output<? extends TType> output, CaseVariable variable, String name) {
-      Operand<? extends TType> slot = adafactor.getSlot(output, name).orElseThrow();
-      return tf.dtypes.cast((Operand<?>) slot, variable.type().tensorType());
+    private Operand<?> slot(Operand<?> handle, CaseVariable variable, String name) {
+      Operand<? extends TNumber> slot = adafactor.readSlot(handle, name).orElseThrow();
+      return tf.dtypes.cast(slot, variable.type().tensorType());
     }
 
     Trajectory trajectory() {
       Placeholder<TInt64> iterations = tf.placeholder(TInt64.class);
       Op setIterations = tf.assign(adafactor.iterations(), iterations);
       Op finalize = adafactor.finalizeVariableValues();
-      try (Session session = new Session(graph, EXACT)) {
+      try (Session session = new Session(graph, holding.with(EXACT))) {
         try (TInt64 initial = TInt64.scalarOf(input.initialIterations())) {
           session.runner().feed(iterations, initial).addTarget(setIterations).run().close();
         }

@@ -1,58 +1,74 @@
 package dev.adafactor.parity;
 
+import dev.adafactor.Adafactor;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
+import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.core.Assign;
 import org.tensorflow.op.core.AssignVariableOp;
+import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
 
 /** The two kinds of variable that TensorFlow has. */
-public enum VariableKind {
+public enum VariableKind implements Holding {
   /** {@code VariableV2}, what {@code tf.variable} makes. */
   REFERENCE {
     @Override
-    <T extends TNumber> Output<? extends TType> declare(Ops tf, String name, Operand<T> initial) {
+    public <T extends TNumber> Output<? extends TType> declare(
+        Ops tf, String name, Operand<T> initial) {
       Output<T> variable = operation(tf, "VariableV2", name, initial).output(0);
       Assign.create(tf.withInitScope().scope(), variable, initial);
       return variable;
     }
 
     @Override
-    <T extends TNumber> Operand<T> read(Ops tf, Output<? extends TType> variable, Class<T> type) {
-      return tf.identity(variable.expect(type));
+    public <T extends TNumber> Operand<T> read(
+        Ops tf, Operand<? extends TType> variable, Class<T> type) {
+      return tf.identity(variable.asOutput().expect(type));
     }
   },
 
   /** {@code VarHandleOp}, what Python exports. */
   RESOURCE {
     @Override
-    <T extends TNumber> Output<? extends TType> declare(Ops tf, String name, Operand<T> initial) {
+    public <T extends TNumber> Output<? extends TType> declare(
+        Ops tf, String name, Operand<T> initial) {
       Output<? extends TType> handle = operation(tf, "VarHandleOp", name, initial).output(0);
       AssignVariableOp.create(tf.withInitScope().scope(), handle, initial);
       return handle;
     }
 
     @Override
-    <T extends TNumber> Operand<T> read(Ops tf, Output<? extends TType> variable, Class<T> type) {
+    public <T extends TNumber> Operand<T> read(
+        Ops tf, Operand<? extends TType> variable, Class<T> type) {
       return tf.readVariableOp(variable, type);
     }
   };
 
-  /**
-   * Adds a variable to the graph, and its initializer.
-   *
-   * @param name the full name of the operation, which may have slashes
-   * @return the variable's output or handle
-   */
-  abstract <T extends TNumber> Output<? extends TType> declare(
+  @Override
+  public abstract <T extends TNumber> Output<? extends TType> declare(
       Ops tf, String name, Operand<T> initial);
 
-  /** Adds an operation that gives the variable's value. */
-  abstract <T extends TNumber> Operand<T> read(
-      Ops tf, Output<? extends TType> variable, Class<T> type);
+  @Override
+  @SuppressWarnings("unchecked") // The handle of a resource variable is typed as a resource.
+  public <T extends TNumber> GradAndVar<? extends TType> pair(
+      Operand<T> gradient, Operand<? extends TType> variable) {
+    Output<T> values = gradient == null ? null : gradient.asOutput();
+    return new GradAndVar<>(values, (Output<T>) variable.asOutput());
+  }
+
+  @Override
+  public Adafactor.Builder with(Adafactor.Builder builder) {
+    return builder;
+  }
+
+  @Override
+  public ConfigProto with(ConfigProto config) {
+    return config;
+  }
 
   private static <T extends TNumber> GraphOperation operation(
       Ops tf, String opType, String name, Operand<T> initial) {

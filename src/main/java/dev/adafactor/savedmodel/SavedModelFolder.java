@@ -19,6 +19,7 @@ import java.util.stream.Stream;
 import org.tensorflow.SavedModelBundle;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.proto.AssetFileDef;
+import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.SavedModel;
 import org.tensorflow.proto.SignatureDef;
@@ -169,15 +170,19 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
   /**
    * Loads graph and variables into TensorFlow.
    *
+   * @param devices settings beside those for training
    * @throws IOException if TensorFlow refuses them
    */
-  SavedModelBundle open() throws IOException {
+  SavedModelBundle open(ConfigProto devices) throws IOException {
     try {
       return SavedModelBundle.loader(path.toString())
           .withTags(metaGraph.getMetaInfoDef().getTagsList().toArray(String[]::new))
           // A model from a machine with an accelerator runs on one without.
           .withConfigProto(
-              SessionConfig.forTraining().toBuilder().setAllowSoftPlacement(true).build())
+              SessionConfig.forTraining().toBuilder()
+                  .mergeFrom(devices)
+                  .setAllowSoftPlacement(true)
+                  .build())
           .load();
     } catch (TensorFlowException | IllegalArgumentException | IllegalStateException e) {
       throw new IOException("TensorFlow cannot load the model '" + path + "': " + oneLine(e), e);

@@ -21,6 +21,7 @@ import org.tensorflow.Session;
 import org.tensorflow.TensorFlow;
 import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.exceptions.TensorFlowException;
+import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedObjectGraph;
@@ -111,6 +112,18 @@ public final class TrainableModel implements AutoCloseable {
    */
   public static TrainableModel load(Path savedModelDir, String signatureName, Optional<Mode> wanted)
       throws IOException {
+    return load(savedModelDir, signatureName, wanted, ConfigProto.getDefaultInstance());
+  }
+
+  /**
+   * {@link #load(Path, String, Optional)}, in a session that has more than the usual devices.
+   *
+   * @param devices what the session is to be made with beside what training wants, such as {@link
+   *     dev.adafactor.mesh.Mesh#config}
+   */
+  public static TrainableModel load(
+      Path savedModelDir, String signatureName, Optional<Mode> wanted, ConfigProto devices)
+      throws IOException {
     SavedModelFolder folder = SavedModelFolder.read(savedModelDir);
     FolderContent content = FolderContent.of(folder);
     SignatureDef signature = folder.signature(signatureName);
@@ -134,7 +147,7 @@ public final class TrainableModel implements AutoCloseable {
               folder.metaGraph(),
               operations);
     }
-    SavedModelBundle bundle = folder.open();
+    SavedModelBundle bundle = folder.open(devices);
     try {
       FlatCopy copy =
           trainingSignature.isPresent()

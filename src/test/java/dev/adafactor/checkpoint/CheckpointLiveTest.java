@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import dev.adafactor.Adafactor;
 import dev.adafactor.python.Python;
 import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.SpreadVariables;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -88,7 +89,9 @@ class CheckpointLiveTest {
         pairs.add(pair(tf, variable));
       }
       adafactor.applyGradients(pairs, "train");
-      TrainingState state = new TrainingState(model, adafactor, trained, Map.of());
+      TrainingState state =
+          new TrainingState(
+              model, adafactor, trained, SpreadVariables.none(model.graph()), Map.of());
       model.session().initialize();
       Optional<Path> restored =
           new CheckpointFolder(job.resolve("python"), 1)

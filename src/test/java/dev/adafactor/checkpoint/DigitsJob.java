@@ -2,6 +2,7 @@ package dev.adafactor.checkpoint;
 
 import dev.adafactor.Adafactor;
 import dev.adafactor.savedmodel.ModelVariable;
+import dev.adafactor.savedmodel.SpreadVariables;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -35,7 +36,8 @@ final class DigitsJob implements AutoCloseable {
     train =
         adafactor.minimize(
             tf.nn.l2Loss(output), trained.stream().<Output<?>>map(ModelVariable::handle).toList());
-    state = new TrainingState(model, adafactor, trained, Map.of());
+    state =
+        new TrainingState(model, adafactor, trained, SpreadVariables.none(model.graph()), Map.of());
     model.session().initialize();
   }
 

@@ -113,6 +113,10 @@ class CompareCommandTest {
     assertBad("--results", "--cases", cases, "--results", folder.toString());
     assertBad("--results", "--cases", cases, "--results", cases + "/results.json");
     assertBad("--cases");
+    assertBad("--mesh: 'x=' is no mesh", "--cases", cases, "--mesh", "x=");
+    assertBad("--mesh: the mesh x=99999", "--cases", cases, "--mesh", "x=99999");
+    assertBad("--numerics stable", "--cases", cases, "--mesh", "x=2", "--numerics", "tf_keras");
+    assertBad("--variables reference", "--cases", cases, "--mesh=x=2", "--variables=resource");
   }
 
   @Test

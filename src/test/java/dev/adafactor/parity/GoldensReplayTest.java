@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.Numerics;
+import dev.adafactor.mesh.Mesh;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
@@ -15,6 +16,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The recorded cases that come with the project. */
 class GoldensReplayTest {
@@ -36,6 +38,19 @@ class GoldensReplayTest {
     assertEquals(List.of(), comparison.errors());
     assertEquals(List.of(), comparison.failures());
     assertEquals(List.of(), comparison.unrecorded());
+    assertEquals(goldens().size(), comparison.cases());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"x=3", "x=2,y=2,z=2"})
+  void areSoOnAMesh(String mesh) throws IOException, URISyntaxException {
+    Comparison comparison = new Comparison(Requirement.WITHIN_ROUNDING);
+    Replay replay = new Replay(Numerics.STABLE, new OnMesh(Mesh.virtualCpus(mesh)));
+    for (Case golden : goldens()) {
+      comparison.add(replay.replay(golden));
+    }
+    assertEquals(List.of(), comparison.errors());
+    assertEquals(List.of(), comparison.failures());
     assertEquals(goldens().size(), comparison.cases());
   }
 

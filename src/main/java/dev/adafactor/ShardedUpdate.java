@@ -1,0 +1,202 @@
+package dev.adafactor;
+
+import static dev.adafactor.StableUpdate.atLeastTiny;
+import static dev.adafactor.StableUpdate.average;
+import static dev.adafactor.StableUpdate.inverseRoot;
+import static dev.adafactor.StableUpdate.mean;
+
+import dev.adafactor.graph.Constants;
+import dev.adafactor.mesh.Layout;
+import dev.adafactor.mesh.Reduction;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.function.Function;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+import org.tensorflow.Operand;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.family.TNumber;
+
+/**
+ * {@link StableUpdate} of a variable that is cut into shards: each works out means over its own
+ * elements, and those of the shards along the same rows, the same columns, or of all become one.
+ * Shards are of one size, so that the mean over all is the mean of their means. What is sent from
+ * device to device is r, c and scalars, not the variable or its gradient.
+ */
+final class ShardedUpdate<C extends TNumber> {
+
+  /**
+   * A shard, with elements.
+   *
+   * @param constants of the scope on its device
+   * @param before its part of the second moment
+   */
+  private record Shard<C extends TNumber>(
+      Constants constants, Piece<C> piece, SecondMoment<C> before, VariableState state) {
+    Ops ops() {
+      return constants.ops();
+    }
+  }
+
+  private final Constants shared;
+  private final Reduction reduction;
+  private final Scalars<C> s;
+  private final Layout layout;
+  private final List<Shard<C>> shards;
+
+  private ShardedUpdate(
+      Constants shared,
+      Reduction reduction,
+      Scalars<C> scalars,
+      Layout layout,
+      List<Shard<C>> shards) {
+    this.shared = shared;
+    this.reduction = reduction;
+    this.s = scalars;
+    this.layout = layout;
+    this.shards = shards;
+  }
+
+  /**
+   * Adds the update of a variable.
+   *
+   * @param shared of the scope for what the shards have in common
+   * @param steps for the variables of the device of each shard
+   * @param tasks one for each of the variable's parts
+   * @return the updates of the parts
+   */
+  static <C extends TNumber> List<UpdateStep.Updated> update(
+      Constants shared,
+      Reduction reduction,
+      Scalars<C> scalars,
+      VariableInShards variable,
+      Function<UpdateTask, PiecewiseUpdateStep> steps,
+      List<UpdateTask> tasks) {
+    List<Shard<C>> shards = new ArrayList<>();
+    for (UpdateTask task : tasks) {
+      SecondMoment<C> before = task.state().secondMoment();
+      PiecewiseUpdateStep step = steps.apply(task);
+      if (task.variable().shape().size() == 0) {
+        return each(
+            tasks,
+            i ->
+                new UpdateStep.Updated(
+                    shared.ops().withControlDependencies(tasks.get(i).before()).noOp(),
+                    List.of(),
+                    StableUpdate.withoutElements(shared, scalars, before).statistics()));
+      }
+      shards.add(new Shard<>(step.constants(), step.piece(task), before, task.state()));
+    }
+    return new ShardedUpdate<>(shared, reduction, scalars, variable.layout(), shards).step();
+  }
+
+  private List<UpdateStep.Updated> step() {
+    Ops tf = shared.ops();
+    // alpha_t = max(epsilon_2, rms(w)) * rho_t
+    Operand<C> variableRms = rms(each(shard -> shard.piece().variableRms()));
+    Operand<C> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), variableRms), s.rho());
+    // r, c or v: the moving averages of g^2 + epsilon_1
+    List<SecondMoment<C>> squares = squares(each(shard -> shard.piece().gradient().meanSquares()));
+    List<SecondMoment<C>> moved =
+        each(
+            shards,
+            i -> at(i).before().combine(squares.get(i), (x, y) -> average(at(i).ops(), s, x, y)));
+    // 1 / sqrt(v), where v = r / mean(r) * c
+    List<SecondMoment<C>> inverseRoots = inverseRoots(moved);
+    // alpha_t / max(1, rms(u_t) / clip_threshold); where both are 0, the variable stays
+    Operand<C> updateRms =
+        rms(each(shards, i -> at(i).piece().gradient().updateRms(inverseRoots.get(i))));
+    Operand<C> clipping =
+        tf.math.maximum(s.one(), tf.math.div(atLeastTiny(shared, updateRms), s.clipThreshold()));
+    Operand<C> rate = tf.math.div(alpha, clipping);
+    UpdateStatistics<C> statistics =
+        new UpdateStatistics<>(s.rho(), s.beta2(), variableRms, alpha, updateRms, clipping);
+    return each(
+        shards,
+        i ->
+            new UpdateStep.Updated(
+                at(i).piece().writing().write(rate, inverseRoots.get(i)),
+                at(i).state().assign(at(i).ops(), moved.get(i).parts()),
+                statistics));
+  }
+
+  /** The means over whole rows and columns, of those over the rows and columns of each shard. */
+  private List<SecondMoment<C>> squares(List<SecondMoment<C>> local) {
+    int rank = layout.rank();
+    if (rank < 2) {
+      return local;
+    }
+    List<Operand<C>> r = means(layout.lines(rank - 1), each(local, i -> part(local, i, 0)));
+    List<Operand<C>> c = means(layout.lines(rank - 2), each(local, i -> part(local, i, 1)));
+    return each(local, i -> new SecondMoment.Factored<>(r.get(i), c.get(i)));
+  }
+
+  private List<SecondMoment<C>> inverseRoots(List<SecondMoment<C>> moved) {
+    int rank = layout.rank();
+    List<Operand<C>> rowMeans =
+        rank < 2
+            ? List.of()
+            : means(
+                layout.lines(rank - 2),
+                each(shards, i -> mean(at(i).constants(), part(moved, i, 0))));
+    return each(
+        shards,
+        i -> {
+          Constants there = at(i).constants();
+          return moved
+              .get(i)
+              .map(
+                  r ->
+                      inverseRoot(
+                          there, there.ops().math.div(r, atLeastTiny(there, rowMeans.get(i)))),
+                  c -> inverseRoot(there, c),
+                  v -> inverseRoot(there, v));
+        });
+  }
+
+  /** The root mean square over all shards, of those of each. */
+  private Operand<C> rms(List<Operand<C>> rms) {
+    if (rms.size() == 1) {
+      return rms.get(0);
+    }
+    List<List<Integer>> all = List.of(IntStream.range(0, rms.size()).boxed().toList());
+    List<Operand<C>> squares = each(rms, i -> at(i).ops().math.square(rms.get(i)));
+    return shared.ops().math.sqrt(means(all, squares).get(0));
+  }
+
+  /** The means over the shards of each line, of those of each shard. */
+  private List<Operand<C>> means(List<List<Integer>> lines, List<Operand<C>> local) {
+    List<Operand<C>> means = new ArrayList<>(local);
+    for (List<Integer> line : lines) {
+      if (line.size() > 1) {
+        List<Operand<C>> sums =
+            reduction.sum(
+                line.stream().map(i -> new Reduction.Part<>(at(i).ops(), local.get(i))).toList());
+        for (int j = 0; j < line.size(); j++) {
+          Constants there = at(line.get(j)).constants();
+          Operand<C> count = there.number(s.one().type(), line.size());
+          means.set(line.get(j), there.ops().math.div(sums.get(j), count));
+        }
+      }
+    }
+    return Collections.unmodifiableList(means);
+  }
+
+  private Shard<C> at(int i) {
+    return shards.get(i);
+  }
+
+  private static <C extends TNumber> Operand<C> part(
+      List<SecondMoment<C>> moments, int i, int part) {
+    return moments.get(i).parts().get(part);
+  }
+
+  private <X> List<X> each(Function<Shard<C>, X> function) {
+    return shards.stream().map(function).toList();
+  }
+
+  private static <X> List<X> each(List<?> all, IntFunction<X> function) {
+    return IntStream.range(0, all.size()).mapToObj(function).toList();
+  }
+}

@@ -1,0 +1,212 @@
+package dev.adafactor;
+
+import dev.adafactor.graph.Constants;
+import dev.adafactor.graph.Derivative;
+import dev.adafactor.graph.Placement;
+import dev.adafactor.graph.VariableView;
+import dev.adafactor.mesh.Layout;
+import dev.adafactor.mesh.ShardedVariable;
+import dev.adafactor.mesh.Sharding;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalInt;
+import org.tensorflow.Graph;
+import org.tensorflow.GraphOperation;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
+import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.family.TNumber;
+
+/**
+ * A variable that is cut into shards. What is worked on is the replica on the first device that has
+ * a shard, its owner; the others get copies, so that all have the same bits on whatever processors.
+ *
+ * @param replicas the part of each device of the mesh
+ */
+record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> replicas)
+    implements LogicalVariable {
+
+  /**
+   * @throws IllegalArgumentException if it is of another graph
+   */
+  static VariableInShards of(Graph graph, ShardedVariable<?> variable) {
+    return new VariableInShards(
+        variable,
+        variable.shards().stream()
+            .<VariableView<?>>map(shard -> VariableView.of(graph, shard))
+            .toList());
+  }
+
+  @Override
+  public String name() {
+    return variable.name();
+  }
+
+  @Override
+  public Output<?> output() {
+    return variable.asOutput();
+  }
+
+  Layout layout() {
+    return variable.layout();
+  }
+
+  @Override
+  public List<VariableView<?>> parts() {
+    return layout().shards().stream()
+        .<VariableView<?>>map(shard -> replicas.get(shard.owner()))
+        .toList();
+  }
+
+  @Override
+  public List<Gradient> gradient(Placement placement, GradAndVar<?> pair) {
+    Output<?> values = pair.getGradient();
+    if (values == null || values.isClosed()) {
+      return List.of();
+    }
+    Optional<ShardedGradient<?>> shards = ShardedGradient.from(pair);
+    if (shards.isPresent()) {
+      return gradients(shards.get().shards());
+    }
+    Constants there = placement.on(((GraphOperation) values.op()).device());
+    return new GradientCut(there, this)
+        .cut(
+            values,
+            IndexedSlices.from(pair)
+                .<Operand<? extends TNumber>>map(IndexedSlices::indices)
+                .orElse(null));
+  }
+
+  /**
+   * @param ofParts dense, those of {@link #parts}
+   */
+  List<Gradient> gradients(List<? extends Operand<?>> ofParts) {
+    List<Gradient> gradients = new ArrayList<>();
+    List<VariableView<?>> parts = parts();
+    for (int i = 0; i < parts.size(); i++) {
+      gradients.add(new Gradient(parts.get(i), ofParts.get(i).asOutput(), null));
+    }
+    return gradients;
+  }
+
+  /**
+   * Adds up what a loss follows from by the replicas of each shard.
+   *
+   * @param derivatives by {@link #replicas}
+   */
+  GradAndVar<?> pair(Placement placement, Iterator<Optional<Derivative>> derivatives) {
+    return pair(placement, derivatives, variable);
+  }
+
+  private <T extends TNumber> GradAndVar<T> pair(
+      Placement placement,
+      Iterator<Optional<Derivative>> derivatives,
+      ShardedVariable<T> variable) {
+    List<Operand<T>> ofReplicas = new ArrayList<>();
+    for (VariableView<?> replica : replicas) {
+      Constants beside = placement.beside(replica);
+      ofReplicas.add(derivatives.next().map(d -> this.<T>dense(beside, d)).orElse(null));
+    }
+    if (ofReplicas.stream().allMatch(Objects::isNull)) {
+      return VariableGradient.dense(null, variable);
+    }
+    List<Operand<T>> sums = new ArrayList<>();
+    for (Layout.Shard shard : layout().shards()) {
+      Constants owner = placement.beside(replicas.get(shard.owner()));
+      List<Operand<T>> present =
+          shard.devices().stream().map(ofReplicas::get).filter(Objects::nonNull).toList();
+      sums.add(
+          switch (present.size()) {
+            case 0 -> owner.filled(variable.type(), variable.sharding().localShape(), 0);
+            case 1 -> present.get(0);
+            default -> owner.ops().math.addN(present);
+          });
+    }
+    return new ShardedGradient<>(sums).of(variable);
+  }
+
+  @SuppressWarnings("unchecked") // A derivative has the variable's type.
+  private <T extends TNumber> Operand<T> dense(Constants beside, Derivative derivative) {
+    Operand<T> values = (Output<T>) derivative.values();
+    Shape shape = variable.sharding().localShape();
+    return derivative.indices().isPresent()
+        ? UpdateTask.dense(beside.ops(), shape, values, derivative.indices().get())
+        : values;
+  }
+
+  /** How a part of the state is cut. */
+  private Sharding sharding(String name) {
+    OptionalInt without = without(name);
+    return without.isPresent()
+        ? variable.sharding().without(without.getAsInt())
+        : variable.sharding();
+  }
+
+  /** The axis of the variable that a part of the state does not have. */
+  private OptionalInt without(String name) {
+    int rank = layout().rank();
+    return switch (name) {
+      case Adafactor.R -> OptionalInt.of(rank - 1);
+      case Adafactor.C -> OptionalInt.of(rank - 2);
+      default -> OptionalInt.empty();
+    };
+  }
+
+  /** Which shard of a part of the state each of {@link #parts} has. */
+  private List<Integer> shards(String name) {
+    List<List<Integer>> all =
+        sharding(name).layout().shards().stream().map(Layout.Shard::coordinates).toList();
+    List<Integer> shards = new ArrayList<>();
+    for (Layout.Shard shard : layout().shards()) {
+      List<Integer> coordinates = new ArrayList<>(shard.coordinates());
+      without(name).ifPresent(axis -> coordinates.remove(axis));
+      shards.add(all.indexOf(coordinates));
+    }
+    return shards;
+  }
+
+  @Override
+  public <S extends TNumber> Operand<S> join(
+      Ops tf, Placement placement, String name, List<Operand<S>> ofParts) {
+    List<Integer> shards = shards(name);
+    List<VariableView<?>> parts = parts();
+    List<Operand<S>> each = new ArrayList<>();
+    for (int shard = 0; shard < sharding(name).layout().shards().size(); shard++) {
+      int part = shards.indexOf(shard);
+      // What is sent is a value, in place of a reference.
+      each.add(placement.beside(parts.get(part)).ops().identity(ofParts.get(part)));
+    }
+    return sharding(name).join(tf, each);
+  }
+
+  @Override
+  public <S extends TNumber> List<Operand<S>> cut(Ops tf, String name, Operand<S> whole) {
+    List<Operand<S>> each = sharding(name).cut(tf, whole);
+    return shards(name).stream().map(each::get).toList();
+  }
+
+  @Override
+  public Op spread(Placement placement, int part, Op written) {
+    Layout.Shard shard = layout().shards().get(part);
+    return shard.devices().size() == 1
+        ? written
+        : spread(placement, shard, replicas.get(shard.owner()), written);
+  }
+
+  private <T extends TNumber> Op spread(
+      Placement placement, Layout.Shard shard, VariableView<T> owner, Op written) {
+    Operand<T> value = owner.readAfter(placement.beside(owner).ops(), written);
+    List<Op> copies = new ArrayList<>();
+    for (int device : shard.devices().subList(1, shard.devices().size())) {
+      VariableView<T> replica = VariableView.typed(replicas.get(device));
+      copies.add(replica.assign(placement.beside(replica).ops(), value));
+    }
+    return placement.beside(owner).ops().withControlDependencies(copies).noOp();
+  }
+}

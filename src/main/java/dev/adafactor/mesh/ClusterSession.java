@@ -1,0 +1,203 @@
+package dev.adafactor.mesh;
+
+import dev.adafactor.graph.Devices.Device;
+import dev.adafactor.graph.RemoteSession;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.UnknownHostException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.tensorflow.Graph;
+import org.tensorflow.Session;
+import org.tensorflow.exceptions.TensorFlowException;
+import org.tensorflow.proto.ConfigProto;
+
+/**
+ * A session whose operations run in the processes of a cluster: each operation where it is placed
+ * ({@code tf.withDevice(task.device())}), and in the first process of all where it is not. Files
+ * that operations read and write are those of the process that runs them.
+ *
+ * <pre>{@code
+ * try (ClusterSession opened =
+ *     ClusterSession.open(cluster, timeout, graph, ConfigProto.getDefaultInstance())) {
+ *   Session session = opened.session();
+ *   try {
+ *     session.initialize();
+ *     session.run(train);
+ *   } catch (TensorFlowException e) {
+ *     throw opened.explain(e);
+ *   }
+ * }
+ * }</pre>
+ *
+ * <p>Variables belong to the session: another one begins with its own, and closing it frees them. A
+ * program that is killed before that leaves them in the processes' memory until these end.
+ */
+public final class ClusterSession implements AutoCloseable {
+  private static final Duration CONNECTING = Duration.ofSeconds(2);
+  private static final Duration ANSWERING = Duration.ofSeconds(5);
+  private static final Duration CLOSING = Duration.ofSeconds(5);
+  private static final Duration ASKING = CONNECTING.plus(ANSWERING).plusSeconds(1);
+
+  /** What TensorFlow says where it gives up waiting. */
+  private static final List<String> LATE = List.of("Deadline Exceeded", "DEADLINE_EXCEEDED");
+
+  private final Cluster cluster;
+  private final Duration timeout;
+  private final RemoteSession opened;
+
+  private ClusterSession(Cluster cluster, Duration timeout, RemoteSession opened) {
+    this.cluster = cluster;
+    this.timeout = timeout;
+    this.opened = opened;
+  }
+
+  /**
+   * Opens a session; waits for processes that are not there yet, as long as the timeout permits.
+   *
+   * @param timeout the longest that opening it or one run may take, 1 ms or more: a run that takes
+   *     longer fails, and a process that is lost in the midst of one is noticed by then at the
+   *     latest
+   * @param config any settings but the two that are set here, the timeout and that the variables
+   *     belong to the session
+   * @throws IllegalArgumentException if a timeout cannot be so long or short, or the processes were
+   *     started as those of another cluster
+   * @throws ClusterException if one of the processes gives no answer
+   */
+  public static ClusterSession open(
+      Cluster cluster, Duration timeout, Graph graph, ConfigProto config) {
+    if (timeout.toMillis() < 1 || timeout.toMillis() > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "timeout: %s is not from 1 ms to %s"
+              .formatted(timeout, Duration.ofMillis(Integer.MAX_VALUE)));
+    }
+    ConfigProto ours =
+        config.toBuilder()
+            .setOperationTimeoutInMs(timeout.toMillis())
+            .setIsolateSessionState(true)
+            .build();
+    RemoteSession opened;
+    try {
+      opened = RemoteSession.open(graph, target(cluster.address(cluster.tasks().get(0))), ours);
+    } catch (TensorFlowException e) {
+      throw explain(cluster, timeout, List.of(), e);
+    }
+    List<Task> strange =
+        cluster.tasks().stream()
+            .filter(task -> opened.devices().stream().noneMatch(device -> isOf(task, device)))
+            .toList();
+    if (!strange.isEmpty()) {
+      opened.close();
+      throw new IllegalArgumentException(
+          "cluster: the processes of '%s' were started as those of another one, without %s"
+              .formatted(
+                  cluster, strange.stream().map(Task::toString).collect(Collectors.joining(", "))));
+    }
+    return new ClusterSession(cluster, timeout, opened);
+  }
+
+  private static String target(Address address) {
+    return "grpc://" + address;
+  }
+
+  private static boolean isOf(Task task, Device device) {
+    return device.name().startsWith(filter(task) + "/");
+  }
+
+  private static String filter(Task task) {
+    return "/job:%s/replica:0/task:%d".formatted(task.job(), task.index());
+  }
+
+  /** The session. It runs no initializer by itself: call {@link Session#initialize()}. */
+  public Session session() {
+    return opened.session();
+  }
+
+  /**
+   * Says which process cannot be reached, gives no answer or was started anew, where that is why a
+   * run has failed. It asks all of them, for eight seconds at most.
+   *
+   * @param e what the run has thrown
+   * @return a {@link ClusterException}, or what was given if it has another reason
+   */
+  public RuntimeException explain(TensorFlowException e) {
+    return explain(cluster, timeout, opened.devices(), e);
+  }
+
+  private static RuntimeException explain(
+      Cluster cluster, Duration timeout, List<Device> before, TensorFlowException e) {
+    List<CompletableFuture<Optional<String>>> asked =
+        cluster.tasks().stream().map(task -> ask(task, cluster.address(task), before)).toList();
+    String faults =
+        asked.stream().flatMap(each -> each.join().stream()).collect(Collectors.joining("; "));
+    if (!faults.isEmpty()) {
+      return new ClusterException(faults, e);
+    }
+    if (LATE.stream().anyMatch(String.valueOf(e.getMessage())::contains)) {
+      return new ClusterException(
+          "%s took longer than %d ms, though all of its processes answer"
+              .formatted(cluster, timeout.toMillis()),
+          e);
+    }
+    return e;
+  }
+
+  /** What is wrong with a process, soon: even the look-up of its name may hang. */
+  private static CompletableFuture<Optional<String>> ask(
+      Task task, Address address, List<Device> before) {
+    String process = "%s at '%s' ".formatted(task, address);
+    return CompletableFuture.supplyAsync(
+            () -> fault(task, address, before).map(process::concat), ClusterSession::startDaemon)
+        .completeOnTimeout(
+            Optional.of(process + "gives no answer"), ASKING.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private static void startDaemon(Runnable action) {
+    Thread thread = new Thread(action, "cluster");
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  private static Optional<String> fault(Task task, Address address, List<Device> before) {
+    try (Socket socket = new Socket()) {
+      socket.connect(
+          new InetSocketAddress(address.host(), address.port()), (int) CONNECTING.toMillis());
+    } catch (UnknownHostException e) {
+      return Optional.of("cannot be reached (no host has that name)");
+    } catch (IOException e) {
+      return Optional.of("cannot be reached (" + e.getMessage() + ")");
+    }
+    ConfigProto alone =
+        ConfigProto.newBuilder()
+            .addDeviceFilters(filter(task))
+            .setOperationTimeoutInMs(ANSWERING.toMillis())
+            .build();
+    try (Graph graph = new Graph();
+        RemoteSession asked = RemoteSession.open(graph, target(address), alone)) {
+      Stream<Device> changed =
+          asked.devices().stream().filter(now -> isOf(task, now) && !before.contains(now));
+      return before.isEmpty() || changed.findAny().isEmpty()
+          ? Optional.empty()
+          : Optional.of("was started anew, without what it had in its memory");
+    } catch (TensorFlowException e) {
+      return Optional.of(
+          "gives no answer, though it accepts connections ("
+              + String.valueOf(e.getMessage()).lines().findFirst().orElse("")
+              + ")");
+    }
+  }
+
+  /** Frees its variables; where a process is lost this goes on after a few seconds by itself. */
+  @Override
+  public void close() {
+    CompletableFuture.runAsync(opened::close, ClusterSession::startDaemon)
+        .completeOnTimeout(null, CLOSING.toMillis(), TimeUnit.MILLISECONDS)
+        .join();
+  }
+}

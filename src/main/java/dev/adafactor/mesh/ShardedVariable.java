@@ -1,0 +1,182 @@
+package dev.adafactor.mesh;
+
+import dev.adafactor.graph.VariableView;
+import java.util.ArrayList;
+import java.util.List;
+import org.tensorflow.Graph;
+import org.tensorflow.Operand;
+import org.tensorflow.Operation;
+import org.tensorflow.Output;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Ops;
+import org.tensorflow.op.Scope;
+import org.tensorflow.op.core.Variable;
+import org.tensorflow.proto.DataType;
+import org.tensorflow.types.family.TNumber;
+
+/**
+ * A variable in parts on the devices of a mesh. Each part is an ordinary reference variable, {@code
+ * NAME/shard_I} on the I-th device; where the layout has replicas, several have the same value.
+ *
+ * <p>As an operand it is the whole, put together on the mesh's first device from the owner of each
+ * shard. Gradients flow through it. What computes with a part alone takes {@link #shard}.
+ *
+ * <pre>{@code
+ * Mesh mesh = Mesh.virtualCpus("x=2,y=2");
+ * var w = ShardedVariable.create(tf, "w", new Layout(mesh, List.of("x", "y")), initialValue);
+ * Adafactor adafactor = Adafactor.builder(graph).mesh(mesh).build();
+ * Op train = adafactor.minimize(loss, List.of(w, bias));
+ * try (Session session = new Session(graph, mesh.config())) { … }
+ * }</pre>
+ */
+public final class ShardedVariable<T extends TNumber> implements Operand<T> {
+
+  private final String name;
+  private final Sharding sharding;
+  private final List<Variable<T>> shards;
+  private final Operand<T> whole;
+
+  private ShardedVariable(Ops tf, String name, Sharding sharding, List<Variable<T>> shards) {
+    this.name = name;
+    this.sharding = sharding;
+    this.shards = shards;
+    this.whole = read(tf.withDevice(sharding.layout().mesh().device(0)));
+  }
+
+  /**
+   * Adds the parts to the graph, and their initializers.
+   *
+   * @param name of the variable, which may have slashes; the operations have it whole
+   * @param initialValue of the variable's shape, which must be known, and of a floating type; it is
+   *     computed once, for all parts
+   * @throws IllegalArgumentException if the layout does not fit the shape, the type is none of
+   *     floats, or the graph has a variable of that name
+   */
+  public static <T extends TNumber> ShardedVariable<T> create(
+      Ops tf, String name, Layout layout, Operand<T> initialValue) {
+    requireFloating(name, initialValue.asOutput().dataType());
+    Sharding sharding = sharding(name, layout, initialValue.shape());
+    List<Variable<T>> shards =
+        declare(tf, name, name, sharding, initialValue.asOutput().dataType());
+    sharding.assign(tf.withInitScope(), shards, initialValue);
+    return new ShardedVariable<>(tf, name, sharding, shards);
+  }
+
+  /**
+   * A copy of a variable, such as one of a SavedModel, under the name of that one: adds the parts
+   * to the graph, and the initializers that give them its value.
+   *
+   * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}, of
+   *     which there is one copy at most
+   * @throws IllegalArgumentException if it is neither, or of another graph, if the layout does not
+   *     fit its shape, or its type is none of floats
+   */
+  public static ShardedVariable<?> copyOf(Ops tf, Operand<?> variable, Layout layout) {
+    return copyOf(tf, VariableView.of((Graph) tf.scope().env(), variable), layout);
+  }
+
+  private static <T extends TNumber> ShardedVariable<T> copyOf(
+      Ops tf, VariableView<T> variable, Layout layout) {
+    String name = variable.name();
+    Sharding sharding = sharding(name, layout, variable.shape());
+    // The operation's name is one, whatever the variable's.
+    List<Variable<T>> shards =
+        declare(tf, name, variable.op().name(), sharding, variable.dataType());
+    Ops init = tf.withInitScope();
+    sharding.assign(init, shards, variable.initialValue(init));
+    return new ShardedVariable<>(tf, name, sharding, shards);
+  }
+
+  /**
+   * @param operations what the names of the parts begin with
+   */
+  private static <T extends TNumber> List<Variable<T>> declare(
+      Ops tf, String name, String operations, Sharding sharding, DataType type) {
+    List<Variable<T>> shards = new ArrayList<>();
+    Mesh mesh = sharding.layout().mesh();
+    for (int device = 0; device < mesh.size(); device++) {
+      Scope there = tf.withDevice(mesh.device(device)).scope();
+      // Not through Ops, which admits no slash in a name.
+      shards.add(
+          new Variable<>(
+              there
+                  .env()
+                  .opBuilder("VariableV2", operations + "/shard_" + device, there)
+                  .setAttr("shape", sharding.localShape())
+                  .setAttr("dtype", type)
+                  .setAttr(VariableView.SHARD_OF, name)
+                  .build()));
+    }
+    return List.copyOf(shards);
+  }
+
+  private static void requireFloating(String name, DataType type) {
+    if (!VariableView.isFloating(type)) {
+      throw new IllegalArgumentException(
+          "variable '%s': the initial value is of type %s, it must be of floats"
+              .formatted(name, type));
+    }
+  }
+
+  private static Sharding sharding(String name, Layout layout, Shape shape) {
+    try {
+      return new Sharding(layout, shape);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("variable '%s': %s".formatted(name, e.getMessage()), e);
+    }
+  }
+
+  /** The name of the whole. */
+  public String name() {
+    return name;
+  }
+
+  /** How it is cut. */
+  public Sharding sharding() {
+    return sharding;
+  }
+
+  /** How it is laid out. */
+  public Layout layout() {
+    return sharding.layout();
+  }
+
+  /** The parts, one for each device of the mesh. */
+  public List<Variable<T>> shards() {
+    return shards;
+  }
+
+  /**
+   * The part of a device.
+   *
+   * @param device its place in the mesh
+   */
+  public Variable<T> shard(int device) {
+    return shards.get(device);
+  }
+
+  /** The whole, put together on the mesh's first device. */
+  @Override
+  public Output<T> asOutput() {
+    return whole.asOutput();
+  }
+
+  /**
+   * Adds operations that put the whole together elsewhere.
+   *
+   * @param tf where, as {@code tf.withDevice(…)}
+   */
+  public Operand<T> read(Ops tf) {
+    return sharding.read(tf, shards);
+  }
+
+  @Override
+  public Operation op() {
+    return asOutput().op();
+  }
+
+  @Override
+  public String toString() {
+    return "%s %s %s, %s".formatted(name, sharding.shape(), whole.asOutput().dataType(), layout());
+  }
+}

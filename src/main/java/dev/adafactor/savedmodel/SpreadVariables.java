@@ -1,0 +1,122 @@
+package dev.adafactor.savedmodel;
+
+import dev.adafactor.graph.RawVariable;
+import dev.adafactor.graph.VariableView;
+import dev.adafactor.mesh.Layout;
+import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.ShardedVariable;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.tensorflow.Graph;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.family.TNumber;
+
+/**
+ * Variables of a model spread over a mesh: an optimizer trains the shards.
+ *
+ * <p>The model's functions go on reading the model's own variables, each the whole on one device.
+ * What changes the shards is followed by {@link #gather}, what changes the model's variables by
+ * {@link #scatter}: the two are always of the same value.
+ */
+public final class SpreadVariables {
+
+  /** A variable and its shards. */
+  private record Spread<T extends TNumber>(RawVariable whole, ShardedVariable<T> shards) {
+
+    static Spread<?> of(Ops tf, ModelVariable variable, Mesh mesh) {
+      return new Spread<>(
+          new RawVariable(variable.handle(), variable.dtype()),
+          ShardedVariable.copyOf(tf, variable.handle(), Layout.ofMatrices(mesh, variable.shape())));
+    }
+
+    Op gather(Ops tf) {
+      Operand<T> value = shards.read(tf);
+      // What is in one piece is not put together anew: the whole would share the piece's memory.
+      return whole.assign(tf, shards.layout().shards().size() == 1 ? tf.deepCopy(value) : value);
+    }
+
+    @SuppressWarnings("unchecked") // The shards are of the variable's type.
+    List<Op> scatter(Ops tf) {
+      return shards.sharding().assign(tf, shards.shards(), (Output<T>) whole.read(tf));
+    }
+  }
+
+  private final Ops tf;
+
+  /** By the variables' keys. */
+  private final Map<String, Spread<?>> all;
+
+  private SpreadVariables(Ops tf, Map<String, Spread<?>> all) {
+    this.tf = tf;
+    this.all = all;
+  }
+
+  /** No variable is spread. */
+  public static SpreadVariables none(Graph graph) {
+    return new SpreadVariables(Ops.create(graph), Map.of());
+  }
+
+  /**
+   * Adds the shards to the graph, and the initializers that give them the variables' values.
+   *
+   * @param variables of floating types and fully known shapes; they are laid out as {@link
+   *     Layout#ofMatrices} says
+   */
+  public static SpreadVariables over(Mesh mesh, Graph graph, List<ModelVariable> variables) {
+    Ops tf = Ops.create(graph).withSubScope("spread");
+    Map<String, Spread<?>> all = new LinkedHashMap<>();
+    for (ModelVariable variable : variables) {
+      all.computeIfAbsent(variable.key(), key -> Spread.of(tf, variable, mesh));
+    }
+    return new SpreadVariables(tf, all);
+  }
+
+  /**
+   * What an optimizer takes as a variable.
+   *
+   * @param handle of the model's variable
+   * @return the {@link ShardedVariable}, or the handle itself if the variable is not spread
+   */
+  public Operand<?> trained(Output<?> handle) {
+    Spread<?> spread = all.get(VariableView.key(handle));
+    return spread == null ? handle : spread.shards();
+  }
+
+  /** The variables that hold the value: the shards on all devices, or the handle itself. */
+  public List<Output<?>> parts(Output<?> handle) {
+    return trained(handle) instanceof ShardedVariable<?> sharded
+        ? sharded.shards().stream().<Output<?>>map(Operand::asOutput).toList()
+        : List.of(handle);
+  }
+
+  /**
+   * Adds the operations that give the model's variables the value of the shards.
+   *
+   * @param after what they wait for
+   */
+  public Op gather(Op after) {
+    Ops waiting = tf.withControlDependencies(List.of(after));
+    return together(after, all.values().stream().map(each -> each.gather(waiting)).toList());
+  }
+
+  /**
+   * Adds the operations that give the shards the value of the model's variables.
+   *
+   * @param after what they wait for
+   */
+  public Op scatter(Op after) {
+    Ops waiting = tf.withControlDependencies(List.of(after));
+    List<Op> writes = new ArrayList<>();
+    all.values().forEach(each -> writes.addAll(each.scatter(waiting)));
+    return together(after, writes);
+  }
+
+  private Op together(Op after, List<Op> writes) {
+    return writes.isEmpty() ? after : tf.withControlDependencies(writes).noOp();
+  }
+}

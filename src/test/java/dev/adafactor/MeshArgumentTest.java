@@ -1,0 +1,153 @@
+package dev.adafactor;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.adafactor.mesh.Layout;
+import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.ShardedVariable;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.tensorflow.Graph;
+import org.tensorflow.Operand;
+import org.tensorflow.Session;
+import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.TFloat64;
+
+/** What an optimizer with a mesh takes, and what it refuses. */
+class MeshArgumentTest {
+
+  private static final Mesh MESH = Mesh.virtualCpus("x=2,y=2");
+
+  private Graph graph;
+  private Ops tf;
+  private ShardedVariable<TFloat32> w;
+
+  @BeforeEach
+  void addVariable() {
+    graph = new Graph();
+    tf = Ops.create(graph);
+    Operand<TFloat32> initial = tf.constant(new float[][] {{1, 2}, {3, 4}, {5, 6}, {7, 8}});
+    w = ShardedVariable.create(tf, "w", new Layout(MESH, List.of("x", "y")), initial);
+  }
+
+  @AfterEach
+  void close() {
+    graph.close();
+  }
+
+  private Operand<TFloat32> loss() {
+    return tf.reduceSum(tf.math.square(w), tf.constant(new int[] {0, 1}));
+  }
+
+  private Op minimize(Adafactor.Builder builder) {
+    return builder.build().minimize(loss(), List.of(w));
+  }
+
+  private static void assertRefused(String message, Executable refused) {
+    assertEquals(message, assertThrows(IllegalArgumentException.class, refused).getMessage());
+  }
+
+  private static final String CPUS = "[/device:CPU:0, /device:CPU:1, /device:CPU:2, /device:CPU:3]";
+
+  @Test
+  void needsTheMeshOfTheVariables() {
+    assertRefused(
+        "variable 'w' is sharded over the mesh x=2,y=2 of %s, the optimizer has none: give it the same by Adafactor.builder(graph).mesh(mesh)"
+            .formatted(CPUS),
+        () -> minimize(Adafactor.builder(graph)));
+    assertRefused(
+        "variable 'w' is sharded over the mesh x=2,y=2 of %s, the optimizer has x=4 of %s: give it the same by Adafactor.builder(graph).mesh(mesh)"
+            .formatted(CPUS, CPUS),
+        () -> minimize(Adafactor.builder(graph).mesh(Mesh.virtualCpus("x=4"))));
+  }
+
+  @Test
+  void doesWithoutTheBitsOfTfKerasAndWithoutCompilation() {
+    assertRefused(
+        "variable 'w' is sharded: the bits of tf_keras depend on the order of its sums, which shards do not have; use Numerics.STABLE",
+        () -> minimize(Adafactor.builder(graph).mesh(MESH).numerics(Numerics.TF_KERAS)));
+    assertRefused(
+        "variable 'w' is sharded: its update is of several devices, and XLA compiles for one; use JitCompile.WHERE_GPU or OFF",
+        () -> minimize(Adafactor.builder(graph).mesh(MESH).jitCompile(JitCompile.ALWAYS)));
+  }
+
+  @Test
+  void trainsShardsOnlyTogether() {
+    Adafactor adafactor = Adafactor.builder(graph).mesh(MESH).build();
+    String message =
+        "'w/shard_0' is a shard of variable 'w', which is trained as a whole: give the ShardedVariable among the variables";
+    assertRefused(message, () -> adafactor.minimize(loss()));
+    assertRefused(message, () -> adafactor.minimize(loss(), List.of(w.shard(0))));
+  }
+
+  @Test
+  void takesGradientsOfTheVariablesTypeAndShape() {
+    Adafactor adafactor = Adafactor.builder(graph).mesh(MESH).build();
+    Operand<TFloat32> narrow = tf.constant(new float[4][1]);
+    assertRefused(
+        "the gradient of variable 'w' has shape [4, 1], it must be [4, 2]",
+        () -> adafactor.applyGradients(List.of(ShardedGradient.ofWhole(narrow, w)), "t"));
+    assertRefused(
+        "the gradient of variable 'w' has shape [?, 1], it must be [?, 2]".replace("?", "4"),
+        () ->
+            adafactor.applyGradients(
+                List.of(new IndexedSlices<>(narrow, tf.constant(new int[] {0, 0, 1, 9})).of(w)),
+                "t"));
+    assertRefused(
+        "variable 'w' has 4 shards, but gradients of 1 are given",
+        () -> new ShardedGradient<>(List.of(narrow)).of(w));
+    assertRefused(
+        "variable 'w' is given twice; add its gradients up",
+        () ->
+            adafactor.applyGradients(
+                List.of(ShardedGradient.ofWhole(w, w), ShardedGradient.ofWhole(w, w)), "t"));
+  }
+
+  @Test
+  void givesPairsThatCanBeChanged() {
+    Adafactor adafactor = Adafactor.builder(graph).mesh(MESH).learningRate(0.1).build();
+    GradAndVar<?> pair = adafactor.computeGradients(loss(), List.of(w)).get(0);
+    ShardedGradient<?> parts = ShardedGradient.from(pair).orElseThrow();
+    assertEquals(4, parts.shards().size());
+    Operand<TFloat32> whole = pair.getGradient().expect(TFloat32.class);
+    try (Session session = new Session(graph, MESH.config())) {
+      Operand<TFloat64> wide = tf.dtypes.cast(whole, TFloat64.class);
+      assertEquals(16, Elements.of(session, wide)[7]);
+      // What is made of the pair by hand is known to be of the variable.
+      Op train =
+          adafactor.applyGradients(
+              List.of(new GradAndVar<>(tf.math.neg(whole).asOutput(), w.asOutput())), "train");
+      session.run(train);
+      assertTrue(Elements.of(session, tf.dtypes.cast(w, TFloat64.class))[7] > 8);
+    }
+  }
+
+  @Test
+  void hasStateByShardAndAsAWhole() {
+    Adafactor adafactor = Adafactor.builder(graph).mesh(MESH).useEma(true).build();
+    assertEquals(Optional.empty(), adafactor.readSlot(w, Adafactor.R));
+    adafactor.minimize(loss(), List.of(w));
+    assertEquals(List.of(w.asOutput()), adafactor.variables());
+    assertEquals("[4]", adafactor.readSlot(w, Adafactor.R).orElseThrow().shape().toString());
+    assertEquals("[2]", adafactor.readSlot(w, Adafactor.C).orElseThrow().shape().toString());
+    assertEquals(Optional.empty(), adafactor.readSlot(w, Adafactor.V));
+    assertEquals("[4, 2]", adafactor.secondMoment(w).shape().toString());
+    assertEquals(Optional.empty(), adafactor.getSlot(w.asOutput(), Adafactor.R));
+    assertEquals(
+        "[2, 1]",
+        adafactor
+            .getSlot(w.shard(3).asOutput(), Adafactor.AVERAGE)
+            .orElseThrow()
+            .shape()
+            .toString());
+  }
+}

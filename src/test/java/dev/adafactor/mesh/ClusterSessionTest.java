@@ -1,0 +1,148 @@
+package dev.adafactor.mesh;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.adafactor.OwnNetwork;
+import dev.adafactor.Snapshot;
+import java.io.IOException;
+import java.net.Inet6Address;
+import java.net.NetworkInterface;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.TFloat32;
+
+@ExtendWith(OwnNetwork.class)
+class ClusterSessionTest {
+  private static final Duration TIMEOUT = Duration.ofSeconds(60);
+
+  @TempDir Path folder;
+
+  @Test
+  void trainsOnTwoWorkersAndPutsTheStateBack() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(2)) {
+      Snapshot early;
+      Snapshot whole;
+      try (PinnedTraining training =
+          new PinnedTraining(workers.cluster(), TIMEOUT, builder -> builder.useEma(true))) {
+        training.trainTo(3);
+        training.adafactor().setLearningRate(training.session(), 0.01);
+        training.save(folder);
+        early = training.snapshot();
+        training.trainTo(6);
+        whole = training.snapshot();
+        assertNotEquals(early, whole);
+        training.adafactor().restore(training.session(), early);
+        training.trainTo(6);
+        assertEquals(whole, training.snapshot());
+      }
+      try (PinnedTraining training =
+          new PinnedTraining(workers.cluster(), TIMEOUT, builder -> builder.useEma(true))) {
+        assertEquals(0, training.iterations());
+        training.resume(folder);
+        assertEquals(early, training.snapshot());
+        training.trainTo(6);
+        assertEquals(whole, training.snapshot());
+      }
+      assertEquals(0, workers.terminate(1));
+      assertEquals(0, workers.terminate(0));
+    }
+  }
+
+  @Test
+  void sessionsHaveVariablesOfTheirOwn() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(2);
+        PinnedTraining one =
+            new PinnedTraining(workers.cluster(), TIMEOUT, builder -> builder.useEma(true));
+        PinnedTraining other =
+            new PinnedTraining(workers.cluster(), TIMEOUT, builder -> builder.useEma(true))) {
+      one.trainTo(3);
+      assertEquals(0, other.iterations());
+      other.trainTo(3);
+      assertEquals(one.snapshot(), other.snapshot());
+    }
+  }
+
+  @Test
+  void hostsOfIpv6WillDo() throws Exception {
+    assumeTrue(
+        NetworkInterface.getByName("lo").inetAddresses().anyMatch(Inet6Address.class::isInstance),
+        "no IPv6 here");
+    try (WorkerProcesses workers = new WorkerProcesses("[::1]", 2, WorkerProcesses::program);
+        PinnedTraining training =
+            new PinnedTraining(workers.cluster(), TIMEOUT, builder -> builder)) {
+      training.trainTo(2);
+      workers.kill(1);
+      String message = assertThrows(ClusterException.class, training::step).getMessage();
+      assertTrue(message.contains("/job:worker/task:1 at '[::1]:2001'"), message);
+    }
+  }
+
+  /** The first process writes a checkpoint, where the others look for it. */
+  @Test
+  void checkpointsNeedASharedFileSystem() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(1, this::withItsOwnFolder);
+        PinnedTraining training =
+            new PinnedTraining(workers.cluster(), TIMEOUT, builder -> builder)) {
+      training.trainTo(2);
+      String message = assertThrows(IOException.class, () -> training.save(folder)).getMessage();
+      assertTrue(message.contains("ckpt-2': the process that runs the session"), message);
+      try (Stream<Path> files = Files.list(folder)) {
+        assertEquals(List.of(), files.toList());
+      }
+    }
+  }
+
+  private ProcessBuilder withItsOwnFolder(String cluster, int task) {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                "unshare",
+                "-m",
+                "sh",
+                "-c",
+                "mount -t tmpfs tmpfs '%s' && exec \"$@\"".formatted(folder),
+                "sh"));
+    command.addAll(WorkerProcesses.program(cluster, task).command());
+    return new ProcessBuilder(command);
+  }
+
+  @Test
+  void refusesProcessesOfAnotherCluster() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(1)) {
+      Cluster more = Cluster.parse(List.of(workers.cluster() + ",127.0.0.1:9"));
+      String message =
+          assertThrows(
+                  IllegalArgumentException.class,
+                  () -> new PinnedTraining(more, TIMEOUT, builder -> builder))
+              .getMessage();
+      assertTrue(message.contains("another one, without /job:worker/task:1"), message);
+    }
+  }
+
+  /** What has nothing to do with who is there stays what it is. */
+  @Test
+  void errorsOfTheGraphAreLeftAsTheyAre() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(2);
+        PinnedTraining training =
+            new PinnedTraining(workers.cluster(), TIMEOUT, builder -> builder)) {
+      Ops tf = Ops.create(training.graph()).withDevice(new Task("worker", 1).device());
+      Op failing = tf.strings.toNumber(tf.constant("x"), TFloat32.class);
+      assertThrows(TFInvalidArgumentException.class, () -> training.run(failing));
+      training.trainTo(1);
+    }
+  }
+}

@@ -1,0 +1,137 @@
+package dev.adafactor.mesh;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.adafactor.Elements;
+import java.util.List;
+import java.util.stream.DoubleStream;
+import net.jqwik.api.Example;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.constraints.IntRange;
+import org.tensorflow.Graph;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
+import org.tensorflow.Result;
+import org.tensorflow.Session;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Variable;
+import org.tensorflow.types.TFloat64;
+
+class ShardedVariableTest {
+
+  private static final Mesh MESH = Mesh.virtualCpus("x=2,y=2,z=2");
+
+  private static final Shape SHAPE = Shape.of(4, 2, 6);
+
+  private static double[] fetch(Session session, Operand<?> operand) {
+    try (Result result = session.runner().fetch(operand).run()) {
+      return Elements.copy(result.get(0));
+    }
+  }
+
+  private static Operand<TFloat64> counting(Ops tf) {
+    return tf.reshape(
+        tf.range(tf.constant(0.0), tf.constant((double) SHAPE.size()), tf.constant(1.0)),
+        tf.constant(SHAPE.asArray()));
+  }
+
+  @Property(tries = 16)
+  void isPutTogetherFromItsParts(
+      @ForAll @IntRange(max = 3) int first, @ForAll @IntRange(max = 2) int second) {
+    List<String> names = List.of("x", "y", "z", Layout.UNSHARDED);
+    String other = List.of("y", "z", Layout.UNSHARDED).get(second);
+    String last = names.get(first).equals(other) ? Layout.UNSHARDED : other;
+    Layout layout = new Layout(MESH, List.of(names.get(first), Layout.UNSHARDED, last));
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      ShardedVariable<TFloat64> w = ShardedVariable.create(tf, "layer/w", layout, counting(tf));
+      assertEquals("layer/w", w.name());
+      assertEquals("layer/w/shard_3", w.shard(3).op().name());
+      double[] all = DoubleStream.iterate(0, x -> x + 1).limit(SHAPE.size()).toArray();
+      try (Session session = new Session(graph, MESH.config())) {
+        assertArrayEquals(all, fetch(session, w));
+        assertArrayEquals(all, fetch(session, w.read(tf.withDevice(MESH.device(7)))));
+        for (Layout.Shard shard : layout.shards()) {
+          for (int device : shard.devices()) {
+            double[] part = fetch(session, w.shard(device));
+            assertEquals(w.sharding().localShape().size(), part.length);
+            // The offsets along the axes tell the first element.
+            double start = 0;
+            for (int axis = 0; axis < 3; axis++) {
+              start = start * SHAPE.get(axis) + w.sharding().offset(shard, axis);
+            }
+            assertEquals(start, part[0]);
+          }
+        }
+      }
+    }
+  }
+
+  @Example
+  void gradientsFlowThroughIt() {
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      Layout layout = new Layout(MESH, List.of("x", Layout.UNSHARDED, "y"));
+      ShardedVariable<TFloat64> w = ShardedVariable.create(tf, "w", layout, counting(tf));
+      Operand<TFloat64> loss = tf.reduceSum(tf.math.square(w), tf.constant(new int[] {0, 1, 2}));
+      List<Variable<TFloat64>> owners =
+          layout.shards().stream().map(shard -> w.shard(shard.owner())).toList();
+      Output<?>[] gradients =
+          graph.addGradients(
+              loss.asOutput(), owners.stream().map(Operand::asOutput).toArray(Output<?>[]::new));
+      try (Session session = new Session(graph, MESH.config())) {
+        for (int i = 0; i < owners.size(); i++) {
+          assertArrayEquals(
+              DoubleStream.of(fetch(session, owners.get(i))).map(x -> 2 * x).toArray(),
+              fetch(session, gradients[i]));
+        }
+      }
+    }
+  }
+
+  /** As a SavedModel's variable is: restored before the shards are set. */
+  @Example
+  void startsWithTheValueOfAnotherVariable() {
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      var handle = tf.varHandleOp(TFloat64.class, SHAPE);
+      Op restored = tf.assignVariableOp(handle, counting(tf));
+      try (Session session = new Session(graph, MESH.config())) {
+        session.run(restored);
+        Layout layout = new Layout(MESH, List.of("x", "y", "z"));
+        ShardedVariable<TFloat64> w =
+            ShardedVariable.create(tf, "w", layout, tf.readVariableOp(handle, TFloat64.class));
+        session.initialize();
+        assertArrayEquals(fetch(session, counting(tf)), fetch(session, w));
+      }
+    }
+  }
+
+  @Example
+  void refusesWhatCannotBeSharded() {
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      Layout layout = Layout.batchSharded(MESH, "x", 1);
+      assertEquals(
+          "variable 'w': axis 0 of shape [3] has size 3, which mesh dimension 'x' of size 2 does not"
+              + " divide; shards are of one size, so leave the axis UNSHARDED or pad it",
+          message(() -> ShardedVariable.create(tf, "w", layout, tf.constant(new float[3]))));
+      assertEquals(
+          "variable 'w': the initial value is of type DT_INT32, it must be of floats",
+          message(() -> ShardedVariable.create(tf, "w", layout, tf.constant(new int[4]))));
+      ShardedVariable.create(tf, "w", layout, tf.constant(new float[4]));
+      assertEquals(
+          "Duplicate node name in graph: 'w/shard_0'",
+          message(() -> ShardedVariable.create(tf, "w", layout, tf.constant(new float[4]))));
+    }
+  }
+
+  private static String message(Runnable refused) {
+    return assertThrows(IllegalArgumentException.class, refused::run).getMessage();
+  }
+}
