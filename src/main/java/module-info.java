@@ -16,6 +16,7 @@ module dev.adafactor {
   exports dev.adafactor;
   exports dev.adafactor.checkpoint;
   exports dev.adafactor.finetune;
+  exports dev.adafactor.mesh;
   exports dev.adafactor.savedmodel;
   exports dev.adafactor.schedules;
 

@@ -9,6 +9,7 @@ import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.Slot;
 import dev.adafactor.graph.Snapshots;
 import dev.adafactor.graph.VariableView;
+import dev.adafactor.mesh.DataParallel;
 import dev.adafactor.schedules.ConfigurableSchedule;
 import dev.adafactor.schedules.LearningRateSchedule;
 import dev.adafactor.schedules.ScheduleRegistry;
@@ -403,6 +404,8 @@ public final class Adafactor extends Optimizer {
    * {@code [k] + variable.shape[1:]} then, and {@link IndexedSlices#from} gives the indices with
    * it. Such a pair is not for other optimizers.
    *
+   * <p>The gradients of a {@link DataParallel} are computed on its devices.
+   *
    * @param loss what to differentiate; if it is no scalar, the sum of its elements
    * @param variables outputs of {@code VariableV2} or handles of {@code VarHandleOp}
    * @return a pair for each variable, in their order; the gradient is null where the loss does not
@@ -412,12 +415,18 @@ public final class Adafactor extends Optimizer {
   public List<GradAndVar<? extends TType>> computeGradients(
       Operand<?> loss, List<? extends Operand<?>> variables) {
     List<Output<?>> outputs = variables.stream().<Output<?>>map(Operand::asOutput).toList();
-    List<Optional<Derivative>> derivatives = Gradients.of(graph, loss).with(outputs);
+    List<Optional<Derivative>> derivatives = derivatives(loss, outputs);
     List<GradAndVar<? extends TType>> pairs = new ArrayList<>(outputs.size());
     for (int i = 0; i < outputs.size(); i++) {
       pairs.add(pair(derivatives.get(i), outputs.get(i)));
     }
     return pairs;
+  }
+
+  private List<Optional<Derivative>> derivatives(Operand<?> loss, List<Output<?>> variables) {
+    return loss instanceof DataParallel<?> parts
+        ? parts.derivatives(variables)
+        : Gradients.of(graph, loss).with(variables);
   }
 
   @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.

@@ -50,7 +50,7 @@ public final class Placement {
    * A device as operations name it, such as {@code /job:worker/task:1/device:GPU:0} or {@code
    * /cpu:0}; empty if none is named, or one that a {@link DeviceSpec} cannot name.
    */
-  static Optional<DeviceSpec> parse(String device) {
+  public static Optional<DeviceSpec> parse(String device) {
     Matcher parts = DEVICE.matcher(device);
     if (device.isEmpty() || !parts.matches()) {
       return Optional.empty();
