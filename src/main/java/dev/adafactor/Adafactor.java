@@ -8,6 +8,7 @@ import dev.adafactor.graph.Names;
 import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.Slot;
 import dev.adafactor.graph.VariableView;
+import dev.adafactor.mesh.DataParallel;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Reduction;
 import dev.adafactor.mesh.ShardedVariable;
@@ -423,6 +424,8 @@ public final class Adafactor extends Optimizer {
    * {@code [k] + variable.shape[1:]} then, and {@link IndexedSlices#from} gives the indices with
    * it. Such a pair is not for other optimizers.
    *
+   * <p>The gradients of a {@link DataParallel} are computed on its devices.
+   *
    * @param loss what to differentiate; if it is no scalar, the sum of its elements
    * @param variables outputs of {@code VariableV2} or handles of {@code VarHandleOp}
    * @return a pair for each variable, in their order; the gradient is null where the loss does not
@@ -438,7 +441,7 @@ public final class Adafactor extends Optimizer {
               found -> found.replicas().forEach(replica -> outputs.add(replica.output())),
               () -> outputs.add(variable.asOutput()));
     }
-    Iterator<Optional<Derivative>> derivatives = Gradients.of(graph, loss).with(outputs).iterator();
+    Iterator<Optional<Derivative>> derivatives = derivatives(loss, outputs).iterator();
     List<GradAndVar<? extends TType>> pairs = new ArrayList<>(variables.size());
     for (Operand<?> variable : variables) {
       Optional<VariableInShards> sharded = sharded(variable);
@@ -456,6 +459,12 @@ public final class Adafactor extends Optimizer {
     return known && variable(variable) instanceof VariableInShards found
         ? Optional.of(found)
         : Optional.empty();
+  }
+
+  private List<Optional<Derivative>> derivatives(Operand<?> loss, List<Output<?>> variables) {
+    return loss instanceof DataParallel<?> parts
+        ? parts.derivatives(variables)
+        : Gradients.of(graph, loss).with(variables);
   }
 
   @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.

@@ -20,18 +20,18 @@ public final class Elements {
   private Elements() {}
 
   /** A constant of a type; each element is rounded to it. */
-  static <T extends TNumber> Operand<T> constant(
+  public static <T extends TNumber> Operand<T> constant(
       Ops tf, Class<T> type, Shape shape, double... elements) {
     Operand<TFloat64> exact = tf.reshape(tf.constant(elements), tf.constant(shape.asArray()));
     return tf.dtypes.cast(exact, type);
   }
 
-  static TFloat64 tensor(Shape shape, double... elements) {
+  public static TFloat64 tensor(Shape shape, double... elements) {
     return TFloat64.tensorOf(shape, DataBuffers.of(elements));
   }
 
   /** The elements of what a session computes, copied. */
-  static double[] of(Session session, Operand<TFloat64> operand) {
+  public static double[] of(Session session, Operand<TFloat64> operand) {
     try (Result result = session.runner().fetch(operand).run()) {
       return copy(result.get(0));
     }
@@ -53,7 +53,7 @@ public final class Elements {
   }
 
   /** Asserts that elements are equal up to a fraction of the largest. */
-  static void assertClose(double[] expected, double[] actual, double fraction) {
+  public static void assertClose(double[] expected, double[] actual, double fraction) {
     double scale = 0;
     for (double element : expected) {
       scale = Math.max(scale, Math.abs(element));

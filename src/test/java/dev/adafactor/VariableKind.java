@@ -7,10 +7,11 @@ import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
 
 /** The two kinds of variable that an optimizer meets. */
-enum VariableKind {
+public enum VariableKind {
   REFERENCE {
     @Override
-    <T extends TNumber> Output<? extends TType> create(Ops tf, String name, Operand<T> initial) {
+    public <T extends TNumber> Output<? extends TType> create(
+        Ops tf, String name, Operand<T> initial) {
       Output<T> variable = declare(tf, "VariableV2", name, initial).expect(initial.type());
       Ops init = tf.withInitScope();
       init.assign(variable, initial);
@@ -18,14 +19,16 @@ enum VariableKind {
     }
 
     @Override
-    <T extends TNumber> Operand<T> read(Ops tf, Output<? extends TType> variable, Class<T> type) {
+    public <T extends TNumber> Operand<T> read(
+        Ops tf, Output<? extends TType> variable, Class<T> type) {
       return variable.expect(type);
     }
   },
 
   RESOURCE {
     @Override
-    <T extends TNumber> Output<? extends TType> create(Ops tf, String name, Operand<T> initial) {
+    public <T extends TNumber> Output<? extends TType> create(
+        Ops tf, String name, Operand<T> initial) {
       Output<? extends TType> handle = declare(tf, "VarHandleOp", name, initial);
       Ops init = tf.withInitScope();
       init.assignVariableOp(handle, initial);
@@ -33,7 +36,8 @@ enum VariableKind {
     }
 
     @Override
-    <T extends TNumber> Operand<T> read(Ops tf, Output<? extends TType> variable, Class<T> type) {
+    public <T extends TNumber> Operand<T> read(
+        Ops tf, Output<? extends TType> variable, Class<T> type) {
       return tf.readVariableOp(variable, type);
     }
   };
@@ -44,11 +48,11 @@ enum VariableKind {
    * @param name the operation's whole name, which may have slashes
    * @return the variable's output or handle
    */
-  abstract <T extends TNumber> Output<? extends TType> create(
+  public abstract <T extends TNumber> Output<? extends TType> create(
       Ops tf, String name, Operand<T> initial);
 
   /** What a model computes with. */
-  abstract <T extends TNumber> Operand<T> read(
+  public abstract <T extends TNumber> Operand<T> read(
       Ops tf, Output<? extends TType> variable, Class<T> type);
 
   private static Output<? extends TType> declare(

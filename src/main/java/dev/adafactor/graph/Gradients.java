@@ -18,8 +18,6 @@ import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.op.Ops;
-import org.tensorflow.types.TInt64;
-import org.tensorflow.types.family.TNumber;
 
 /**
  * The part of a graph that a loss is computed from, and its derivatives. {@code
@@ -46,6 +44,8 @@ public final class Gradients {
           "Pow",
           "Sign",
           "Square");
+
+  private static final Set<String> LOOP_EXITS = Set.of("Exit", "RefExit");
 
   static final String STOP_GRADIENT = "StopGradient";
 
@@ -98,6 +98,16 @@ public final class Gradients {
    * @throws IllegalArgumentException if a native gradient function would crash
    */
   public List<Optional<Derivative>> with(List<? extends Output<?>> variables) {
+    return with(Ops.create(graph), variables);
+  }
+
+  /**
+   * The derivatives of the loss, as {@link #with(List)} has them, by operations on a device.
+   *
+   * @param tf adds operations on the device; or where TensorFlow wants them
+   * @throws IllegalArgumentException if a native gradient function would crash
+   */
+  List<Optional<Derivative>> with(Ops tf, List<? extends Output<?>> variables) {
     refuseUnsafe(variables);
     Map<String, List<Output<?>>> handles = new HashMap<>();
     for (GraphOperation op : reached) {
@@ -114,50 +124,58 @@ public final class Gradients {
     }
     Output<?>[] tensors =
         sources.stream().flatMap(source -> source.tensors().stream()).toArray(Output<?>[]::new);
-    Output<?>[] gradients =
-        tensors.length == 0 ? new Output<?>[0] : graph.addGradients(loss, tensors);
-    Ops tf = Ops.create(graph);
+    Output<?>[] gradients = gradients(tf, tensors);
     List<Optional<Derivative>> derivatives = new ArrayList<>(variables.size());
     int next = 0;
     for (Source source : sources) {
       int end = next + source.tensors().size();
-      derivatives.add(source.derivative(tf, Arrays.asList(gradients).subList(next, end)));
+      List<Derivative> parts = source.parts(tf, Arrays.asList(gradients).subList(next, end));
+      derivatives.add(
+          parts.isEmpty()
+              ? Optional.empty()
+              : Optional.of(Derivative.sum(tf, source.variable(), parts)));
       next = end;
     }
     return derivatives;
   }
 
+  private Output<?>[] gradients(Ops tf, Output<?>[] tensors) {
+    if (tensors.length == 0) {
+      return new Output<?>[0];
+    }
+    return tf.scope().getDeviceString().isEmpty()
+        ? graph.addGradients(loss, tensors)
+        : PinnedGradients.add(tf, loss, tensors);
+  }
+
   private Source source(VariableView<?> variable, List<Output<?>> handles) {
     return RowGather.all(handles, reached, loss)
         .<Source>map(gathers -> new Rows(variable, gathers))
-        .orElseGet(() -> new Whole(handles));
+        .orElseGet(() -> new Whole(variable, handles));
   }
 
   /** What the loss follows from a variable by. */
   private sealed interface Source {
+    VariableView<?> variable();
+
     /** What the loss is differentiated by. */
     List<Output<?>> tensors();
 
     /**
-     * The derivative by the variable.
+     * The derivatives that add up to that by the variable.
      *
      * @param gradients by the tensors; closed where there is none
      */
-    Optional<Derivative> derivative(Ops tf, List<Output<?>> gradients);
+    List<Derivative> parts(Ops tf, List<Output<?>> gradients);
   }
 
-  private record Whole(List<Output<?>> tensors) implements Source {
+  private record Whole(VariableView<?> variable, List<Output<?>> tensors) implements Source {
     @Override
-    public Optional<Derivative> derivative(Ops tf, List<Output<?>> gradients) {
-      List<Output<?>> present = gradients.stream().filter(g -> !g.isClosed()).toList();
-      return present.isEmpty()
-          ? Optional.empty()
-          : Optional.of(new Derivative(sum(tf, present), Optional.empty()));
-    }
-
-    @SuppressWarnings({"unchecked", "rawtypes"}) // All are gradients of one variable.
-    private static Output<?> sum(Ops tf, List<Output<?>> gradients) {
-      return gradients.size() == 1 ? gradients.get(0) : tf.math.addN((List) gradients).asOutput();
+    public List<Derivative> parts(Ops tf, List<Output<?>> gradients) {
+      return gradients.stream()
+          .filter(gradient -> !gradient.isClosed())
+          .map(gradient -> new Derivative(gradient, Optional.empty()))
+          .toList();
     }
   }
 
@@ -168,36 +186,62 @@ public final class Gradients {
     }
 
     @Override
-    public Optional<Derivative> derivative(Ops tf, List<Output<?>> gradients) {
-      List<Operand<? extends TNumber>> values = new ArrayList<>();
-      List<Operand<? extends TNumber>> indices = new ArrayList<>();
+    public List<Derivative> parts(Ops tf, List<Output<?>> gradients) {
+      List<Derivative> parts = new ArrayList<>();
       for (int i = 0; i < gathers.size(); i++) {
         if (!gradients.get(i).isClosed()) {
-          values.add(gathers.get(i).values(tf, gradients.get(i), variable));
-          indices.add(gathers.get(i).indices(tf));
+          parts.add(
+              new Derivative(
+                  gathers.get(i).values(tf, gradients.get(i), variable).asOutput(),
+                  Optional.of(gathers.get(i).indices(tf))));
         }
       }
-      return values.isEmpty()
-          ? Optional.empty()
-          : Optional.of(
-              new Derivative(
-                  concatenated(tf, values).asOutput(),
-                  Optional.of(concatenated(tf, ofOneType(tf, indices)))));
+      return parts;
     }
+  }
 
-    private static List<Operand<? extends TNumber>> ofOneType(
-        Ops tf, List<Operand<? extends TNumber>> indices) {
-      return indices.stream().map(Operand::type).distinct().count() == 1
-          ? indices
-          : indices.stream()
-              .<Operand<? extends TNumber>>map(each -> tf.dtypes.cast(each, TInt64.class))
-              .toList();
+  /**
+   * Makes sure that no operation wants the handle of a variable on another device: TensorFlow would
+   * refuse to run the graph.
+   *
+   * @throws IllegalArgumentException if one does
+   */
+  void refuseDistantReads() {
+    for (GraphOperation op : reached) {
+      for (Operand<?> input : op.inputs()) {
+        GraphOperation source = (GraphOperation) input.op();
+        if (source.type().equals(ResourceVariable.OP_TYPE)
+            && !op.device().isEmpty()
+            && !Placement.parse(op.device()).equals(Placement.parse(source.device()))) {
+          throw new IllegalArgumentException(
+              ("the operation '%s' on %s reads the variable '%s', which is on %s; read it in a scope"
+                      + " of the variable's device, outside of the towers")
+                  .formatted(
+                      op.name(),
+                      op.device(),
+                      VariableView.name(source.output(0)),
+                      source.device().isEmpty() ? "no named device" : source.device()));
+        }
+      }
     }
+  }
 
-    @SuppressWarnings({"unchecked", "rawtypes"}) // All are of one type.
-    private static Operand<? extends TNumber> concatenated(
-        Ops tf, List<Operand<? extends TNumber>> parts) {
-      return parts.size() == 1 ? parts.get(0) : tf.concat((List) parts, tf.constant(0));
+  /**
+   * Makes sure that no gradient comes through a loop of {@code Graph.whileLoop}: TensorFlow ends
+   * the process over some of those.
+   *
+   * @throws IllegalArgumentException if one does
+   */
+  void refuseLoops() {
+    List<Output<?>> variables = new ArrayList<>();
+    reached.stream().filter(VariableView::isTrainable).forEach(op -> variables.add(op.output(0)));
+    for (GraphOperation op : differentiated(variables)) {
+      if (LOOP_EXITS.contains(op.type())) {
+        throw new IllegalArgumentException(
+            ("the loss '%s' follows from variables through a loop, by the operation '%s': the"
+                    + " gradients of loops cannot be computed in towers")
+                .formatted(loss.name(), op.name()));
+      }
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Several devices and several processes: variables in parts on the devices of a mesh, and sessions
- * on a cluster of TensorFlow's servers.
+ * Several devices and several processes: variables in parts on the devices of a mesh, batches
+ * divided among devices, and sessions on a cluster of TensorFlow's servers.
  */
 package dev.adafactor.mesh;

@@ -1,0 +1,86 @@
+package dev.adafactor.graph;
+
+import java.lang.reflect.Field;
+import java.lang.reflect.InaccessibleObjectException;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.HashSet;
+import java.util.Set;
+import org.tensorflow.Graph;
+import org.tensorflow.GraphOperation;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
+import org.tensorflow.internal.c_api.TF_Graph;
+import org.tensorflow.internal.c_api.global.tensorflow;
+import org.tensorflow.op.Ops;
+import org.tensorflow.proto.DataType;
+
+/**
+ * Derivatives whose operations run on one device. TensorFlow asks for none for the operations that
+ * it adds, so that those of all losses would run on the session's first.
+ */
+final class PinnedGradients {
+
+  private PinnedGradients() {}
+
+  /**
+   * Adds the derivatives of a tensor.
+   *
+   * @param tf the scope that they are added to, on a device
+   * @return closed where there is none
+   * @throws IllegalStateException if Java permits no reflection on TensorFlow's classes
+   */
+  static Output<?>[] add(Ops tf, Output<?> y, Output<?>[] xs) {
+    Graph graph = (Graph) tf.scope().env();
+    TF_Graph handle = handle(graph);
+    String prefix = tf.scope().makeOpName("gradients");
+    Output<?>[] gradients = graph.addGradients(prefix, new Output<?>[] {y}, xs, null);
+    for (GraphOperation op : added(gradients, prefix + "/")) {
+      // What takes the handle of a variable runs where the variable is.
+      if (op.inputs().stream().noneMatch(PinnedGradients::isHandle)) {
+        tensorflow.TF_SetRequestedDevice(
+            handle, op.getUnsafeNativeHandle(), tf.scope().getDeviceString());
+      }
+    }
+    return gradients;
+  }
+
+  /** The operations that gradients are computed by, of those whose names begin with the prefix. */
+  private static Set<GraphOperation> added(Output<?>[] gradients, String prefix) {
+    Set<GraphOperation> added = new HashSet<>();
+    Deque<GraphOperation> next = new ArrayDeque<>();
+    Arrays.stream(gradients)
+        .filter(gradient -> !gradient.isClosed())
+        .forEach(gradient -> next.add((GraphOperation) gradient.op()));
+    while (!next.isEmpty()) {
+      GraphOperation op = next.remove();
+      if (op.name().startsWith(prefix) && added.add(op)) {
+        op.inputs().forEach(input -> next.add((GraphOperation) input.op()));
+        next.addAll(op.controlInputs());
+      }
+    }
+    return added;
+  }
+
+  private static boolean isHandle(Operand<?> input) {
+    return input.asOutput().dataType() == DataType.DT_RESOURCE;
+  }
+
+  /** TensorFlow Java sets devices of operations while they are built, and of no others. */
+  private static TF_Graph handle(Graph graph) {
+    try {
+      Field handle = Graph.class.getDeclaredField("nativeHandle");
+      handle.setAccessible(true);
+      return (TF_Graph) handle.get(graph);
+    } catch (InaccessibleObjectException e) {
+      throw new IllegalStateException(
+          "gradients on a device want Java's option --add-opens"
+              + " tensorflow/org.tensorflow=dev.adafactor where TensorFlow is on the module path",
+          e);
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException(
+          "this version of TensorFlow Java has other internals than 1.1.0", e);
+    }
+  }
+}
