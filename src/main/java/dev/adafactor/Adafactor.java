@@ -840,7 +840,10 @@ public final class Adafactor extends Optimizer {
   /** Adds the count of the step behind all updates. */
   @Override
   protected Op finish(List<Op> updateOperations, String name) {
-    Op updated = ops.withControlDependencies(updateOperations).noOp();
+    List<Op> before = new ArrayList<>(updateOperations);
+    // A variable without elements needs none of them, but its statistics are this step's, too.
+    before.addAll(scalars.beforeCounting());
+    Op updated = ops.withControlDependencies(before).noOp();
     Op counted =
         ops.withControlDependencies(List.of(updated)).assignAdd(iterations, ops.constant(1L));
     return ops.withControlDependencies(List.of(counted)).withName(Names.sanitize(name)).noOp();
