@@ -109,6 +109,8 @@ import org.tensorflow.types.family.TType;
  *   <li>Regular expressions are Java's, with Python's {@code (?P<name>…)} and {@code \\Z}.
  *   <li>With {@code use_ema} a reference variable must have an initializer in the init scope, or be
  *       restored before the session's first run.
+ *   <li>tf_keras's {@code mesh} fails for rank ≥ 2 and does not move averages; see "Several
+ *       devices" for this one.
  *   <li>What tf_keras warns about in {@code minimize}, variables without a gradient, is logged
  *       through {@link System.Logger}.
  * </ul>
@@ -120,6 +122,31 @@ import org.tensorflow.types.family.TType;
  * <p>State is kept, and the update computed, on the device that was asked for when the variable was
  * added ({@code Ops.withDevice}), wherever the gradient comes from. The count of steps and the
  * learning rate are where TensorFlow puts them.
+ *
+ * <h2>Several devices</h2>
+ *
+ * <p>With {@link Builder#mesh} the variables may be {@link ShardedVariable}s, beside others. State
+ * is where the shards are, the update is computed there, and means and norms are of the whole: it
+ * is that of a variable in one piece, to rounding, for every rank, layout and argument.
+ *
+ * <pre>{@code
+ * Mesh mesh = Mesh.virtualCpus("x=2,y=2");    // or Mesh.parse("x=2,y=2", devices)
+ * var w = ShardedVariable.create(tf, "w", new Layout(mesh, List.of("x", "y")), initialValue);
+ * Adafactor adafactor = Adafactor.builder(graph).mesh(mesh).build();
+ * Op train = adafactor.minimize(loss, List.of(w, bias));
+ * try (Session session = new Session(graph, mesh.config())) { … }
+ * }</pre>
+ *
+ * <ul>
+ *   <li>Of the devices that have replicas of a shard the first, the owner, keeps the state and
+ *       computes; the others get its bits. Moved between devices are the gradients of the other
+ *       replicas, the sums of the factors r and c and of scalars, and what replicas get: the shard,
+ *       or the rows that a sparse gradient names.
+ *   <li>Gradients by a sharded variable come from {@link #computeGradients(Operand, List)}, in
+ *       parts; {@link ShardedGradient#ofWhole} and {@link IndexedSlices#of} give others.
+ *   <li>{@link #snapshot} and {@link #restore} take the whole: what was taken under one mesh can be
+ *       put back under another, or without one.
+ * </ul>
  *
  * <h2>Threads</h2>
  *
@@ -771,7 +798,7 @@ public final class Adafactor extends Optimizer {
     List<Op> all = new ArrayList<>();
     if (constraint == null) {
       for (int i = 0; i < written.size(); i++) {
-        all.add(task.variable().spread(placement, i, written.get(i)));
+        all.add(task.variable().spread(placement, i, written.get(i), rows(task.parts().get(i))));
       }
     } else {
       all.add(
@@ -780,6 +807,13 @@ public final class Adafactor extends Optimizer {
     updated.forEach(each -> all.addAll(each.stateWrites()));
     Constants beside = placement.beside(task.parts().get(0).variable());
     return beside.ops().withControlDependencies(all).noOp();
+  }
+
+  /** Which rows of a variable an update and what follows it change; null for all. */
+  private Operand<? extends TNumber> rows(UpdateTask task) {
+    boolean overwritten = movingAverage.filter(MovingAverage::overwrites).isPresent();
+    boolean alone = PiecewiseUpdateStep.writesRowsAlone(task);
+    return alone && task.before().isEmpty() && !overwritten ? task.indices() : null;
   }
 
   /** Adds the moving average of a variable or shard; gives the last write to it. */
@@ -836,7 +870,7 @@ public final class Adafactor extends Optimizer {
       for (KnownVariable known : states.values()) {
         for (int i = 0; i < known.parts().size(); i++) {
           VariableState part = known.parts().get(i);
-          writes.add(known.variable().spread(placement, i, overwrite(part.variable(), part)));
+          writes.add(known.variable().spread(placement, i, overwrite(part.variable(), part), null));
         }
       }
     }

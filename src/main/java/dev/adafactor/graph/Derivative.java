@@ -28,21 +28,27 @@ public record Derivative(Output<?> values, Optional<Operand<? extends TNumber>> 
       return parts.get(0);
     }
     if (parts.stream().allMatch(part -> part.indices().isPresent())) {
-      return new Derivative(
-          concatenated(tf, parts.stream().map(Derivative::number).toList()).asOutput(),
-          Optional.of(
-              concatenated(
-                  tf,
-                  ofOneType(
-                      tf,
-                      parts.stream()
-                          .<Operand<? extends TNumber>>map(part -> part.indices().orElseThrow())
-                          .toList()))));
+      return ofRows(tf, parts);
     }
     return new Derivative(
         added(tf, parts.stream().map(part -> part.dense(tf, variable).number()).toList())
             .asOutput(),
         Optional.empty());
+  }
+
+  /**
+   * The sum of derivatives by one variable that are of some rows each: all of these rows.
+   *
+   * @param parts each with indices, at least one
+   */
+  public static Derivative ofRows(Ops tf, List<Derivative> parts) {
+    List<Operand<? extends TNumber>> indices =
+        parts.stream()
+            .<Operand<? extends TNumber>>map(part -> part.indices().orElseThrow())
+            .toList();
+    return new Derivative(
+        concatenated(tf, parts.stream().map(Derivative::number).toList()).asOutput(),
+        Optional.of(concatenated(tf, ofOneType(tf, indices))));
   }
 
   /** The same derivative with values of all rows. */
