@@ -15,7 +15,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.HashMap;
@@ -28,8 +27,6 @@ import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Session;
-import org.tensorflow.exceptions.TFInvalidArgumentException;
-import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.ndarray.NdArrays;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
@@ -60,10 +57,10 @@ public final class TrainingState {
   private final Cells places;
   private final Map<ModelVariable, List<String>> trained;
   private final Map<String, Cell> cells = new LinkedHashMap<>();
-  private final Placeholder<TString> prefix;
+  private final StateFiles files;
   private final Placeholder<TString> note;
   private final Placeholder<TInt64> saves;
-  private final Op save;
+  private final StateFiles.Writer writer;
 
   /**
    * Adds the operations that write.
@@ -81,6 +78,9 @@ public final class TrainingState {
       Map<String, Output<?>> beside) {
     this(
         model.session(),
+        model.cluster().isPresent()
+            ? new FilesOfThisProcess(model.session())
+            : new FilesOfSession(model.session()),
         model.variableTree(),
         model.variablesByObject(),
         adafactor,
@@ -91,6 +91,7 @@ public final class TrainingState {
 
   private TrainingState(
       Session session,
+      StateFiles files,
       VariableTree tree,
       Map<Integer, ModelVariable> variables,
       Adafactor adafactor,
@@ -101,13 +102,13 @@ public final class TrainingState {
     this.spread = spread;
     this.adafactor = adafactor;
     Ops tf = Ops.create(session.graph()).withSubScope("checkpoint");
-    prefix = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
+    this.files = files;
     note = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
     saves = tf.placeholder(TInt64.class, Placeholder.shape(Shape.scalar()));
     List<ModelVariable> ordered = ordered(tree, variables, trained);
     layout = layout(tree, variables, ordered);
     this.trained = withPaths(tree, variables, ordered);
-    places = new Cells(tf, adafactor, variables, ordered, spread, saves);
+    places = new Cells(tf, adafactor, variables, ordered, spread, tf.identity(saves));
     layout.tensors().forEach((key, quantity) -> cells.put(key, places.cell(quantity)));
     layout
         .tensors()
@@ -115,7 +116,7 @@ public final class TrainingState {
             (key, quantity) ->
                 places.exact(quantity).ifPresent(cell -> cells.put(OWN + key, cell)));
     beside.forEach((name, variable) -> cells.put(OWN + name, cell(tf, variable)));
-    save = addSave(tf);
+    writer = files.writer(tf, written(tf));
   }
 
   /**
@@ -150,6 +151,7 @@ public final class TrainingState {
     }
     return new TrainingState(
         session,
+        new FilesOfSession(session),
         VariableTree.ofNames(named),
         numbered,
         adafactor,
@@ -235,28 +237,15 @@ public final class TrainingState {
         options);
   }
 
-  private Op addSave(Ops tf) {
-    List<String> names = new ArrayList<>(cells.keySet());
-    List<Operand<?>> values = new ArrayList<>();
-    cells.values().forEach(cell -> values.add(cell.value()));
-    names.add(ObjectGraph.KEY);
+  private Map<String, Operand<?>> written(Ops tf) {
+    Map<String, Operand<?>> written = new LinkedHashMap<>();
+    cells.forEach((key, cell) -> written.put(key, cell.value()));
     try (TString objects =
         TString.tensorOfBytes(NdArrays.scalarOfObject(layout.objects().toByteArray()))) {
-      values.add(tf.constant(objects));
+      written.put(ObjectGraph.KEY, tf.constant(objects));
     }
-    names.add(NOTE);
-    values.add(note);
-    return tf.train.save(prefix, strings(tf, names), noSlices(tf, names.size()), values);
-  }
-
-  private static Operand<TString> strings(Ops tf, List<String> values) {
-    return tf.constant(NdArrays.vectorOfObjects(values.toArray(String[]::new)));
-  }
-
-  private static Operand<TString> noSlices(Ops tf, int count) {
-    String[] slices = new String[count];
-    Arrays.fill(slices, "");
-    return tf.constant(NdArrays.vectorOfObjects(slices));
+    written.put(NOTE, tf.identity(note));
+    return written;
   }
 
   /**
@@ -274,39 +263,26 @@ public final class TrainingState {
    * @param number what Python counts its checkpoints from, to give the next one its name
    * @throws IOException if the files cannot be written
    */
-  public void save(Path files, String text, long number) throws IOException {
-    try (TString path = absolute(files);
-        TString content = TString.scalarOf(text);
+  public void save(Path prefix, String text, long number) throws IOException {
+    try (TString content = TString.scalarOf(text);
         TInt64 count = TInt64.scalarOf(number)) {
-      session
-          .runner()
-          .feed(prefix, path)
-          .feed(note, content)
-          .feed(saves, count)
-          .addTarget(save)
-          .run()
-          .close();
-    } catch (TensorFlowException e) {
-      throw new IOException(e.getMessage().strip().lines().findFirst().orElse(""), e);
+      // Absolute: another process that runs the session may be in another folder.
+      writer.write(
+          prefix.toAbsolutePath(), runner -> runner.feed(note, content).feed(saves, count));
     }
-  }
-
-  /** Another process that runs the session may be in another folder. */
-  private static TString absolute(Path files) {
-    return TString.scalarOf(files.toAbsolutePath().toString());
   }
 
   /**
    * Puts back what was written. Everything is read and compared before anything is changed.
    *
-   * @param files the prefix of the files; of Java's or of Python's
+   * @param prefix of the files, of Java's or of Python's
    * @param judge is asked before anything is changed
    * @throws IOException if a file is missing or damaged, or holds values that no job goes on from
    * @throws IllegalArgumentException if it is the state of another model or another optimizer; the
    *     message names the first differences
    */
-  Restored restore(Path files, Extent extent, Content.Judge judge) throws IOException {
-    TensorBundle bundle = TensorBundle.read(files);
+  Restored restore(Path prefix, Extent extent, Content.Judge judge) throws IOException {
+    TensorBundle bundle = TensorBundle.read(prefix);
     Map<String, TensorKind> given = bundle.tensors();
     Selection selection = selection(bundle);
     if (extent == Extent.ALL) {
@@ -314,13 +290,13 @@ public final class TrainingState {
     }
     judge.accept(
         new Content(
-            files,
+            prefix,
             given.containsKey(NOTE)
                 ? Optional.of(new String(bundle.string(NOTE), StandardCharsets.UTF_8))
                 : Optional.empty(),
             selection.iterations()));
     Selection.Choice choice = selection.choose(extent);
-    assign(files, choice, given);
+    assign(prefix, choice, given);
     Restored restored = choice.restored();
     // The optimizer knows its rate, beside the variable that the graph reads.
     restored.learningRate().ifPresent(rate -> adafactor.setLearningRate(session, rate));
@@ -341,35 +317,20 @@ public final class TrainingState {
     return cells.get(key);
   }
 
-  private void assign(Path files, Selection.Choice choice, Map<String, TensorKind> given)
+  private void assign(Path prefix, Selection.Choice choice, Map<String, TensorKind> given)
       throws IOException {
     Map<String, Cell> sources = choice.sources();
     Ops tf = Ops.create(session.graph()).withSubScope("restore");
-    List<String> keys = List.copyOf(sources.keySet());
-    GraphOperation restored =
-        Cell.operation(tf, "RestoreV2")
-            .addInput(prefix.asOutput())
-            .addInput(strings(tf, keys).asOutput())
-            .addInput(noSlices(tf, keys.size()).asOutput())
-            .setAttr(
-                "dtypes", keys.stream().map(key -> given.get(key).dtype()).toArray(DataType[]::new))
-            .build();
-    // Nothing is assigned before all is read.
-    Ops gated = tf.withControlDependencies(List.<Op>of(() -> restored));
-    List<Op> assigned = new ArrayList<>();
-    for (int i = 0; i < keys.size(); i++) {
-      assigned.add(sources.get(keys.get(i)).assign(gated, restored.output(i)));
+    Map<String, DataType> types = new LinkedHashMap<>();
+    sources.keySet().forEach(key -> types.put(key, given.get(key).dtype()));
+    StateFiles.Reader reader = files.reader(tf, types);
+    List<Op> taken = new ArrayList<>();
+    for (Cell cell : sources.values()) {
+      taken.add(cell.assign(tf, reader.values().get(taken.size())));
     }
-    Ops afterwards = tf.withControlDependencies(assigned);
-    List<Op> started = new ArrayList<>(assigned);
-    choice
-        .freshAverages()
-        .forEach(variable -> started.add(places.startAverage(afterwards, variable)));
-    Op all = spread.scatter(tf.withControlDependencies(started).noOp());
-    try (TString path = absolute(files)) {
-      session.runner().feed(prefix, path).addTarget(all).run().close();
-    } catch (TensorFlowException | TFInvalidArgumentException e) {
-      throw new IOException(e.getMessage().strip().lines().findFirst().orElse(""), e);
-    }
+    reader.taking().run(prefix.toAbsolutePath(), taken);
+    List<Op> started = new ArrayList<>();
+    choice.freshAverages().forEach(variable -> started.add(places.startAverage(tf, variable)));
+    session.run(spread.scatter(tf.withControlDependencies(started).noOp()));
   }
 }

@@ -16,7 +16,6 @@ import java.util.UUID;
 import java.util.stream.Stream;
 import org.tensorflow.Graph;
 import org.tensorflow.Session;
-import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.ndarray.buffer.DataBuffers;
 import org.tensorflow.op.Ops;
@@ -31,7 +30,7 @@ final class SavedModelExport {
 
   private final Path source;
   private final FolderContent content;
-  private final Session session;
+  private final ModelSession session;
 
   /**
    * An export.
@@ -40,7 +39,7 @@ final class SavedModelExport {
    * @param content what was in it then
    * @param session where the variables are
    */
-  SavedModelExport(Path source, FolderContent content, Session session) {
+  SavedModelExport(Path source, FolderContent content, ModelSession session) {
     this.source = source;
     this.content = content;
     this.session = session;
@@ -133,11 +132,7 @@ final class SavedModelExport {
   private void saveVariables(Path draft) throws IOException {
     Path prefix = draft.resolve(SavedModelFolder.VARIABLES);
     Files.createDirectories(prefix.getParent());
-    try {
-      session.save(prefix.toString());
-    } catch (TensorFlowException e) {
-      throw new IOException("cannot write the variables: " + SavedModelFolder.oneLine(e), e);
-    }
+    session.save(prefix);
   }
 
   /**

@@ -1,8 +1,11 @@
 package dev.adafactor.savedmodel;
 
 import dev.adafactor.graph.FunctionGradients;
+import dev.adafactor.mesh.Cluster;
+import dev.adafactor.mesh.ClusterSession;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
@@ -16,7 +19,6 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.tensorflow.Graph;
 import org.tensorflow.Output;
-import org.tensorflow.SavedModelBundle;
 import org.tensorflow.Session;
 import org.tensorflow.TensorFlow;
 import org.tensorflow.exceptions.TFInvalidArgumentException;
@@ -48,7 +50,7 @@ public final class TrainableModel implements AutoCloseable {
   private final FolderContent content;
   private final List<String> maskingLayers;
   private final String signatureName;
-  private final SavedModelBundle bundle;
+  private final ModelSession session;
   private final FunctionChoice choice;
   private final FlatCopy copy;
   private final Map<String, Output<?>> inputs;
@@ -61,7 +63,7 @@ public final class TrainableModel implements AutoCloseable {
       SavedModelFolder folder,
       FolderContent content,
       String signatureName,
-      SavedModelBundle bundle,
+      ModelSession session,
       FunctionChoice choice,
       FlatCopy copy,
       Optional<TrainingSignature> trainingSignature) {
@@ -69,7 +71,7 @@ public final class TrainableModel implements AutoCloseable {
     this.maskingLayers = List.copyOf(KerasMasks.in(folder.path()));
     this.content = content;
     this.signatureName = signatureName;
-    this.bundle = bundle;
+    this.session = session;
     this.choice = choice;
     this.copy = copy;
     this.inputs = inputs(folder.signature(signatureName));
@@ -124,6 +126,37 @@ public final class TrainableModel implements AutoCloseable {
   public static TrainableModel load(
       Path savedModelDir, String signatureName, Optional<Mode> wanted, ConfigProto devices)
       throws IOException {
+    return open(
+        savedModelDir, signatureName, wanted, folder -> new OwnSession(folder.open(devices)));
+  }
+
+  /**
+   * {@link #load(Path, String, Optional)}, to be run by the processes of a cluster: the variables
+   * are sent to the first of them. Files are read and written by this process alone.
+   *
+   * @param timeout the longest that a run of the session may take, as {@link ClusterSession#open}
+   *     takes it
+   * @throws IllegalArgumentException also if the processes were started as those of another cluster
+   * @throws IOException also if the model's functions read files
+   * @throws dev.adafactor.mesh.ClusterException if one of the processes gives no answer
+   */
+  public static TrainableModel load(
+      Path savedModelDir,
+      String signatureName,
+      Optional<Mode> wanted,
+      Cluster cluster,
+      Duration timeout)
+      throws IOException {
+    return open(
+        savedModelDir,
+        signatureName,
+        wanted,
+        folder -> ModelOnCluster.open(folder, cluster, timeout));
+  }
+
+  private static TrainableModel open(
+      Path savedModelDir, String signatureName, Optional<Mode> wanted, ModelSession.Opener opener)
+      throws IOException {
     SavedModelFolder folder = SavedModelFolder.read(savedModelDir);
     FolderContent content = FolderContent.of(folder);
     SignatureDef signature = folder.signature(signatureName);
@@ -147,35 +180,40 @@ public final class TrainableModel implements AutoCloseable {
               folder.metaGraph(),
               operations);
     }
-    SavedModelBundle bundle = folder.open(devices);
+    ModelSession session = opener.open(folder);
     try {
       FlatCopy copy =
           trainingSignature.isPresent()
-              ? FlatCopy.ofItself(flat, bundle.graph())
-              : FlatCopy.add(flat, bundle.graph(), folder.metaGraph().getGraphDef());
+              ? FlatCopy.ofItself(flat, session.graph())
+              : FlatCopy.add(flat, session.graph(), folder.metaGraph().getGraphDef());
       return new TrainableModel(
-          folder, content, signatureName, bundle, choice, copy, trainingSignature);
+          folder, content, signatureName, session, choice, copy, trainingSignature);
     } catch (TensorFlowException | TFInvalidArgumentException e) {
-      bundle.close();
+      session.close();
       throw new IllegalArgumentException(
           String.format(
               "The functions of signature '%s' do not fit together: %s",
               signatureName, SavedModelFolder.oneLine(e)),
           e);
     } catch (RuntimeException e) {
-      bundle.close();
+      session.close();
       throw e;
     }
   }
 
   /** The model's own graph, with the flat copy of the signature in it. */
   public Graph graph() {
-    return bundle.graph();
+    return session.graph();
   }
 
   /** The model's own session, where its variables live. Closed with the model. */
   public Session session() {
-    return bundle.session();
+    return session.session();
+  }
+
+  /** What runs {@link #session()}, if it is not this process. */
+  public Optional<ClusterSession> cluster() {
+    return session.cluster();
   }
 
   /** Which of the model's functions {@link #training()} is. */
@@ -333,7 +371,7 @@ public final class TrainableModel implements AutoCloseable {
    */
   public void export(Path target, ExistingFolder existing) throws IOException {
     VariableTwins.of(folder.metaGraph()).update(session());
-    new SavedModelExport(folder.path(), content, session()).writeTo(target, existing);
+    new SavedModelExport(folder.path(), content, session).writeTo(target, existing);
   }
 
   /**
@@ -343,13 +381,13 @@ public final class TrainableModel implements AutoCloseable {
    * @throws IllegalArgumentException if the target is not free
    */
   public void requireExportable(Path target, ExistingFolder existing) throws IOException {
-    new SavedModelExport(folder.path(), content, session()).requireWritable(target, existing);
+    new SavedModelExport(folder.path(), content, session).requireWritable(target, existing);
   }
 
   /** Frees the session and the graph, and with them the variables. */
   @Override
   public void close() {
-    bundle.close();
+    session.close();
   }
 
   static void requireDense(SignatureDef signature) {
