@@ -82,7 +82,7 @@ public record Derivative(Output<?> values, Optional<Operand<? extends TNumber>> 
   @SuppressWarnings({"unchecked", "rawtypes"}) // All are of one type.
   private static Operand<? extends TNumber> concatenated(
       Ops tf, List<? extends Operand<? extends TNumber>> parts) {
-    return tf.concat((List) parts, tf.constant(0));
+    return parts.size() == 1 ? parts.get(0) : tf.concat((List) parts, tf.constant(0));
   }
 
   @SuppressWarnings({"unchecked", "rawtypes"}) // All are of one type.
