@@ -413,8 +413,9 @@ public final class Adafactor extends Optimizer {
    * Adds the operations of a training step for some variables.
    *
    * @param loss what to minimize; if it is no scalar, the sum of its elements
-   * @param variables outputs of {@code VariableV2} or handles of {@code VarHandleOp}; those that
-   *     the loss does not follow from are left as they are, with a warning
+   * @param variables outputs of {@code VariableV2}, handles of {@code VarHandleOp}, or {@link
+   *     ShardedVariable}s; those that the loss does not follow from are left as they are, with a
+   *     warning
    * @return the step, a target to run
    * @throws IllegalArgumentException if the loss follows from none of the variables, or its
    *     gradient cannot be computed
@@ -454,7 +455,8 @@ public final class Adafactor extends Optimizer {
    * <p>The gradients of a {@link DataParallel} are computed on its devices.
    *
    * @param loss what to differentiate; if it is no scalar, the sum of its elements
-   * @param variables outputs of {@code VariableV2} or handles of {@code VarHandleOp}
+   * @param variables outputs of {@code VariableV2}, handles of {@code VarHandleOp}, or {@link
+   *     ShardedVariable}s
    * @return a pair for each variable, in their order; the gradient is null where the loss does not
    *     follow from the variable
    * @throws IllegalArgumentException if the gradient cannot be computed
@@ -510,12 +512,13 @@ public final class Adafactor extends Optimizer {
    *
    * @param gradsAndVars gradients, each of its variable's shape and type, and variables, outputs of
    *     {@code VariableV2} or handles of {@code VarHandleOp}; a gradient that is null or closed
-   *     means none, and {@link IndexedSlices#of} makes a sparse one. An empty list makes a step
-   *     that does nothing.
+   *     means none, {@link IndexedSlices#of} makes a sparse one, and {@link ShardedGradient} that
+   *     of a sharded variable. An empty list makes a step that does nothing.
    * @param name of the step's operation
    * @return the step, a target to run
    * @throws IllegalArgumentException if there are variables and none has a gradient, a variable is
-   *     given twice or cannot be trained, or a gradient has the wrong shape or type
+   *     given twice or cannot be trained, a gradient has the wrong shape or type, or a sharded
+   *     variable is of another mesh
    */
   @Override
   public Op applyGradients(List<GradAndVar<? extends TType>> gradsAndVars, String name) {
