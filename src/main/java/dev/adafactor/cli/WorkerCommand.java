@@ -36,6 +36,8 @@ import picocli.CommandLine.Spec;
       "      java -jar target/adafactor.jar worker --cluster worker=localhost:2222 --task 0'"
     })
 final class WorkerCommand implements Callable<Integer> {
+  private static final String INSECURE = "--insecure-listen-on-all-interfaces";
+
   @Spec private CommandSpec spec;
 
   @Option(
@@ -59,9 +61,7 @@ final class WorkerCommand implements Callable<Integer> {
       description = "Which of the job's processes this one is, from 0.")
   private int task;
 
-  @Option(
-      names = "--insecure-listen-on-all-interfaces",
-      description = "Let everyone who reaches this host give commands.")
+  @Option(names = INSECURE, description = "Let everyone who reaches this host give commands.")
   private boolean insecure;
 
   @Override
@@ -90,6 +90,8 @@ final class WorkerCommand implements Callable<Integer> {
 
   /** What the library says of an argument, of the option that gives it. */
   private static String named(String message) {
-    return message.replaceFirst("^(cluster|job|task): ", "--$1: ");
+    return message
+        .replaceFirst("^(cluster|job|task): ", "--$1: ")
+        .replace("Exposure.ALL_INTERFACES", INSECURE);
   }
 }

@@ -30,7 +30,7 @@ public enum Exposure {
           "TensorFlow's server does what anyone tells it, and it listens on all interfaces of this"
               + " host, also on %s: start it where there is only loopback, or shut it in by a firewall"
                   .formatted(String.join(", ", open))
-              + " and permit that by --insecure-listen-on-all-interfaces (Exposure.ALL_INTERFACES)");
+              + " and permit that by Exposure.ALL_INTERFACES");
     }
   }
 

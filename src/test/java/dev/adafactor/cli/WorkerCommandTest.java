@@ -62,7 +62,7 @@ class WorkerCommandTest extends ProgramFixture {
     try {
       String said = process.inputReader().readLine();
       assertTrue(said.startsWith("/job:worker/task:0 "), said);
-      process.destroy();
+      new ProcessBuilder("kill", "-INT", "" + process.pid()).inheritIO().start().waitFor();
       assertTrue(process.waitFor(1, TimeUnit.MINUTES));
       assertEquals(0, process.exitValue());
     } finally {

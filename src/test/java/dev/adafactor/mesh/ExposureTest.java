@@ -19,7 +19,7 @@ class ExposureTest {
         assertThrows(IllegalArgumentException.class, () -> Exposure.LOOPBACK.require(open))
             .getMessage();
     assertTrue(message.contains("on eth0 (10.0.0.3), wlan0 (fe80::1):"), message);
-    assertTrue(message.contains("--insecure-listen-on-all-interfaces"), message);
+    assertTrue(message.endsWith(" by Exposure.ALL_INTERFACES"), message);
     Exposure.ALL_INTERFACES.require(open);
     Exposure.LOOPBACK.require(List.of());
   }
