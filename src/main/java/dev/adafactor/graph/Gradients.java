@@ -13,6 +13,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.Spliterator;
+import java.util.Spliterators;
+import java.util.function.Function;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
@@ -46,6 +51,8 @@ public final class Gradients {
           "Square");
 
   private static final Set<String> LOOP_EXITS = Set.of("Exit", "RefExit");
+  private static final Set<String> LOOP_ENTRIES = Set.of("Enter", "RefEnter");
+  private static final String FRAME = "frame_name";
 
   static final String STOP_GRADIENT = "StopGradient";
 
@@ -109,6 +116,7 @@ public final class Gradients {
    */
   List<Optional<Derivative>> with(Ops tf, List<? extends Output<?>> variables) {
     refuseUnsafe(variables);
+    refusePartsOfLoops(variables);
     Map<String, List<Output<?>>> handles = new HashMap<>();
     for (GraphOperation op : reached) {
       if (VariableView.isTrainable(op)) {
@@ -273,6 +281,56 @@ public final class Gradients {
                     + "' as its direct input; give it tf.identity(variable) instead");
           }
         });
+  }
+
+  /**
+   * TensorFlow computes the gradient of a loop of {@code Graph.whileLoop} when it has those by all
+   * of its results, and ends the process where the loss does not follow from all of them.
+   */
+  private void refusePartsOfLoops(List<? extends Output<?>> variables) {
+    Set<GraphOperation> differentiated = differentiated(variables);
+    for (GraphOperation exit : reached) {
+      if (LOOP_EXITS.contains(exit.type()) && differentiated.contains(exit)) {
+        String loop = loop(exit);
+        long results = count(reached.stream(), LOOP_EXITS, Gradients::loop, loop);
+        long all =
+            count(
+                operations(), LOOP_ENTRIES, enter -> enter.attributes().getAttrString(FRAME), loop);
+        if (results < all) {
+          throw new IllegalArgumentException(
+              ("the loss '%s' follows from %d of the %d results of the loop '%s' alone, and TensorFlow"
+                      + " cannot compute its gradient")
+                  .formatted(loss.name(), results, all, loop));
+        }
+      }
+    }
+  }
+
+  private static long count(
+      Stream<GraphOperation> operations,
+      Set<String> types,
+      Function<GraphOperation, String> loop,
+      String name) {
+    return operations
+        .filter(op -> types.contains(op.type()) && loop.apply(op).equals(name))
+        .count();
+  }
+
+  private Stream<GraphOperation> operations() {
+    return StreamSupport.stream(
+            Spliterators.spliteratorUnknownSize(graph.operations(), Spliterator.ORDERED), false)
+        .map(GraphOperation.class::cast);
+  }
+
+  /**
+   * The name of the loop that an operation gives a result of: that of the entry it goes back to.
+   */
+  private static String loop(GraphOperation exit) {
+    GraphOperation op = exit;
+    while (!LOOP_ENTRIES.contains(op.type())) {
+      op = (GraphOperation) op.inputs().get(0).op(); // Exit, Switch, Merge, Enter
+    }
+    return op.attributes().getAttrString(FRAME);
   }
 
   /** The operations on the way from the variables to the loss: those whose gradient is computed. */

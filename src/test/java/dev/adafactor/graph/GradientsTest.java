@@ -242,4 +242,41 @@ class GradientsTest {
     Exception e = assertThrows(RuntimeException.class, () -> gradient(loss, w.asOutput()));
     assertTrue(e.getMessage().contains("No gradient defined for op: Erfc"), e.getMessage());
   }
+
+  @Test
+  void lossesOfPartsOfLoopsAreRefused() {
+    Variable<TFloat32> w = variable("w");
+    // The counter is not what the loss follows from.
+    Output<?>[] results = counted(tf.constant(1f), tf.identity(w));
+    IllegalArgumentException thrown =
+        assertThrows(
+            IllegalArgumentException.class,
+            () ->
+                Gradients.of(graph, results[1].expect(TFloat32.class)).with(List.of(w.asOutput())));
+    assertTrue(
+        thrown.getMessage().contains("from 1 of the 3 results of the loop"), thrown.getMessage());
+    // By what does not come through the loop there is a gradient.
+    Variable<TFloat32> beside = variable("beside");
+    Operand<TFloat32> loss =
+        tf.math.mul(beside, counted(tf.constant(1f), tf.constant(2f))[1].expect(TFloat32.class));
+    assertTrue(Gradients.of(graph, loss).with(List.of(beside.asOutput())).get(0).isPresent());
+  }
+
+  /** Multiplies three times. */
+  private Output<?>[] counted(Operand<TFloat32> x, Operand<TFloat32> factor) {
+    return graph.whileLoop(
+        new Output<?>[] {tf.constant(0f).asOutput(), x.asOutput(), factor.asOutput()},
+        (condition, in, out) -> {
+          Ops ops = Ops.create(condition);
+          out[0] = ops.math.less(in[0].expect(TFloat32.class), ops.constant(3f)).asOutput();
+        },
+        (body, in, out) -> {
+          Ops ops = Ops.create(body);
+          Operand<TFloat32> by = in[2].expect(TFloat32.class);
+          out[0] = ops.math.add(in[0].expect(TFloat32.class), ops.constant(1f)).asOutput();
+          out[1] = ops.math.mul(in[1].expect(TFloat32.class), by).asOutput();
+          out[2] = ops.identity(by).asOutput();
+        },
+        tf.scope().makeOpName("loop"));
+  }
 }
