@@ -1,10 +1,14 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.mesh.Cluster;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Task;
+import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Option;
 
-/** What the optimizer computes on. */
+/** What computes. */
 final class DeviceOptions {
 
   @Option(
@@ -16,16 +20,87 @@ final class DeviceOptions {
               + " wherever the size divides.")
   private Optional<String> mesh = Optional.empty();
 
+  @Option(
+      names = "--cluster",
+      paramLabel = "JOB=HOST:PORT,HOST:PORT",
+      description =
+          "Spread them over the CPUs of these processes (see worker), one for each device of"
+              + " --mesh, in this order; the first computes the model, too. Files are those of this"
+              + " process alone. Once for each job.")
+  private List<String> cluster = List.of();
+
+  @Option(
+      names = "--operation-timeout",
+      paramLabel = "SECONDS",
+      description =
+          "The longest that a step, or another call of --cluster, may take; a process that is stuck"
+              + " is noticed by then. Default: 300.")
+  private Optional<Double> operationTimeout = Optional.empty();
+
+  /**
+   * The processes that compute, if it is not this one.
+   *
+   * @throws IllegalArgumentException if the option is wrong; the message names it
+   */
+  Optional<Cluster> cluster() {
+    if (cluster.isEmpty()) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(Cluster.parse(cluster));
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("--" + e.getMessage(), e);
+    }
+  }
+
   /**
    * The devices over which the variables are spread, if they are.
    *
-   * @throws IllegalArgumentException if the options are wrong; the message names the option
+   * @throws IllegalArgumentException if the options are wrong; the message names them
    */
   Optional<Mesh> mesh() {
+    Optional<Cluster> processes = cluster();
+    if (processes.isPresent() && mesh.isEmpty()) {
+      throw new IllegalArgumentException(
+          "--cluster needs --mesh, which says how variables are laid out over its %d processes"
+              .formatted(processes.get().tasks().size()));
+    }
     try {
-      return mesh.map(Mesh::virtualCpus);
+      return mesh.map(
+          dimensions ->
+              processes.isPresent()
+                  ? Mesh.parse(dimensions, devices(processes.get()))
+                  : Mesh.virtualCpus(dimensions));
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("--mesh: " + e.getMessage(), e);
     }
+  }
+
+  private static List<String> devices(Cluster processes) {
+    return processes.tasks().stream()
+        .map(Task::toString)
+        .map(task -> task + "/device:CPU:0")
+        .toList();
+  }
+
+  /**
+   * The longest that a call of the cluster may take, if it is not the default.
+   *
+   * @throws IllegalArgumentException if the option is wrong; the message names it
+   */
+  Optional<Duration> operationTimeout() {
+    if (operationTimeout.isPresent() && cluster.isEmpty()) {
+      throw new IllegalArgumentException("--operation-timeout is for --cluster, which is missing");
+    }
+    return operationTimeout.map(DeviceOptions::duration);
+  }
+
+  private static Duration duration(double seconds) {
+    double milliseconds = seconds * 1000;
+    if (!(milliseconds >= 1 && milliseconds <= Integer.MAX_VALUE)) {
+      throw new IllegalArgumentException(
+          "--operation-timeout is %s; seconds from 0.001 to 2147483 are wanted".formatted(seconds));
+    }
+    return Duration.ofMillis((long) milliseconds);
   }
 }

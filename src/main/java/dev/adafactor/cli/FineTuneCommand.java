@@ -9,6 +9,7 @@ import dev.adafactor.finetune.NotWrittenException;
 import dev.adafactor.finetune.StateSize;
 import dev.adafactor.finetune.TensorBoardLog;
 import dev.adafactor.finetune.TrainingListener;
+import dev.adafactor.mesh.ClusterException;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.parity.JobComparison;
 import java.io.IOException;
@@ -32,6 +33,7 @@ import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBarConsumer;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
@@ -114,6 +116,8 @@ final class FineTuneCommand implements Callable<Integer> {
         result = Optional.of(job.run(interruption.stop(), listeners.all()));
       } catch (CancellationException e) {
         print(e.getMessage());
+      } catch (ClusterException e) {
+        throw new ExecutionException(spec.commandLine(), lost(e), e);
       } catch (NotWrittenException e) {
         unwritten.add(e);
         result = Optional.of(e.result());
@@ -129,6 +133,15 @@ final class FineTuneCommand implements Callable<Integer> {
       }
       return both.isPresent() ? compare(both.get(), interruption) : ExitCode.OK;
     }
+  }
+
+  private String lost(ClusterException e) {
+    return "--cluster: "
+        + e.getMessage()
+        + output
+            .checkpoint
+            .map(folder -> "; --resume goes on from the last checkpoint in '%s'".formatted(folder))
+            .orElse("");
   }
 
   private int compare(SideBySide both, Interruption interruption) throws IOException {
@@ -211,6 +224,8 @@ final class FineTuneCommand implements Callable<Integer> {
     addCourse(builder);
     Optional<Mesh> mesh = devices.mesh();
     mesh.ifPresent(builder::mesh);
+    devices.cluster().ifPresent(builder::cluster);
+    devices.operationTimeout().ifPresent(builder::operationTimeout);
     builder.optimizer(adafactor.optimizer(mesh));
     output.export.ifPresent(builder::export);
     builder.logVariables(output.variableDetail());

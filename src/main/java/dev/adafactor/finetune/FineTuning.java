@@ -3,6 +3,7 @@ package dev.adafactor.finetune;
 import dev.adafactor.Adafactor;
 import dev.adafactor.checkpoint.Extent;
 import dev.adafactor.graph.PythonRegex;
+import dev.adafactor.mesh.Cluster;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.savedmodel.ExistingFolder;
@@ -10,6 +11,7 @@ import dev.adafactor.savedmodel.Mode;
 import dev.adafactor.savedmodel.UncheckedGradients;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -20,6 +22,7 @@ import java.util.OptionalInt;
 import java.util.concurrent.CancellationException;
 import java.util.function.Function;
 import java.util.regex.Pattern;
+import org.tensorflow.DeviceSpec;
 import org.tensorflow.Graph;
 
 /**
@@ -43,6 +46,8 @@ import org.tensorflow.Graph;
  * their final values by {@link Adafactor#finalizeVariableValues()}, as {@code fit} does it.
  */
 public final class FineTuning {
+  private static final Duration OPERATION_TIMEOUT = Duration.ofMinutes(5);
+
   final Path model;
   final Optional<Loss> loss;
   final DataFiles data;
@@ -63,6 +68,8 @@ public final class FineTuning {
   final UncheckedGradients uncheckedGradients;
   final Function<Graph, Adafactor> optimizer;
   final Optional<Mesh> mesh;
+  final Optional<Cluster> cluster;
+  final Duration operationTimeout;
   final VariableWatch.Wish watch;
   final Optional<Start> start;
   final Optional<Checkpoints.Wish> checkpoints;
@@ -90,6 +97,8 @@ public final class FineTuning {
     freeze = List.copyOf(builder.freeze);
     uncheckedGradients = builder.uncheckedGradients;
     mesh = builder.mesh;
+    cluster = builder.cluster;
+    operationTimeout = builder.operationTimeout.orElse(OPERATION_TIMEOUT);
     optimizer = builder.optimizer.orElseGet(() -> byDefault(builder.mesh));
     watch = new VariableWatch.Wish(builder.logVariables, builder.logEvery);
     start = builder.start;
@@ -161,6 +170,8 @@ public final class FineTuning {
     private final List<Pattern> freeze = new ArrayList<>();
     private UncheckedGradients uncheckedGradients = UncheckedGradients.REFUSE;
     private Optional<Mesh> mesh = Optional.empty();
+    private Optional<Cluster> cluster = Optional.empty();
+    private Optional<Duration> operationTimeout = Optional.empty();
     private Optional<Function<Graph, Adafactor>> optimizer = Optional.empty();
     private VariableDetail logVariables = VariableDetail.NONE;
     private int logEvery = 10;
@@ -369,7 +380,8 @@ public final class FineTuning {
      * <p>Results are the same up to rounding. So are all files: a checkpoint may be {@link #resume
      * resumed} on another mesh, or none.
      *
-     * @param mesh of devices of this process, such as {@link Mesh#virtualCpus}
+     * @param mesh of devices of this process, such as {@link Mesh#virtualCpus}, or of {@link
+     *     #cluster}
      * @throws IllegalArgumentException if it has neither a dimension {@code x} nor {@code y}, along
      *     which variables are cut
      */
@@ -379,6 +391,34 @@ public final class FineTuning {
           "mesh: %s has neither x, along which rows are cut, nor y, along which columns are"
               .formatted(mesh));
       this.mesh = Optional.of(mesh);
+      return this;
+    }
+
+    /**
+     * Has the job done by the processes of a cluster. Those of the {@link #mesh}, which is needed,
+     * update the variables; the first process of all computes the rest. Data are fed, and files
+     * read and written, by this process: the others need no file system that is shared with it.
+     *
+     * <p>Where one of the processes is lost, {@link FineTuning#run} throws a {@link
+     * dev.adafactor.mesh.ClusterException} that names it. Another run may {@link #resume} from the
+     * last checkpoint when it is back.
+     */
+    public Builder cluster(Cluster processes) {
+      cluster = Optional.of(processes);
+      return this;
+    }
+
+    /**
+     * The longest that a call of the {@link #cluster} may take, such as that which does a step; 5
+     * minutes if not given. A process that gives no answer is noticed by then.
+     *
+     * @throws IllegalArgumentException if it is less than a millisecond, or more than 24 days
+     */
+    public Builder operationTimeout(Duration longest) {
+      require(
+          longest.toMillis() > 0 && longest.toMillis() <= Integer.MAX_VALUE,
+          "operation timeout is %s; from 1 ms to 24 days are wanted".formatted(longest));
+      operationTimeout = Optional.of(longest);
       return this;
     }
 
@@ -529,7 +569,25 @@ public final class FineTuning {
       require(
           recording.isEmpty() || start.isEmpty(),
           "record and restore exclude each other: what is recorded begins with the model's values");
+      require(
+          operationTimeout.isEmpty() || cluster.isPresent(),
+          "operation timeout is for the calls of a cluster, which is missing");
+      cluster.ifPresent(this::requireMeshOn);
       return new FineTuning(this);
+    }
+
+    private void requireMeshOn(Cluster processes) {
+      require(
+          mesh.isPresent(),
+          "cluster needs a mesh, which says how the variables are laid out over its processes");
+      for (int device = 0; device < mesh.get().size(); device++) {
+        DeviceSpec spec = mesh.get().device(device);
+        require(
+            spec.job() != null
+                && spec.task() != null
+                && processes.tasks().contains(new dev.adafactor.mesh.Task(spec.job(), spec.task())),
+            "mesh: %s is on none of the processes of the cluster, %s".formatted(spec, processes));
+      }
     }
 
     private static void require(boolean condition, String message) {
@@ -553,6 +611,8 @@ public final class FineTuning {
    * @throws IOException if a file cannot be read or written
    * @throws IllegalArgumentException if model, data, loss and options do not fit together
    * @throws NotFiniteLossException if the loss becomes NaN or infinite; nothing is exported
+   * @throws dev.adafactor.mesh.ClusterException if a process of the cluster is lost; nothing is
+   *     exported
    */
   public FineTuningResult run(TrainingListener... listeners) throws IOException {
     return run(new StopRequest(), listeners);

@@ -28,6 +28,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.tensorflow.Output;
+import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.proto.ConfigProto;
 
 /** A training job being done. */
@@ -54,156 +55,169 @@ final class FineTuningRun {
     if (job.checkpoints.isPresent()) {
       job.checkpoints.get().requireUsable();
     }
-    try (TrainableModel model = TrainableModel.load(job.model, job.signature, job.mode, devices());
+    try (TrainableModel model = load();
         FolderLock lock = new FolderLock()) {
-      if (job.export.isPresent()) {
-        model.requireExportable(job.export.get(), job.existing);
-        requireStateKept(job.export.get());
+      try {
+        return train(model, data, lock);
+      } catch (TensorFlowException e) {
+        throw model.cluster().map(cluster -> cluster.explain(e)).orElse(e);
       }
-      TrainedVariables variables = TrainedVariables.of(trainable(model), job.freeze);
-      Task task = Task.training(job, model, variables.trained(), data.training());
-      Optional<Task.Validation> validationTask =
-          data.validation().map(dataset -> Task.validation(job, model, dataset));
-      requireMonitored(validationTask);
-      if (job.recording.isPresent()) {
-        JobRecorder.requireRecordable(model);
-      }
-      Examples training = examples(data.training(), task.targets());
-      Optional<Examples> validationExamples =
-          validationTask.map(each -> examples(data.validation().orElseThrow(), each.targets()));
-      context.stopwatch().lap(Part.LOAD);
-
-      Adafactor adafactor = job.optimizer.apply(model.graph());
-      SpreadVariables spread =
-          job.mesh
-              .map(mesh -> SpreadVariables.over(mesh, model.graph(), variables.trained()))
-              .orElseGet(() -> SpreadVariables.none(model.graph()));
-      StepFunction step = task.step().apply(adafactor);
-      TrainingGraph graph =
-          new TrainingGraph(
-              model.session(),
-              adafactor,
-              step,
-              model.variables(),
-              spread,
-              (job.batchSize - 1) / partSize + 1,
-              new TrainingGraph.Randomness(model.randomness(), job.seed),
-              job.watch);
-      Optional<TrainingLoop.Keeper> keeper =
-          job.earlyStopping.map(
-              rule ->
-                  new TrainingLoop.Keeper(
-                      new BestEpoch(rule), kept("best", model, spread, adafactor)));
-      // A training signature may change statistics whenever it is run.
-      Optional<KeptVariables> untouched =
-          model.providedGradients().map(own -> kept("untouched", model, spread, adafactor));
-      Optional<TrainingLoop.Validation> validation =
-          validationExamples.map(
-              examples ->
-                  new TrainingLoop.Validation(
-                      examples, validationTask.orElseThrow().measures(), untouched));
-      BatchOrder order =
-          job.shuffled
-              ? BatchOrder.shuffled(training.rows(), job.batchSize, job.seed)
-              : BatchOrder.inFileOrder(training.rows(), job.batchSize);
-      Optional<TrainingState> state =
-          job.checkpoints.isPresent()
-                  || job.start.isPresent()
-                  || job.recording.isPresent()
-                  || handsBack(model)
-              ? Optional.of(state(model, adafactor, variables.trained(), spread, keeper))
-              : Optional.empty();
-      Optional<CompiledOptimizer> compiled =
-          handsBack(model)
-              ? Optional.of(new CompiledOptimizer(model, state.orElseThrow()))
-              : Optional.empty();
-      compiled
-          .flatMap(CompiledOptimizer::refusal)
-          .ifPresent(refusal -> LOG.log(Level.WARNING, refusal));
-      Optional<Checkpoints> checkpoints =
-          job.checkpoints.map(
-              wish ->
-                  new Checkpoints(
-                      wish, state.orElseThrow(), course(model, training, order, adafactor)));
-      Optional<JobRecorder> recorder =
-          job.recording.map(
-              wish ->
-                  new JobRecorder(
-                      wish,
-                      state.orElseThrow(),
-                      order,
-                      JobDescription.of(
-                          job,
-                          model,
-                          new JobDescription.Data(data.training(), task.targets()),
-                          state.orElseThrow().trained(),
-                          step,
-                          adafactor)));
-      if (recorder.isPresent()) {
-        recorder.get().describe();
-        context = context.with(recorder.get());
-      }
-      TrainingLoop loop =
-          new TrainingLoop(
-              graph,
-              training,
-              new TrainingLoop.Course(order, job.epochs, partSize),
-              validation,
-              keeper,
-              checkpoints,
-              adafactor.numerics(),
-              context);
-      Plan plan = plan(model, training, order, variables, spread, step, adafactor);
-      context.requireWanted();
-      if (job.checkpoints.isPresent()) {
-        lock.acquire(job.checkpoints.get().folder());
-        job.checkpoints.get().requireUsable(); // A job that had the folder may have ended.
-      }
-      context.tell(listener -> listener.planned(plan));
-      boolean resumed = checkpoints.isPresent() && resume(checkpoints.get(), loop, order.batches());
-      if (job.start.isPresent() && !resumed) {
-        begin(job.start.get(), state.orElseThrow(), loop, graph);
-      }
-      context.stopwatch().lap(Part.BUILD);
-
-      Optional<Evaluation> before = loop.evaluate();
-      context.requireWanted();
-      before.ifPresent(result -> context.tell(listener -> listener.evaluatedBefore(result)));
-      recorder.ifPresent(each -> each.begin((long) job.epochs * order.batches()));
-      Ending ending = loop.run();
-      recorder.ifPresent(JobRecorder::finish);
-      Optional<Evaluation> after =
-          ending == Ending.INTERRUPTED ? Optional.empty() : loop.evaluate();
-      after.ifPresent(result -> context.tell(listener -> listener.evaluatedAfter(result)));
-      Optional<Exception> notExported = export(model, compiled);
-      context.stopwatch().lap(Part.EXPORT);
-      FineTuningResult result =
-          new FineTuningResult(
-              plan,
-              loop.steps(),
-              loop.epochs(),
-              before,
-              after,
-              loop.bestEpoch(),
-              ending,
-              context.stopwatch().timings(),
-              notExported.isPresent() ? Optional.empty() : job.export);
-      List<Exception> failures =
-          Stream.of(
-                  checkpoints.flatMap(Checkpoints::failure),
-                  recorder.flatMap(JobRecorder::failure),
-                  notExported)
-              .<Exception>flatMap(Optional::stream)
-              .toList();
-      if (!failures.isEmpty()) {
-        throw new NotWrittenException(result, failures);
-      }
-      return result;
     }
   }
 
-  private ConfigProto devices() {
-    return job.mesh.map(Mesh::config).orElse(ConfigProto.getDefaultInstance());
+  private FineTuningResult train(TrainableModel model, Data data, FolderLock lock)
+      throws IOException {
+    if (job.export.isPresent()) {
+      model.requireExportable(job.export.get(), job.existing);
+      requireStateKept(job.export.get());
+    }
+    TrainedVariables variables = TrainedVariables.of(trainable(model), job.freeze);
+    Task task = Task.training(job, model, variables.trained(), data.training());
+    Optional<Task.Validation> validationTask =
+        data.validation().map(dataset -> Task.validation(job, model, dataset));
+    requireMonitored(validationTask);
+    if (job.recording.isPresent()) {
+      JobRecorder.requireRecordable(model);
+    }
+    Examples training = examples(data.training(), task.targets());
+    Optional<Examples> validationExamples =
+        validationTask.map(each -> examples(data.validation().orElseThrow(), each.targets()));
+    context.stopwatch().lap(Part.LOAD);
+
+    Adafactor adafactor = job.optimizer.apply(model.graph());
+    SpreadVariables spread =
+        job.mesh
+            .map(mesh -> SpreadVariables.over(mesh, model.graph(), variables.trained()))
+            .orElseGet(() -> SpreadVariables.none(model.graph()));
+    StepFunction step = task.step().apply(adafactor);
+    TrainingGraph graph =
+        new TrainingGraph(
+            model.session(),
+            adafactor,
+            step,
+            model.variables(),
+            spread,
+            (job.batchSize - 1) / partSize + 1,
+            new TrainingGraph.Randomness(model.randomness(), job.seed),
+            job.watch);
+    Optional<TrainingLoop.Keeper> keeper =
+        job.earlyStopping.map(
+            rule ->
+                new TrainingLoop.Keeper(
+                    new BestEpoch(rule), kept("best", model, spread, adafactor)));
+    // A training signature may change statistics whenever it is run.
+    Optional<KeptVariables> untouched =
+        model.providedGradients().map(own -> kept("untouched", model, spread, adafactor));
+    Optional<TrainingLoop.Validation> validation =
+        validationExamples.map(
+            examples ->
+                new TrainingLoop.Validation(
+                    examples, validationTask.orElseThrow().measures(), untouched));
+    BatchOrder order =
+        job.shuffled
+            ? BatchOrder.shuffled(training.rows(), job.batchSize, job.seed)
+            : BatchOrder.inFileOrder(training.rows(), job.batchSize);
+    Optional<TrainingState> state =
+        job.checkpoints.isPresent()
+                || job.start.isPresent()
+                || job.recording.isPresent()
+                || handsBack(model)
+            ? Optional.of(state(model, adafactor, variables.trained(), spread, keeper))
+            : Optional.empty();
+    Optional<CompiledOptimizer> compiled =
+        handsBack(model)
+            ? Optional.of(new CompiledOptimizer(model, state.orElseThrow()))
+            : Optional.empty();
+    compiled
+        .flatMap(CompiledOptimizer::refusal)
+        .ifPresent(refusal -> LOG.log(Level.WARNING, refusal));
+    Optional<Checkpoints> checkpoints =
+        job.checkpoints.map(
+            wish ->
+                new Checkpoints(
+                    wish, state.orElseThrow(), course(model, training, order, adafactor)));
+    Optional<JobRecorder> recorder =
+        job.recording.map(
+            wish ->
+                new JobRecorder(
+                    wish,
+                    state.orElseThrow(),
+                    order,
+                    JobDescription.of(
+                        job,
+                        model,
+                        new JobDescription.Data(data.training(), task.targets()),
+                        state.orElseThrow().trained(),
+                        step,
+                        adafactor)));
+    if (recorder.isPresent()) {
+      recorder.get().describe();
+      context = context.with(recorder.get());
+    }
+    TrainingLoop loop =
+        new TrainingLoop(
+            graph,
+            training,
+            new TrainingLoop.Course(order, job.epochs, partSize),
+            validation,
+            keeper,
+            checkpoints,
+            adafactor.numerics(),
+            context);
+    Plan plan = plan(model, training, order, variables, spread, step, adafactor);
+    context.requireWanted();
+    if (job.checkpoints.isPresent()) {
+      lock.acquire(job.checkpoints.get().folder());
+      job.checkpoints.get().requireUsable(); // A job that had the folder may have ended.
+    }
+    context.tell(listener -> listener.planned(plan));
+    boolean resumed = checkpoints.isPresent() && resume(checkpoints.get(), loop, order.batches());
+    if (job.start.isPresent() && !resumed) {
+      begin(job.start.get(), state.orElseThrow(), loop, graph);
+    }
+    context.stopwatch().lap(Part.BUILD);
+
+    Optional<Evaluation> before = loop.evaluate();
+    context.requireWanted();
+    before.ifPresent(result -> context.tell(listener -> listener.evaluatedBefore(result)));
+    recorder.ifPresent(each -> each.begin((long) job.epochs * order.batches()));
+    Ending ending = loop.run();
+    recorder.ifPresent(JobRecorder::finish);
+    Optional<Evaluation> after = ending == Ending.INTERRUPTED ? Optional.empty() : loop.evaluate();
+    after.ifPresent(result -> context.tell(listener -> listener.evaluatedAfter(result)));
+    Optional<Exception> notExported = export(model, compiled);
+    context.stopwatch().lap(Part.EXPORT);
+    FineTuningResult result =
+        new FineTuningResult(
+            plan,
+            loop.steps(),
+            loop.epochs(),
+            before,
+            after,
+            loop.bestEpoch(),
+            ending,
+            context.stopwatch().timings(),
+            notExported.isPresent() ? Optional.empty() : job.export);
+    List<Exception> failures =
+        Stream.of(
+                checkpoints.flatMap(Checkpoints::failure),
+                recorder.flatMap(JobRecorder::failure),
+                notExported)
+            .<Exception>flatMap(Optional::stream)
+            .toList();
+    if (!failures.isEmpty()) {
+      throw new NotWrittenException(result, failures);
+    }
+    return result;
+  }
+
+  private TrainableModel load() throws IOException {
+    if (job.cluster.isPresent()) {
+      return TrainableModel.load(
+          job.model, job.signature, job.mode, job.cluster.get(), job.operationTimeout);
+    }
+    ConfigProto devices = job.mesh.map(Mesh::config).orElse(ConfigProto.getDefaultInstance());
+    return TrainableModel.load(job.model, job.signature, job.mode, devices);
   }
 
   /** Whether the export has the state of an optimizer beside the weights. */

@@ -25,15 +25,12 @@ import org.tensorflow.op.Ops;
 import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.proto.DataType;
 import org.tensorflow.proto.NodeDef;
-import org.tensorflow.proto.SignatureDef;
 
 /**
  * The session in which the processes of a cluster run a model. Only this process reads and writes
  * the model's folder: the variables' values are sent.
  */
 final class ModelOnCluster implements ModelSession {
-  private static final String INITIALIZATION = "__saved_model_init_op";
-
   /** What can be sent as Java has a class for it. */
   private static final Set<DataType> SENDABLE =
       Set.of(
@@ -82,9 +79,18 @@ final class ModelOnCluster implements ModelSession {
               timeout,
               bundle.graph(),
               SessionConfig.forTraining().toBuilder().setAllowSoftPlacement(true).build());
-      ModelOnCluster model = new ModelOnCluster(folder, bundle, variables, opened);
-      model.begin();
-      return model;
+      try {
+        ModelOnCluster model = new ModelOnCluster(folder, bundle, variables, opened);
+        model.begin();
+        return model;
+      } catch (TensorFlowException e) {
+        RuntimeException explained = opened.explain(e);
+        opened.close();
+        throw explained;
+      } catch (RuntimeException e) {
+        opened.close();
+        throw e;
+      }
     } catch (RuntimeException e) {
       bundle.close();
       throw e;
@@ -116,19 +122,9 @@ final class ModelOnCluster implements ModelSession {
   }
 
   private void begin() {
-    try {
-      copy(bundle.session(), session());
-      SignatureDef initialization = folder.metaGraph().getSignatureDefMap().get(INITIALIZATION);
-      if (initialization != null) {
-        String operation = initialization.getOutputsOrThrow(INITIALIZATION).getName();
-        session().runner().addTarget(Tensors.node(operation)).run().close();
-      }
-      bundle.session().close();
-    } catch (TensorFlowException e) {
-      RuntimeException explained = cluster.explain(e);
-      cluster.close();
-      throw explained;
-    }
+    session().initialize(); // The model's own initialization, such as that of tables.
+    copy(bundle.session(), session());
+    bundle.session().close();
   }
 
   /** Copies the variables one by one: the size of a message is limited. */
