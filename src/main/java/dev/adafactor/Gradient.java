@@ -49,7 +49,7 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
   }
 
   /** The shape that the values must have. */
-  private static Shape expected(String name, Shape shape, Operand<? extends TNumber> indices) {
+  static Shape expected(String name, Shape shape, Operand<? extends TNumber> indices) {
     return indices == null ? shape : requireRows(name, shape, indices);
   }
 
@@ -90,8 +90,13 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
 
   /** The indices, as a vector; null for a dense gradient. */
   Operand<? extends TNumber> indices(Ops ops) {
-    return indices == null || !indices.shape().isUnknown()
-        ? indices
-        : ops.ensureShape(indices, Shape.of(Shape.UNKNOWN_SIZE));
+    return indices == null ? null : vector(ops, indices);
+  }
+
+  /** Indices as a vector, which was not known when the graph was built, as of a placeholder. */
+  static <I extends TNumber> Operand<I> vector(Ops ops, Operand<I> indices) {
+    return indices.shape().isUnknown()
+        ? ops.ensureShape(indices, Shape.of(Shape.UNKNOWN_SIZE))
+        : indices;
   }
 }

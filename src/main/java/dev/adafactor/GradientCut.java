@@ -45,10 +45,11 @@ final class GradientCut {
   List<Gradient> cut(Output<?> values, Operand<? extends TNumber> indices) {
     ShardedVariable<?> whole = variable.variable();
     Gradient.require(whole.name(), whole.type(), sharding.shape(), values, indices);
-    Operand<? extends TNumber> kept = number(Snapshots.of(tf, values));
+    Shape expected = Gradient.expected(whole.name(), sharding.shape(), indices);
+    Operand<? extends TNumber> known = known(number(Snapshots.of(tf, values)), expected);
     return indices == null
-        ? variable.gradients(sharding.cut(tf, known(kept, sharding.shape())))
-        : sparse(kept, indices);
+        ? variable.gradients(sharding.cut(tf, known))
+        : sparse(known, Gradient.vector(tf, indices));
   }
 
   private <T extends TNumber> Operand<T> known(Operand<T> values, Shape shape) {
