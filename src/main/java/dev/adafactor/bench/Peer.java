@@ -1,10 +1,28 @@
 package dev.adafactor.bench;
 
+import dev.adafactor.JitCompile;
+import dev.adafactor.Numerics;
+import dev.adafactor.parity.VariableKind;
 import java.io.IOException;
 import java.util.Locale;
+import java.util.Optional;
 
 /** Another implementation, or another optimizer, to be measured beside this library's. */
 public enum Peer {
+  /** This library's own optimizer with each variable in one piece, beside sharded ones. */
+  UNSHARDED {
+    @Override
+    Contender start(PeerPrograms programs, Workload workload) {
+      return GraphContender.adafactor(
+          workload,
+          new Variant(VariableKind.REFERENCE, Numerics.STABLE, JitCompile.OFF, Optional.empty()));
+    }
+
+    @Override
+    public boolean needsPython() {
+      return false;
+    }
+  },
   /** tf_keras's Adafactor in a {@code tf.function}. */
   TF_KERAS,
   /** The same compiled by XLA. */
