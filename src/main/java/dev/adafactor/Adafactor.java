@@ -108,6 +108,8 @@ import org.tensorflow.types.family.TType;
  *   <li>Regular expressions are Java's, with Python's {@code (?P<name>…)} and {@code \\Z}.
  *   <li>With {@code use_ema} a reference variable must have an initializer in the init scope, or be
  *       restored before the session's first run.
+ *   <li>tf_keras's {@code mesh} fails for rank ≥ 2 and does not move averages; see "Several
+ *       devices" for this one.
  *   <li>What tf_keras warns about in {@code minimize}, variables without a gradient, is logged
  *       through {@link System.Logger}.
  * </ul>
@@ -119,6 +121,31 @@ import org.tensorflow.types.family.TType;
  * <p>State is kept, and the update computed, on the device that was asked for when the variable was
  * added ({@code Ops.withDevice}), wherever the gradient comes from. The count of steps and the
  * learning rate are where TensorFlow puts them.
+ *
+ * <h2>Several devices</h2>
+ *
+ * <p>With {@link Builder#mesh} the variables may be {@link ShardedVariable}s, beside others. State
+ * is where the shards are, the update is computed there, and means and norms are of the whole: it
+ * is that of a variable in one piece, to rounding, for every rank, layout and argument.
+ *
+ * <pre>{@code
+ * Mesh mesh = Mesh.virtualCpus("x=2,y=2");    // or Mesh.parse("x=2,y=2", devices)
+ * var w = ShardedVariable.create(tf, "w", new Layout(mesh, List.of("x", "y")), initialValue);
+ * Adafactor adafactor = Adafactor.builder(graph).mesh(mesh).build();
+ * Op train = adafactor.minimize(loss, List.of(w, bias));
+ * try (Session session = new Session(graph, mesh.config())) { … }
+ * }</pre>
+ *
+ * <ul>
+ *   <li>Of the devices that have replicas of a shard the first, the owner, keeps the state and
+ *       computes; the others get its bits. Moved between devices are the gradients of the other
+ *       replicas, the sums of the factors r and c and of scalars, and what replicas get: the shard,
+ *       or the rows that a sparse gradient names.
+ *   <li>Gradients by a sharded variable come from {@link #computeGradients(Operand, List)}, in
+ *       parts; {@link ShardedGradient#ofWhole} and {@link IndexedSlices#of} give others.
+ *   <li>{@link #snapshot} and {@link #restore} take the whole: what was taken under one mesh can be
+ *       put back under another, or without one.
+ * </ul>
  *
  * <h2>Threads</h2>
  *
@@ -385,8 +412,9 @@ public final class Adafactor extends Optimizer {
    * Adds the operations of a training step for some variables.
    *
    * @param loss what to minimize; if it is no scalar, the sum of its elements
-   * @param variables outputs of {@code VariableV2} or handles of {@code VarHandleOp}; those that
-   *     the loss does not follow from are left as they are, with a warning
+   * @param variables outputs of {@code VariableV2}, handles of {@code VarHandleOp}, or {@link
+   *     ShardedVariable}s; those that the loss does not follow from are left as they are, with a
+   *     warning
    * @return the step, a target to run
    * @throws IllegalArgumentException if the loss follows from none of the variables, or its
    *     gradient cannot be computed
@@ -424,7 +452,8 @@ public final class Adafactor extends Optimizer {
    * it. Such a pair is not for other optimizers.
    *
    * @param loss what to differentiate; if it is no scalar, the sum of its elements
-   * @param variables outputs of {@code VariableV2} or handles of {@code VarHandleOp}
+   * @param variables outputs of {@code VariableV2}, handles of {@code VarHandleOp}, or {@link
+   *     ShardedVariable}s
    * @return a pair for each variable, in their order; the gradient is null where the loss does not
    *     follow from the variable
    * @throws IllegalArgumentException if the gradient cannot be computed
@@ -474,12 +503,13 @@ public final class Adafactor extends Optimizer {
    *
    * @param gradsAndVars gradients, each of its variable's shape and type, and variables, outputs of
    *     {@code VariableV2} or handles of {@code VarHandleOp}; a gradient that is null or closed
-   *     means none, and {@link IndexedSlices#of} makes a sparse one. An empty list makes a step
-   *     that does nothing.
+   *     means none, {@link IndexedSlices#of} makes a sparse one, and {@link ShardedGradient} that
+   *     of a sharded variable. An empty list makes a step that does nothing.
    * @param name of the step's operation
    * @return the step, a target to run
    * @throws IllegalArgumentException if there are variables and none has a gradient, a variable is
-   *     given twice or cannot be trained, or a gradient has the wrong shape or type
+   *     given twice or cannot be trained, a gradient has the wrong shape or type, or a sharded
+   *     variable is of another mesh
    */
   @Override
   public Op applyGradients(List<GradAndVar<? extends TType>> gradsAndVars, String name) {
@@ -762,7 +792,7 @@ public final class Adafactor extends Optimizer {
     List<Op> all = new ArrayList<>();
     if (constraint == null) {
       for (int i = 0; i < written.size(); i++) {
-        all.add(task.variable().spread(placement, i, written.get(i)));
+        all.add(task.variable().spread(placement, i, written.get(i), rows(task.parts().get(i))));
       }
     } else {
       all.add(
@@ -771,6 +801,13 @@ public final class Adafactor extends Optimizer {
     updated.forEach(each -> all.addAll(each.stateWrites()));
     Constants beside = placement.beside(task.parts().get(0).variable());
     return beside.ops().withControlDependencies(all).noOp();
+  }
+
+  /** Which rows of a variable an update and what follows it change; null for all. */
+  private Operand<? extends TNumber> rows(UpdateTask task) {
+    boolean overwritten = movingAverage.filter(MovingAverage::overwrites).isPresent();
+    boolean alone = PiecewiseUpdateStep.writesRowsAlone(task);
+    return alone && task.before().isEmpty() && !overwritten ? task.indices() : null;
   }
 
   /** Adds the moving average of a variable or shard; gives the last write to it. */
@@ -806,7 +843,10 @@ public final class Adafactor extends Optimizer {
   /** Adds the count of the step behind all updates. */
   @Override
   protected Op finish(List<Op> updateOperations, String name) {
-    Op updated = ops.withControlDependencies(updateOperations).noOp();
+    List<Op> before = new ArrayList<>(updateOperations);
+    // A variable without elements needs none of them, but its statistics are this step's, too.
+    before.addAll(scalars.beforeCounting());
+    Op updated = ops.withControlDependencies(before).noOp();
     Op counted =
         ops.withControlDependencies(List.of(updated)).assignAdd(iterations, ops.constant(1L));
     return ops.withControlDependencies(List.of(counted)).withName(Names.sanitize(name)).noOp();
@@ -824,7 +864,7 @@ public final class Adafactor extends Optimizer {
       for (KnownVariable known : states.values()) {
         for (int i = 0; i < known.parts().size(); i++) {
           VariableState part = known.parts().get(i);
-          writes.add(known.variable().spread(placement, i, overwrite(part.variable(), part)));
+          writes.add(known.variable().spread(placement, i, overwrite(part.variable(), part), null));
         }
       }
     }

@@ -70,7 +70,7 @@ record KnownVariable(LogicalVariable variable, List<VariableState> parts) {
     for (int i = 0; i < parts.size(); i++) {
       VariableView<T> view = VariableView.typed(parts.get(i).variable());
       Op written = view.assign(placement.beside(view).ops(), each.get(i));
-      writes.add(variable.spread(placement, i, written));
+      writes.add(variable.spread(placement, i, written, null));
     }
     return together(tf, writes);
   }

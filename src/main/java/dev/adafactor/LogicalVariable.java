@@ -67,7 +67,8 @@ sealed interface LogicalVariable permits PlainVariable, VariableInShards {
    * Adds what must follow the last write to a part in a run: other devices have it, too.
    *
    * @param part which of {@link #parts}
+   * @param rows which of its rows were written, those below 0 aside; null for all
    * @return the last operation
    */
-  Op spread(Placement placement, int part, Op written);
+  Op spread(Placement placement, int part, Op written, Operand<? extends TNumber> rows);
 }

@@ -36,6 +36,11 @@ record MovingAverage(double momentum, OptionalInt overwriteFrequency) {
     return ops.math.equal(ops.math.mod(step, ops.constant((long) frequency)), ops.constant(0L));
   }
 
+  /** Whether the averages ever replace the variables. */
+  boolean overwrites() {
+    return overwriteFrequency.orElse(0) > 0;
+  }
+
   /**
    * Adds {@code average = momentum * average + (1 - momentum) * w}, and the replacement.
    *

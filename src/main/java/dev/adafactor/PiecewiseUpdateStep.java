@@ -148,6 +148,14 @@ final class PiecewiseUpdateStep implements UpdateStep {
         .orElseGet(() -> whole(variable, task, values.type()));
   }
 
+  /** Whether the update leaves rows alone that its sparse gradient does not name. */
+  static boolean writesRowsAlone(UpdateTask task) {
+    VariableView<?> variable = task.variable();
+    return task.indices() != null
+        && variable.shape().numDimensions() == 2
+        && task.values().type() == (Class<?>) variable.type();
+  }
+
   private <T extends TNumber, C extends TNumber> Optional<BlockPasses.Layout<C>> layout(
       VariableView<T> variable, UpdateTask task, Operand<C> values) {
     Shape shape = variable.shape();
@@ -155,7 +163,7 @@ final class PiecewiseUpdateStep implements UpdateStep {
     if (values.type() != (Class<?>) variable.type() || shape.numDimensions() < 2) {
       return Optional.empty();
     }
-    if (task.indices() != null && shape.numDimensions() == 2) {
+    if (writesRowsAlone(task)) {
       return Optional.of(sparse(shape, values, task.indices()));
     }
     // The writes to rows take 32-bit numbers of rows.

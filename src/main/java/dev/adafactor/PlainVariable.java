@@ -64,7 +64,7 @@ record PlainVariable(VariableView<?> view) implements LogicalVariable {
   }
 
   @Override
-  public Op spread(Placement placement, int part, Op written) {
+  public Op spread(Placement placement, int part, Op written, Operand<? extends TNumber> rows) {
     return written;
   }
 }

@@ -21,8 +21,8 @@ import org.tensorflow.types.family.TNumber;
 /**
  * {@link StableUpdate} of a variable that is cut into shards: each works out means over its own
  * elements, and those of the shards along the same rows, the same columns, or of all become one.
- * Shards are of one size, so that the mean over all is the mean of their means. What is sent from
- * device to device is r, c and scalars, not the variable or its gradient.
+ * Shards are of one size, so that the mean over all is the mean of their means. Sums of r, of c and
+ * of scalars are all that is sent from device to device.
  */
 final class ShardedUpdate<C extends TNumber> {
 

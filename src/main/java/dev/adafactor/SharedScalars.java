@@ -4,7 +4,9 @@ import dev.adafactor.graph.Constants;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.tensorflow.Operand;
+import org.tensorflow.op.Op;
 import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TInt64;
 import org.tensorflow.types.family.TNumber;
@@ -36,5 +38,12 @@ final class SharedScalars {
         known.computeIfAbsent(
             List.of(type, variableType),
             key -> Scalars.of(constants, type, variableType, config, learningRate, iterations));
+  }
+
+  /** What must have been computed before the step is counted. */
+  List<Op> beforeCounting() {
+    return known.values().stream()
+        .<Op>flatMap(scalars -> Stream.of(scalars.rho(), scalars.beta2()))
+        .toList();
   }
 }

@@ -10,7 +10,6 @@ import dev.adafactor.mesh.Sharding;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.tensorflow.Graph;
@@ -108,35 +107,47 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
       Placement placement,
       Iterator<Optional<Derivative>> derivatives,
       ShardedVariable<T> variable) {
-    List<Operand<T>> ofReplicas = new ArrayList<>();
-    for (VariableView<?> replica : replicas) {
-      Constants beside = placement.beside(replica);
-      ofReplicas.add(derivatives.next().map(d -> this.<T>dense(beside, d)).orElse(null));
-    }
-    if (ofReplicas.stream().allMatch(Objects::isNull)) {
+    List<Optional<Derivative>> ofReplicas =
+        replicas.stream().map(replica -> derivatives.next()).toList();
+    List<Derivative> present = ofReplicas.stream().flatMap(Optional::stream).toList();
+    if (present.isEmpty()) {
       return VariableGradient.dense(null, variable);
+    }
+    if (layout().isFullyReplicated() && present.stream().allMatch(d -> d.indices().isPresent())) {
+      return rows(Derivative.ofRows(placement.beside(replicas.get(0)).ops(), present), variable);
     }
     List<Operand<T>> sums = new ArrayList<>();
     for (Layout.Shard shard : layout().shards()) {
+      List<Operand<T>> ofShard = new ArrayList<>();
+      for (int device : shard.devices()) {
+        Ops beside = placement.beside(replicas.get(device)).ops();
+        ofReplicas.get(device).ifPresent(found -> ofShard.add(dense(beside, found)));
+      }
       Constants owner = placement.beside(replicas.get(shard.owner()));
-      List<Operand<T>> present =
-          shard.devices().stream().map(ofReplicas::get).filter(Objects::nonNull).toList();
       sums.add(
-          switch (present.size()) {
+          switch (ofShard.size()) {
             case 0 -> owner.filled(variable.type(), variable.sharding().localShape(), 0);
-            case 1 -> present.get(0);
-            default -> owner.ops().math.addN(present);
+            case 1 -> ofShard.get(0);
+            default -> owner.ops().math.addN(ofShard);
           });
     }
     return new ShardedGradient<>(sums).of(variable);
   }
 
   @SuppressWarnings("unchecked") // A derivative has the variable's type.
-  private <T extends TNumber> Operand<T> dense(Constants beside, Derivative derivative) {
+  private static <T extends TNumber> GradAndVar<T> rows(
+      Derivative derivative, ShardedVariable<T> variable) {
+    Operand<T> values = (Output<T>) derivative.values();
+    return VariableGradient.sparse(
+        new IndexedSlices<>(values, derivative.indices().orElseThrow()), variable);
+  }
+
+  @SuppressWarnings("unchecked") // A derivative has the variable's type.
+  private <T extends TNumber> Operand<T> dense(Ops beside, Derivative derivative) {
     Operand<T> values = (Output<T>) derivative.values();
     Shape shape = variable.sharding().localShape();
     return derivative.indices().isPresent()
-        ? UpdateTask.dense(beside.ops(), shape, values, derivative.indices().get())
+        ? UpdateTask.dense(beside, shape, values, derivative.indices().get())
         : values;
   }
 
@@ -192,21 +203,49 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
   }
 
   @Override
-  public Op spread(Placement placement, int part, Op written) {
+  public Op spread(Placement placement, int part, Op written, Operand<? extends TNumber> rows) {
     Layout.Shard shard = layout().shards().get(part);
-    return shard.devices().size() == 1
-        ? written
-        : spread(placement, shard, replicas.get(shard.owner()), written);
+    if (shard.devices().size() == 1) {
+      return written;
+    }
+    VariableView<?> owner = replicas.get(shard.owner());
+    List<VariableView<?>> others =
+        shard.devices().stream().skip(1).<VariableView<?>>map(replicas::get).toList();
+    List<Op> copies =
+        rows == null
+            ? copies(placement, owner, others, written)
+            : copiesOfRows(placement, owner, others, written, rows);
+    return placement.beside(owner).ops().withControlDependencies(copies).noOp();
   }
 
-  private <T extends TNumber> Op spread(
-      Placement placement, Layout.Shard shard, VariableView<T> owner, Op written) {
+  private static <T extends TNumber> List<Op> copies(
+      Placement placement, VariableView<T> owner, List<VariableView<?>> others, Op written) {
     Operand<T> value = owner.readAfter(placement.beside(owner).ops(), written);
     List<Op> copies = new ArrayList<>();
-    for (int device : shard.devices().subList(1, shard.devices().size())) {
-      VariableView<T> replica = VariableView.typed(replicas.get(device));
+    for (VariableView<?> other : others) {
+      VariableView<T> replica = VariableView.typed(other);
       copies.add(replica.assign(placement.beside(replica).ops(), value));
     }
-    return placement.beside(owner).ops().withControlDependencies(copies).noOp();
+    return copies;
+  }
+
+  private static <T extends TNumber, I extends TNumber> List<Op> copiesOfRows(
+      Placement placement,
+      VariableView<T> owner,
+      List<VariableView<?>> others,
+      Op written,
+      Operand<I> rows) {
+    Constants beside = placement.beside(owner);
+    Ops tf = beside.ops();
+    // Row 0 stands for a row below 0; to copy it once more does no harm.
+    Operand<I> existing = tf.math.maximum(rows, beside.number(rows.type(), 0));
+    Operand<T> values = tf.gather(owner.readAfter(tf, written), existing, beside.integer(0));
+    List<Op> copies = new ArrayList<>();
+    for (VariableView<?> other : others) {
+      VariableView<T> replica = VariableView.typed(other);
+      Ops there = placement.beside(replica).ops();
+      copies.add(replica.afterRows(there, List.of(replica.assignRows(there, existing, values))));
+    }
+    return copies;
   }
 }

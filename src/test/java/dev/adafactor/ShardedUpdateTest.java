@@ -26,10 +26,14 @@ import net.jqwik.api.Example;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
+import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
+import org.tensorflow.Session;
 import org.tensorflow.framework.constraints.MaxNorm;
+import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.proto.DeviceStepStats;
 import org.tensorflow.proto.NodeExecStats;
@@ -38,6 +42,7 @@ import org.tensorflow.types.TBfloat16;
 import org.tensorflow.types.TFloat16;
 import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TFloat64;
+import org.tensorflow.types.TInt32;
 import org.tensorflow.types.family.TNumber;
 
 /** Training of sharded variables; unsharded training is the oracle. */
@@ -399,5 +404,49 @@ class ShardedUpdateTest {
                     .anyMatch(node -> node.getNodeName().equals(operation)))
         .map(device -> device.getDevice().replaceFirst("^.*/device:", ""))
         .collect(Collectors.toSet());
+  }
+
+  /** A table that each device looks rows up in: the gradient has these rows, the update as well. */
+  @Example
+  void replicasOfATableGetTheRowsThatAreLookedUp() {
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      ShardedVariable<TFloat32> table =
+          ShardedVariable.create(
+              tf, "table", Layout.replicated(SQUARE, 2), tf.constant(new float[6][3]));
+      Operand<TFloat32> whole = tf.variable(tf.constant(new float[6][3]));
+      List<Operand<TFloat32>> losses = new ArrayList<>();
+      List<Operand<TFloat32>> ofWhole = new ArrayList<>();
+      for (int device = 0; device < SQUARE.size(); device++) {
+        Operand<TInt32> rows = tf.constant(new int[] {device, 5});
+        losses.add(loss(tf, tf.gather(table.shard(device), rows, tf.constant(0)), device));
+        ofWhole.add(loss(tf, tf.gather(whole, rows, tf.constant(0)), device));
+      }
+      Adafactor adafactor = Adafactor.builder(graph).mesh(SQUARE).clipnorm(0.5).build();
+      Adafactor plain = Adafactor.builder(graph).clipnorm(0.5).name("Plain").build();
+      GradAndVar<?> pair = adafactor.computeGradients(tf.math.addN(losses), List.of(table)).get(0);
+      assertEquals(Shape.of(8), IndexedSlices.from(pair).orElseThrow().indices().shape());
+      Op train = adafactor.applyGradients(List.of(pair), "train");
+      Op trainWhole = plain.minimize(tf.math.addN(ofWhole), List.of(whole));
+      try (Session session = new Session(graph, SQUARE.config())) {
+        for (int step = 0; step < STEPS; step++) {
+          session.run(train);
+          session.run(trainWhole);
+        }
+        double[] expected = Elements.of(session, tf.dtypes.cast(whole, TFloat64.class));
+        assertTrue(expected[0] != 0 && expected[12] == 0, Arrays.toString(expected));
+        for (int device = 0; device < SQUARE.size(); device++) {
+          double[] actual =
+              Elements.of(session, tf.dtypes.cast(table.shard(device), TFloat64.class));
+          Elements.assertClose(expected, actual, 1e-6);
+        }
+      }
+    }
+  }
+
+  private static Operand<TFloat32> loss(Ops tf, Operand<TFloat32> rows, int device) {
+    return tf.reduceSum(
+        tf.math.mul(rows, tf.constant(new float[] {1, -2, device + 0.5f})),
+        tf.constant(new int[] {0, 1}));
   }
 }

@@ -18,8 +18,6 @@ import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.op.Ops;
-import org.tensorflow.types.TInt64;
-import org.tensorflow.types.family.TNumber;
 
 /**
  * The part of a graph that a loss is computed from, and its derivatives. {@code
@@ -169,35 +167,17 @@ public final class Gradients {
 
     @Override
     public Optional<Derivative> derivative(Ops tf, List<Output<?>> gradients) {
-      List<Operand<? extends TNumber>> values = new ArrayList<>();
-      List<Operand<? extends TNumber>> indices = new ArrayList<>();
+      List<Derivative> present = new ArrayList<>();
       for (int i = 0; i < gathers.size(); i++) {
         if (!gradients.get(i).isClosed()) {
-          values.add(gathers.get(i).values(tf, gradients.get(i), variable));
-          indices.add(gathers.get(i).indices(tf));
+          RowGather gather = gathers.get(i);
+          present.add(
+              new Derivative(
+                  gather.values(tf, gradients.get(i), variable).asOutput(),
+                  Optional.of(gather.indices(tf))));
         }
       }
-      return values.isEmpty()
-          ? Optional.empty()
-          : Optional.of(
-              new Derivative(
-                  concatenated(tf, values).asOutput(),
-                  Optional.of(concatenated(tf, ofOneType(tf, indices)))));
-    }
-
-    private static List<Operand<? extends TNumber>> ofOneType(
-        Ops tf, List<Operand<? extends TNumber>> indices) {
-      return indices.stream().map(Operand::type).distinct().count() == 1
-          ? indices
-          : indices.stream()
-              .<Operand<? extends TNumber>>map(each -> tf.dtypes.cast(each, TInt64.class))
-              .toList();
-    }
-
-    @SuppressWarnings({"unchecked", "rawtypes"}) // All are of one type.
-    private static Operand<? extends TNumber> concatenated(
-        Ops tf, List<Operand<? extends TNumber>> parts) {
-      return parts.size() == 1 ? parts.get(0) : tf.concat((List) parts, tf.constant(0));
+      return present.isEmpty() ? Optional.empty() : Optional.of(Derivative.ofRows(tf, present));
     }
   }
 

@@ -78,6 +78,11 @@ final class ReferenceVariable<T extends TNumber> extends VariableView<T> {
   }
 
   @Override
+  public Op assignRows(Ops tf, Operand<? extends TNumber> rows, Operand<T> values) {
+    return tf.scatterUpdate(read(tf), rows, values);
+  }
+
+  @Override
   public Op afterRows(Ops tf, List<Op> writes) {
     return tf.withControlDependencies(writes).noOp();
   }

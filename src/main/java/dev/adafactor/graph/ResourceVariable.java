@@ -88,6 +88,11 @@ final class ResourceVariable<T extends TNumber> extends VariableView<T> {
   }
 
   @Override
+  public Op assignRows(Ops tf, Operand<? extends TNumber> rows, Operand<T> values) {
+    return tf.resourceScatterUpdate(handle(), rows, values);
+  }
+
+  @Override
   public Op afterRows(Ops tf, List<Op> writes) {
     // TensorFlow copies the whole variable in each read after the first write to rows.
     return tf.withControlDependencies(writes).io.disableCopyOnRead(handle());

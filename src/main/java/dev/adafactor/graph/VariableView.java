@@ -227,6 +227,14 @@ public abstract sealed class VariableView<T extends TNumber>
    */
   public abstract Op subtractAt(Ops tf, Operand<? extends TNumber> indices, Operand<T> values);
 
+  /**
+   * Sets rows, the parts along the first axis. {@link #afterRows} must follow.
+   *
+   * @param rows of shape [count]; what is named twice has the same values
+   * @param values of shape [count] + shape[1:]
+   */
+  public abstract Op assignRows(Ops tf, Operand<? extends TNumber> rows, Operand<T> values);
+
   /** What comes behind all writes to rows: reading the variable costs no copy from then on. */
   public abstract Op afterRows(Ops tf, List<Op> writes);
 

@@ -211,8 +211,9 @@ public record Mesh(List<Dimension> dimensions, List<String> devices) {
   }
 
   /**
-   * What a session of one process must be made with to have the CPU devices of the mesh. TensorFlow
-   * has one otherwise.
+   * What a session of one process must be made with to have the CPU devices of the mesh; TensorFlow
+   * has one otherwise. Other settings are merged with it: {@code
+   * SessionConfig.forTraining().toBuilder().mergeFrom(mesh.config()).build()}.
    */
   public ConfigProto config() {
     int cpus =

@@ -137,11 +137,12 @@ class InterruptionTest {
 
   @Test
   void leavesAtOnceTheSecondTime() throws Exception {
-    Path images = sparse("x.npy", "|u1", Shape.of(40_000, 8, 8, 1), 1);
-    Path labels = sparse("y.npy", "<i8", Shape.of(40_000), Long.BYTES);
+    Path images = sparse("x.npy", "|u1", Shape.of(120_000, 8, 8, 1), 1);
+    Path labels = sparse("y.npy", "<i8", Shape.of(120_000), Long.BYTES);
     // A step that takes much longer than the way of a signal.
-    start(images, labels, "--batch-size=20000");
+    start(images, labels, "--batch-size=60000");
     await("out", "Training 8 variables");
+    Thread.sleep(500); // The first step begins.
     interrupt();
     await("errors", "Once more to leave at once");
     interrupt();
@@ -153,13 +154,14 @@ class InterruptionTest {
   /** What a job keeps for a comparison is in a folder that nobody else would remove. */
   @Test
   void leavesNothingBehindWhereItLeavesAtOnce() throws Exception {
-    Path images = sparse("x.npy", "|u1", Shape.of(40_000, 8, 8, 1), 1);
-    Path labels = sparse("y.npy", "<i8", Shape.of(40_000), Long.BYTES);
+    Path images = sparse("x.npy", "|u1", Shape.of(120_000, 8, 8, 1), 1);
+    Path labels = sparse("y.npy", "<i8", Shape.of(120_000), Long.BYTES);
     Path python =
         python("case \"$2 $5\" in versions.py*) echo {} > $3;; *--check) mkdir $4;; esac");
-    start(images, labels, "--batch-size=20000", "--compare-with=" + python);
+    start(images, labels, "--batch-size=60000", "--compare-with=" + python);
     await("out", "Training 8 variables");
     assertFalse(leftovers().isEmpty(), "nothing is kept for the comparison");
+    Thread.sleep(500); // The first step begins.
     interrupt();
     await("errors", "Once more to leave at once");
     signal("TERM");
