@@ -9,20 +9,6 @@ import java.util.Optional;
 
 /** Another implementation, or another optimizer, to be measured beside this library's. */
 public enum Peer {
-  /** This library's own optimizer with each variable in one piece, beside sharded ones. */
-  UNSHARDED {
-    @Override
-    Contender start(PeerPrograms programs, Workload workload) {
-      return GraphContender.adafactor(
-          workload,
-          new Variant(VariableKind.REFERENCE, Numerics.STABLE, JitCompile.OFF, Optional.empty()));
-    }
-
-    @Override
-    public boolean needsPython() {
-      return false;
-    }
-  },
   /** tf_keras's Adafactor in a {@code tf.function}. */
   TF_KERAS,
   /** The same compiled by XLA. */
@@ -52,6 +38,20 @@ public enum Peer {
     @Override
     Contender start(PeerPrograms programs, Workload workload) throws IOException {
       return programs.floor(workload);
+    }
+
+    @Override
+    public boolean needsPython() {
+      return false;
+    }
+  },
+  /** This library's own optimizer with each variable in one piece, beside sharded ones. */
+  UNSHARDED {
+    @Override
+    Contender start(PeerPrograms programs, Workload workload) {
+      return GraphContender.adafactor(
+          workload,
+          new Variant(VariableKind.REFERENCE, Numerics.STABLE, JitCompile.OFF, Optional.empty()));
     }
 
     @Override

@@ -22,10 +22,11 @@ import org.tensorflow.ndarray.Shape;
  *   <li>2 (q - 1) row means, and 2 (p - 1) column means
  *   <li>2 q (p - 1) scalars, for the mean of the row means
  *   <li>3 (m - 1) scalars: rms(w), rms(u), and the rate
- *   <li>for each replica of a shard but one the shard itself: it is updated once
+ *   <li>for each replica of a shard but one the shard itself, which is updated once
  * </ul>
  *
- * The gradients lie beside the shards. A sparse one lies in one place and is cut there.
+ * The gradients lie beside the shards. A sparse one lies in one place and is cut there; of its rows
+ * alone replicas are sent.
  */
 final class TrafficModel {
 
@@ -56,12 +57,15 @@ final class TrafficModel {
   private void add(Parameter parameter) {
     Shape shape = parameter.shape();
     Sharding sharding = new Sharding(Layout.ofMatrices(mesh, shape), shape);
-    addReplicas(sharding);
     if (shape.size() == 0) {
       return;
     }
     if (parameter.gradientRows().isPresent()) {
-      addRows(sharding, parameter.gradientRows().getAsInt());
+      long rows = parameter.gradientRows().getAsInt();
+      addRows(sharding, rows);
+      addReplicas(sharding, rowBytes(sharding, rows));
+    } else {
+      addReplicas(sharding, sharding.localShape().size() * type.bytes());
     }
     int rank = shape.numDimensions();
     if (rank >= 2) {
@@ -92,20 +96,22 @@ final class TrafficModel {
   }
 
   /** What the replicas of a shard are set to. */
-  private void addReplicas(Sharding sharding) {
-    long shardBytes = sharding.localShape().size() * type.bytes();
+  private void addReplicas(Sharding sharding, long sent) {
     for (Layout.Shard shard : sharding.layout().shards()) {
-      shard.devices().forEach(device -> send(shard.owner(), device, shardBytes));
+      shard.devices().forEach(device -> send(shard.owner(), device, sent));
+    }
+  }
+
+  private void addRows(Sharding sharding, long rows) {
+    for (Layout.Shard shard : sharding.layout().shards()) {
+      send(0, shard.owner(), rowBytes(sharding, rows));
     }
   }
 
   /** The part of each row that belongs to a shard, and the numbers of the rows. */
-  private void addRows(Sharding sharding, long rows) {
+  private long rowBytes(Sharding sharding, long rows) {
     Shape local = sharding.localShape();
-    long elements = rows * (local.size() / local.get(0));
-    for (Layout.Shard shard : sharding.layout().shards()) {
-      send(0, shard.owner(), elements * type.bytes() + rows * INDEX_BYTES);
-    }
+    return rows * (local.size() / local.get(0) * type.bytes() + INDEX_BYTES);
   }
 
   private void addSharedScalars(List<Parameter> parameters) {
