@@ -1,5 +1,6 @@
 package dev.adafactor.bench;
 
+import dev.adafactor.mesh.Mesh;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -91,7 +92,12 @@ public record Benchmark(
           new Run(Optional.empty(), own.facts(), ownTimes),
           runs,
           peers.leftOut(),
-          own.profile());
+          own.profile(),
+          variant.mesh().map(mesh -> own.distribution(mesh, computed(mesh))));
     }
+  }
+
+  private Traffic computed(Mesh mesh) {
+    return TrafficModel.of(mesh, workload.type(), workload.shapes().parameters());
   }
 }

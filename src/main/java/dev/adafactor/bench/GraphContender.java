@@ -4,15 +4,16 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.IndexedSlices;
 import dev.adafactor.bench.Variables.Trained;
 import dev.adafactor.graph.CompiledCalls;
+import dev.adafactor.mesh.Mesh;
 import dev.adafactor.parity.VariableKind;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
-import org.tensorflow.Output;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
 import org.tensorflow.TensorFlow;
@@ -21,11 +22,10 @@ import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.proto.ConfigProto;
+import org.tensorflow.proto.RunMetadata;
 import org.tensorflow.proto.RunOptions;
 import org.tensorflow.proto.StepStats;
 import org.tensorflow.types.TFloat32;
-import org.tensorflow.types.TInt32;
-import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
 
 /** An optimizer of TensorFlow Java, in this process. */
@@ -40,7 +40,7 @@ final class GraphContender implements Contender {
 
   /** Adds a step to the graph. */
   private interface Optimizer {
-    Op addStep(Graph graph, List<Trained> variables);
+    Op addStep(Graph graph, Variables variables);
   }
 
   private final Graph graph = new Graph();
@@ -49,13 +49,14 @@ final class GraphContender implements Contender {
   private final Op step;
   private final Facts facts;
   private final StepProfile profile;
+  private final Map<String, Long> stateBytes;
 
-  private GraphContender(
-      Workload workload, VariableKind kind, String version, Optimizer optimizer) {
-    this.session = new Session(graph, config(workload.threads()));
+  private GraphContender(Workload workload, Keeping keeping, String version, Optimizer optimizer) {
+    this.session = new Session(graph, keeping.with(config(workload.threads())));
     try {
       Variables variables =
-          new Variables(graph, workload.type().tensorType(), kind, workload.shapes().parameters());
+          new Variables(
+              graph, workload.type().tensorType(), keeping, workload.shapes().parameters());
       Ops tf = Ops.create(graph);
       for (Trained each : variables.all()) {
         values.add(tf.dtypes.cast(each.value(), TFloat32.class));
@@ -63,7 +64,7 @@ final class GraphContender implements Contender {
       variables.initialize(session);
       GraphSize before = GraphSize.of(graph);
       long start = System.nanoTime();
-      this.step = optimizer.addStep(graph, variables.all());
+      this.step = optimizer.addStep(graph, variables);
       double build = millisSince(start);
       GraphSize added = GraphSize.of(graph).minus(before);
       session.initialize();
@@ -75,6 +76,7 @@ final class GraphContender implements Contender {
         peak = Math.max(peak, StepProfile.of(last).peakBytes());
       }
       this.profile = StepProfile.of(last);
+      this.stateBytes = added.bytesByDevice();
       CompiledCalls compiled = CompiledCalls.of(graph, last);
       this.facts =
           new Facts(
@@ -94,25 +96,18 @@ final class GraphContender implements Contender {
 
   /** This library's optimizer, with tf_keras's default for every argument. */
   static GraphContender adafactor(Workload workload, Variant variant) {
+    Keeping keeping = variant.keeping();
     return new GraphContender(
         workload,
-        variant.variables(),
+        keeping,
         "TensorFlow Java, TensorFlow " + TensorFlow.version(),
-        (graph, variables) -> {
-          Adafactor adafactor =
-              Adafactor.builder(graph)
-                  .numerics(variant.numerics())
-                  .jitCompile(variant.jitCompile())
-                  .build();
-          List<GradAndVar<? extends TType>> pairs = new ArrayList<>();
-          for (Trained each : variables) {
-            pairs.add(
-                each.rows().isPresent()
-                    ? new IndexedSlices<>(each.gradient(), each.rows().get()).of(each.variable())
-                    : pair(each.gradient().asOutput(), each.variable()));
-          }
-          return adafactor.applyGradients(pairs, STEP);
-        });
+        (graph, variables) ->
+            keeping
+                .with(Adafactor.builder(graph))
+                .numerics(variant.numerics())
+                .jitCompile(variant.jitCompile())
+                .build()
+                .applyGradients(variables.pairs(), STEP));
   }
 
   /**
@@ -122,28 +117,31 @@ final class GraphContender implements Contender {
   static GraphContender frameworkAdam(Workload workload) {
     return new GraphContender(
         workload,
-        VariableKind.REFERENCE,
+        new InOnePiece(VariableKind.REFERENCE),
         "TensorFlow Java, TensorFlow " + TensorFlow.version(),
         (graph, variables) -> {
           Ops tf = Ops.create(graph);
-          List<GradAndVar<? extends TType>> pairs = new ArrayList<>();
-          for (Trained each : variables) {
-            Operand<? extends TNumber> gradient =
-                each.rows().isPresent() ? dense(tf, each, each.rows().get()) : each.gradient();
-            pairs.add(pair(gradient.asOutput(), each.variable()));
-          }
-          return new Adam(graph).applyGradients(pairs, STEP);
+          return new Adam(graph)
+              .applyGradients(
+                  variables.all().stream()
+                      .<GradAndVar<? extends TType>>map(each -> dense(tf, each))
+                      .toList(),
+                  STEP);
         });
   }
 
-  private static Operand<? extends TNumber> dense(Ops tf, Trained of, Operand<TInt32> rows) {
-    int count = Math.toIntExact(of.parameter().shape().get(0));
-    return tf.math.unsortedSegmentSum(of.gradient(), rows, tf.constant(count));
+  private static GradAndVar<? extends TType> dense(Ops tf, Trained trained) {
+    return IndexedSlices.from(trained.pair())
+        .<GradAndVar<? extends TType>>map(rows -> summed(tf, rows, trained))
+        .orElse(trained.pair());
   }
 
-  @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.
-  private static GradAndVar<? extends TType> pair(Output<?> gradient, Output<?> variable) {
-    return new GradAndVar(gradient, variable);
+  @SuppressWarnings({"unchecked", "rawtypes"}) // The gradient is of the variable's type.
+  private static GradAndVar<? extends TType> summed(
+      Ops tf, IndexedSlices<?> rows, Trained trained) {
+    int count = Math.toIntExact(trained.parameter().shape().get(0));
+    Operand<?> sums = tf.math.unsortedSegmentSum(rows.values(), rows.indices(), tf.constant(count));
+    return new GradAndVar(sums.asOutput(), trained.pair().getVariable());
   }
 
   private static ConfigProto config(int threads) {
@@ -158,14 +156,35 @@ final class GraphContender implements Contender {
   }
 
   private StepStats trace() {
-    try (Result result = session.runner().addTarget(step).setOptions(TRACE).runAndFetchMetadata()) {
-      return result.getMetadata().orElseThrow().getStepStats();
+    return run(TRACE).getStepStats();
+  }
+
+  private RunMetadata run(RunOptions options) {
+    try (Result result =
+        session.runner().addTarget(step).setOptions(options).runAndFetchMetadata()) {
+      return result.getMetadata().orElseThrow();
     }
   }
 
   /** Of the last step that was traced. */
   StepProfile profile() {
     return profile;
+  }
+
+  /**
+   * Takes a step and says what the devices have to do with it.
+   *
+   * @param mesh over which the variables are sharded
+   * @param computed what they should send each other
+   */
+  Distribution distribution(Mesh mesh, Traffic computed) {
+    int chain = TransferChain.before(graph.toGraphDef(), step.op().name(), mesh.devices().get(0));
+    return Distribution.of(mesh, stateBytes, transfers(), computed, chain);
+  }
+
+  /** Takes a step and says what devices sent each other. */
+  List<Transfer> transfers() {
+    return Transfer.of(run(TRACE.toBuilder().setOutputPartitionGraphs(true).build()));
   }
 
   @Override

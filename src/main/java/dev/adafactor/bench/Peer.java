@@ -1,7 +1,11 @@
 package dev.adafactor.bench;
 
+import dev.adafactor.JitCompile;
+import dev.adafactor.Numerics;
+import dev.adafactor.parity.VariableKind;
 import java.io.IOException;
 import java.util.Locale;
+import java.util.Optional;
 
 /** Another implementation, or another optimizer, to be measured beside this library's. */
 public enum Peer {
@@ -34,6 +38,20 @@ public enum Peer {
     @Override
     Contender start(PeerPrograms programs, Workload workload) throws IOException {
       return programs.floor(workload);
+    }
+
+    @Override
+    public boolean needsPython() {
+      return false;
+    }
+  },
+  /** This library's own optimizer with each variable in one piece, beside sharded ones. */
+  UNSHARDED {
+    @Override
+    Contender start(PeerPrograms programs, Workload workload) {
+      return GraphContender.adafactor(
+          workload,
+          new Variant(VariableKind.REFERENCE, Numerics.STABLE, JitCompile.OFF, Optional.empty()));
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.adafactor.bench;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What a benchmark has measured.
@@ -9,6 +10,7 @@ import java.util.List;
  * @param peers that were measured beside it
  * @param leftOut peers that were not
  * @param profile of a step of this library's optimizer
+ * @param distribution of such a step over the devices of the mesh, if there is one
  */
 public record Report(
     Workload workload,
@@ -16,7 +18,8 @@ public record Report(
     Run own,
     List<Run> peers,
     List<LeftOut> leftOut,
-    StepProfile profile) {
+    StepProfile profile,
+    Optional<Distribution> distribution) {
 
   /** A peer that could not be had, and why. */
   public record LeftOut(Peer peer, String reason) {}

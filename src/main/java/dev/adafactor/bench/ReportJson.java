@@ -56,7 +56,26 @@ public final class ReportJson {
                     .put("count", kind.count())
                     .put("ms", kind.millis())
                     .put("allocated_bytes", kind.allocatedBytes()));
+    report.distribution().ifPresent(distribution -> add(root.putObject("mesh"), distribution));
     return root;
+  }
+
+  private static void add(ObjectNode node, Distribution distribution) {
+    node.put("dimensions", distribution.mesh().toString())
+        .put("sent_bytes", distribution.sentBytes())
+        .put("computed_sent_bytes", distribution.computedBytes())
+        .put("sent_tensors", distribution.tensors())
+        .put("sent_signals", distribution.signals())
+        .put("transfer_chain", distribution.chain());
+    ArrayNode devices = node.putArray("devices");
+    for (Distribution.Device each : distribution.devices()) {
+      devices
+          .addObject()
+          .put("device", each.name())
+          .put("state_bytes", each.stateBytes())
+          .put("sent_bytes", each.sentBytes())
+          .put("received_bytes", each.receivedBytes());
+    }
   }
 
   private static void add(ArrayNode runs, Workload workload, Run run, Optional<Run> own) {

@@ -1,21 +1,19 @@
 package dev.adafactor.bench;
 
-import dev.adafactor.graph.RawVariable;
-import dev.adafactor.parity.VariableKind;
+import dev.adafactor.IndexedSlices;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
-import org.tensorflow.Output;
 import org.tensorflow.Session;
+import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
-import org.tensorflow.op.core.Variable;
 import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TInt32;
 import org.tensorflow.types.family.TNumber;
+import org.tensorflow.types.family.TType;
 
 /**
  * Variables and their gradients in a graph. The gradients are variables, too, whose value a step
@@ -43,22 +41,14 @@ final class Variables {
   /**
    * A variable of the graph.
    *
-   * @param variable output of a {@code VariableV2} or handle of a {@code VarHandleOp}
-   * @param value it as an operand
-   * @param gradient what to update it with
-   * @param rows of the variable, one for each row of the gradient; empty if it is dense
+   * @param value the whole
+   * @param pair what an optimizer takes
    */
   record Trained(
-      Parameter parameter,
-      Output<?> variable,
-      Operand<? extends TNumber> value,
-      Operand<? extends TNumber> gradient,
-      Optional<Operand<TInt32>> rows) {}
-
-  private record Stored<N extends TNumber>(Output<?> variable, Operand<N> value, Op assign) {}
+      Parameter parameter, Operand<? extends TNumber> value, GradAndVar<? extends TType> pair) {}
 
   private final Ops tf;
-  private final VariableKind kind;
+  private final Keeping keeping;
   private final List<Trained> all = new ArrayList<>();
   private final List<Op> assignments = new ArrayList<>();
   private final List<Long> assignedElements = new ArrayList<>();
@@ -67,9 +57,9 @@ final class Variables {
   private final Operand<TFloat32> scale;
 
   Variables(
-      Graph graph, Class<? extends TNumber> type, VariableKind kind, List<Parameter> parameters) {
+      Graph graph, Class<? extends TNumber> type, Keeping keeping, List<Parameter> parameters) {
     this.tf = Ops.create(graph);
-    this.kind = kind;
+    this.keeping = keeping;
     this.one = tf.constant(1);
     this.scale = tf.constant((float) SCALE);
     parameters.forEach(parameter -> add(parameter, type));
@@ -79,59 +69,48 @@ final class Variables {
     return all;
   }
 
+  /** What an optimizer takes. */
+  List<GradAndVar<? extends TType>> pairs() {
+    return all.stream().<GradAndVar<? extends TType>>map(Trained::pair).toList();
+  }
+
   private <T extends TNumber> void add(Parameter parameter, Class<T> type) {
     int first = all.size() * FIRST_STEP % FIRST_MODULUS;
     String name = "variable_" + all.size();
-    Stored<T> value =
-        store(
-            kind,
-            name,
-            type,
-            numbers(type, first, parameter.shape(), VALUE_A, VALUE_B),
-            parameter.shape());
+    Keeping.Kept<T> variable =
+        keeping.variable(tf, name, numbers(type, first, parameter.shape(), VALUE_A, VALUE_B));
+    assigned(variable.assignments(), parameter.shape());
     Shape shape = parameter.gradientShape();
-    Stored<T> gradient =
-        store(
-            VariableKind.RESOURCE,
-            name + "_gradient",
-            type,
-            numbers(type, first, shape, GRADIENT_A, GRADIENT_B),
-            shape);
-    Optional<Operand<TInt32>> rows = Optional.empty();
-    if (parameter.gradientRows().isPresent()) {
-      int[] indices = rows(parameter.shape().get(0), parameter.gradientRows().getAsInt());
-      rows =
-          Optional.of(
-              store(
-                      VariableKind.RESOURCE,
-                      name + "_rows",
-                      TInt32.class,
-                      tf.constant(indices),
-                      Shape.of(indices.length))
-                  .value());
-    }
-    all.add(new Trained(parameter, value.variable(), value.value(), gradient.value(), rows));
+    Operand<T> gradient = numbers(type, first, shape, GRADIENT_A, GRADIENT_B);
+    all.add(
+        new Trained(
+            parameter,
+            variable.value(),
+            parameter.gradientRows().isPresent()
+                ? sparse(name, parameter, gradient, variable)
+                : dense(name, gradient, variable)));
   }
 
-  private <N extends TNumber> Stored<N> store(
-      VariableKind kind, String name, Class<N> type, Operand<N> initial, Shape shape) {
-    Stored<N> stored =
-        switch (kind) {
-          case REFERENCE -> {
-            Variable<N> variable = tf.withName(name).variable(shape, type);
-            yield new Stored<>(
-                variable.asOutput(), tf.identity(variable), tf.assign(variable, initial));
-          }
-          case RESOURCE -> {
-            RawVariable variable =
-                RawVariable.create(tf, name, initial.asOutput().dataType(), shape);
-            yield new Stored<>(
-                variable.handle(), variable.read(tf).expect(type), variable.assign(tf, initial));
-          }
-        };
-    assignments.add(stored.assign());
+  private <T extends TNumber> GradAndVar<? extends TType> dense(
+      String name, Operand<T> initial, Keeping.Kept<T> variable) {
+    Keeping.KeptGradient gradient = keeping.gradient(tf, name + "_gradient", initial, variable);
+    assigned(gradient.assignments(), initial.shape());
+    return gradient.pair();
+  }
+
+  private <T extends TNumber> GradAndVar<? extends TType> sparse(
+      String name, Parameter parameter, Operand<T> initial, Keeping.Kept<T> variable) {
+    Keeping.Kept<T> values = InOnePiece.resource(tf, name + "_gradient", initial);
+    assigned(values.assignments(), initial.shape());
+    int[] indices = rows(parameter.shape().get(0), parameter.gradientRows().orElseThrow());
+    Keeping.Kept<TInt32> rows = InOnePiece.resource(tf, name + "_rows", tf.constant(indices));
+    assigned(rows.assignments(), Shape.of(indices.length));
+    return new IndexedSlices<>(values.value(), rows.value()).of(variable.variable());
+  }
+
+  private void assigned(List<Op> writes, Shape shape) {
+    assignments.add(tf.withControlDependencies(writes).noOp());
     assignedElements.add(shape.size());
-    return stored;
   }
 
   private <T extends TNumber> Operand<T> numbers(

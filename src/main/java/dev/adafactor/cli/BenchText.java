@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.bench.Distribution;
 import dev.adafactor.bench.Facts;
 import dev.adafactor.bench.Report;
 import dev.adafactor.bench.Run;
@@ -54,7 +55,34 @@ final class BenchText {
                 text.append(
                     "XLA: %,d compiled programs, called %,d times in a step%n"
                         .formatted(compiled.programs(), compiled.calls())));
+    report.distribution().ifPresent(distribution -> text.append(of(distribution)));
     return text.toString();
+  }
+
+  private static String of(Distribution distribution) {
+    TextTable table = new TextTable("device", "state bytes", "sent bytes", "received bytes");
+    for (Distribution.Device each : distribution.devices()) {
+      table.add(
+          List.of(
+              each.name(),
+              "%,d".formatted(each.stateBytes()),
+              "%,d".formatted(each.sentBytes()),
+              "%,d".formatted(each.receivedBytes())));
+    }
+    return """
+
+        mesh %s: in a step its devices send each other %,d bytes (%,d by the layouts): %,d tensors
+        and %,d signals that something is done; up to %,d transfers wait each for the one before
+
+        %s"""
+        .formatted(
+            distribution.mesh(),
+            distribution.sentBytes(),
+            distribution.computedBytes(),
+            distribution.tensors(),
+            distribution.signals(),
+            distribution.chain(),
+            table.text(WIDTH));
   }
 
   private static void add(TextTable table, String name, Run run, Optional<Run> own) {

@@ -52,7 +52,9 @@ class PeersLiveTest {
   void updatesAsThisLibraryDoes(Peer peer) throws IOException {
     try (GraphContender own =
             GraphContender.adafactor(
-                WORKLOAD, new Variant(VariableKind.REFERENCE, Numerics.STABLE, JitCompile.OFF));
+                WORKLOAD,
+                new Variant(
+                    VariableKind.REFERENCE, Numerics.STABLE, JitCompile.OFF, Optional.empty()));
         Contender other = start(peer)) {
       float[] before = own.values();
       assertClose(before, other.values());

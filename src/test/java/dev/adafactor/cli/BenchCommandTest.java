@@ -82,6 +82,42 @@ class BenchCommandTest {
   }
 
   @Test
+  void measuresShardsBesideWholeVariables() throws IOException {
+    Path json = folder.resolve("bench.json");
+    assertEquals(
+        0,
+        run("--shapes=" + shapes, "--mesh=x=2,y=2", "--rounds=1", "--steps=1", "--json=" + json),
+        err::toString);
+    String said = out.toString();
+    assertTrue(said.contains("unsharded"), said);
+    assertTrue(said.contains("/device:CPU:3"), said);
+    JsonNode report = new JsonMapper().readTree(json.toFile());
+    assertEquals("unsharded", report.at("/runs/1/peer").textValue());
+    assertEquals("x=2,y=2", report.at("/mesh/dimensions").textValue());
+    // r of 32, c of 5 and half of v, the first with the count of steps and the rate.
+    assertEquals(4 * (32 + 5 + 5) + 8 + 4, report.at("/mesh/devices/0/state_bytes").intValue());
+    assertEquals(4 * (32 + 5), report.at("/mesh/devices/3/state_bytes").intValue());
+    assertEquals(
+        report.at("/mesh/computed_sent_bytes").intValue(),
+        report.at("/mesh/sent_bytes").intValue());
+    assertTrue(report.at("/mesh/transfer_chain").intValue() > 0);
+    assertTrue(report.at("/mesh/sent_signals").intValue() > 0);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--numerics=tf_keras, numerics: tf_keras",
+    "--variables=resource, variables: resource",
+    "--jit-compile, jit_compile: always"
+  })
+  void saysWhatDoesNotGoWithAMesh(String option, String message) {
+    assertEquals(2, run("--shapes=" + shapes, "--mesh=x=2", option));
+    assertEquals(1, err.toString().lines().count(), err.toString());
+    assertTrue(
+        err.toString().contains("--mesh: " + message + " does not go with a mesh"), err.toString());
+  }
+
+  @Test
   void leavesOutWhatCannotBeHad() throws IOException {
     Path json = folder.resolve("bench.json");
     Path python = folder.resolve("no-python");
@@ -127,6 +163,8 @@ class BenchCommandTest {
         "--shapes=huge          | --shapes: 'huge' is neither a file nor one of small, big",
         "--peers=jax            | --peers: 'jax' is none of tf_keras, ",
         "--peers=torch          | --peers: 'torch' wants --peer PYTHON",
+        "--peers=unsharded      | --peers: 'unsharded' wants --mesh",
+        "--mesh=2               | --mesh: '2' is no mesh",
         "--rounds=0             | 0 is no number of rounds",
         "--steps=-1             | -1 is no number of steps",
         "--rows=0               | 0 is no number of rows",

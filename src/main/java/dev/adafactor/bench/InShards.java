@@ -1,0 +1,57 @@
+package dev.adafactor.bench;
+
+import dev.adafactor.Adafactor;
+import dev.adafactor.ShardedGradient;
+import dev.adafactor.mesh.Layout;
+import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.ShardedVariable;
+import java.util.ArrayList;
+import java.util.List;
+import org.tensorflow.Operand;
+import org.tensorflow.op.Op;
+import org.tensorflow.op.Ops;
+import org.tensorflow.proto.ConfigProto;
+import org.tensorflow.types.family.TNumber;
+
+/**
+ * On the devices of a mesh, each part of a gradient beside the part of the variable that is worked
+ * on.
+ */
+record InShards(Mesh mesh) implements Keeping {
+
+  @Override
+  public <T extends TNumber> Kept<T> variable(Ops tf, String name, Operand<T> initial) {
+    Layout layout = Layout.ofMatrices(mesh, initial.shape());
+    // The initializers of all variables run at once: they shall not take the memory of more.
+    Operand<T> zeros = tf.zeros(tf.constant(initial.shape().asArray()), initial.type());
+    ShardedVariable<T> variable = ShardedVariable.create(tf, name, layout, zeros);
+    return new Kept<>(
+        variable, variable, variable.sharding().assign(tf, variable.shards(), initial));
+  }
+
+  @Override
+  public <T extends TNumber> KeptGradient gradient(
+      Ops tf, String name, Operand<T> initial, Kept<T> variable) {
+    ShardedVariable<T> sharded = (ShardedVariable<T>) variable.value();
+    List<Operand<T>> parts = sharded.sharding().cut(tf, initial);
+    List<Operand<T>> gradients = new ArrayList<>();
+    List<Op> assignments = new ArrayList<>();
+    for (int i = 0; i < parts.size(); i++) {
+      Ops there = tf.withDevice(mesh.device(sharded.layout().shards().get(i).owner()));
+      Kept<T> part = InOnePiece.resource(there, name + "_" + i, parts.get(i));
+      gradients.add(part.value());
+      assignments.addAll(part.assignments());
+    }
+    return new KeptGradient(new ShardedGradient<>(gradients).of(sharded), assignments);
+  }
+
+  @Override
+  public Adafactor.Builder with(Adafactor.Builder builder) {
+    return builder.mesh(mesh);
+  }
+
+  @Override
+  public ConfigProto with(ConfigProto config) {
+    return config.toBuilder().mergeFrom(mesh.config()).build();
+  }
+}
