@@ -137,7 +137,7 @@ final class FineTuneCommand implements Callable<Integer> {
 
   private String lost(ClusterException e) {
     return "--cluster: "
-        + e.getMessage()
+        + e.getMessage().replaceFirst("took longer than [0-9]+ ms", "$0 (--operation-timeout)")
         + output
             .checkpoint
             .map(folder -> "; --resume goes on from the last checkpoint in '%s'".formatted(folder))
