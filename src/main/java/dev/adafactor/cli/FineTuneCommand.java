@@ -117,7 +117,10 @@ final class FineTuneCommand implements Callable<Integer> {
       } catch (CancellationException e) {
         print(e.getMessage());
       } catch (ClusterException e) {
-        throw new ExecutionException(spec.commandLine(), lost(e), e);
+        // No cause: picocli would tell that in its place.
+        ExecutionException told = new ExecutionException(spec.commandLine(), lost(e));
+        told.addSuppressed(e);
+        throw told;
       } catch (NotWrittenException e) {
         unwritten.add(e);
         result = Optional.of(e.result());
