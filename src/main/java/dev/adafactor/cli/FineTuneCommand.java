@@ -117,7 +117,10 @@ final class FineTuneCommand implements Callable<Integer> {
       } catch (CancellationException e) {
         print(e.getMessage());
       } catch (ClusterException e) {
-        throw new ExecutionException(spec.commandLine(), lost(e), e);
+        // No cause: picocli would tell that in its place.
+        ExecutionException told = new ExecutionException(spec.commandLine(), lost(e));
+        told.addSuppressed(e);
+        throw told;
       } catch (NotWrittenException e) {
         unwritten.add(e);
         result = Optional.of(e.result());
@@ -137,7 +140,7 @@ final class FineTuneCommand implements Callable<Integer> {
 
   private String lost(ClusterException e) {
     return "--cluster: "
-        + e.getMessage()
+        + e.getMessage().replaceFirst("took longer than [0-9]+ ms", "$0 (--operation-timeout)")
         + output
             .checkpoint
             .map(folder -> "; --resume goes on from the last checkpoint in '%s'".formatted(folder))

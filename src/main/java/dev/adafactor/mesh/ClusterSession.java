@@ -141,7 +141,7 @@ public final class ClusterSession implements AutoCloseable {
     }
     if (LATE.stream().anyMatch(String.valueOf(e.getMessage())::contains)) {
       return new ClusterException(
-          "%s took longer than %d ms (--operation-timeout), though all of its processes answer"
+          "%s took longer than %d ms, though all of its processes answer"
               .formatted(cluster, timeout.toMillis()),
           e);
     }
