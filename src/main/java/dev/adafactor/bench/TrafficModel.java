@@ -25,8 +25,8 @@ import org.tensorflow.ndarray.Shape;
  *   <li>for each replica of a shard but one the shard itself, which is updated once
  * </ul>
  *
- * The gradients lie beside the shards. A sparse one lies in one place and is cut there; of its rows
- * alone replicas are sent.
+ * The gradients lie beside the shards. A sparse one lies in one place and is cut there; replicas
+ * are sent those rows alone where nothing else of the shard is written.
  */
 final class TrafficModel {
 
@@ -60,14 +60,17 @@ final class TrafficModel {
     if (shape.size() == 0) {
       return;
     }
-    if (parameter.gradientRows().isPresent()) {
-      long rows = parameter.gradientRows().getAsInt();
-      addRows(sharding, rows);
-      addReplicas(sharding, rowBytes(sharding, rows));
-    } else {
-      addReplicas(sharding, sharding.localShape().size() * type.bytes());
-    }
     int rank = shape.numDimensions();
+    long shardBytes = sharding.localShape().size() * type.bytes();
+    if (parameter.gradientRows().isPresent()) {
+      long rowBytes = rowBytes(sharding, parameter.gradientRows().getAsInt());
+      addRows(sharding, rowBytes);
+      // Others than matrices of the type of the computation are written as a whole.
+      boolean rowsAlone = rank == 2 && type.bytes() == scalar;
+      addReplicas(sharding, rowsAlone ? rowBytes : shardBytes);
+    } else {
+      addReplicas(sharding, shardBytes);
+    }
     if (rank >= 2) {
       Shape local = sharding.localShape();
       long r = local.size() / local.get(rank - 1);
@@ -102,9 +105,10 @@ final class TrafficModel {
     }
   }
 
-  private void addRows(Sharding sharding, long rows) {
+  /** What a sparse gradient is cut into. */
+  private void addRows(Sharding sharding, long rowBytes) {
     for (Layout.Shard shard : sharding.layout().shards()) {
-      send(0, shard.owner(), rowBytes(sharding, rows));
+      send(0, shard.owner(), rowBytes);
     }
   }
 
