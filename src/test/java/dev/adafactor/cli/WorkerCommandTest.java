@@ -54,11 +54,12 @@ class WorkerCommandTest extends ProgramFixture {
         List.of(cluster, "--task=0"),
         "also on other (10.9.8.7):",
         "--insecure-listen-on-all-interfaces");
-    Process process =
+    ProcessBuilder builder =
         JavaProcess.builder(
-                Main.class, "worker", cluster, "--task=0", "--insecure-listen-on-all-interfaces")
-            .redirectError(ProcessBuilder.Redirect.INHERIT)
-            .start();
+            Main.class, "worker", cluster, "--task=0", "--insecure-listen-on-all-interfaces");
+    // What ignores SIGINT, as a shell has its background jobs do, has its children ignore it, too.
+    builder.command().addAll(0, List.of("env", "--default-signal=INT"));
+    Process process = builder.redirectError(ProcessBuilder.Redirect.INHERIT).start();
     try {
       String said = process.inputReader().readLine();
       assertTrue(said.startsWith("/job:worker/task:0 "), said);
