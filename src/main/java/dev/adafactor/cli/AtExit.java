@@ -1,13 +1,13 @@
 package dev.adafactor.cli;
 
+import java.io.IOException;
+import java.lang.System.Logger.Level;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.jline.utils.Signals;
 
-/**
- * What is to be done before the process ends, where it ends in the midst of its work: by a signal,
- * or by {@link #halt}.
- */
+/** What is to be done before the process ends, where a signal ends it in the midst of its work. */
 final class AtExit {
   private static final Set<Registration> REGISTERED = new LinkedHashSet<>();
 
@@ -46,12 +46,29 @@ final class AtExit {
     return registration;
   }
 
-  /** Ends the process without waiting for any of its threads. */
-  static void halt(int exitCode) {
+  /** Has {@link #endBy} answer Ctrl-C and SIGTERM, as long as nothing else does. */
+  static void onSignals() {
+    for (EndingSignal signal : EndingSignal.values()) {
+      Signals.register(signal.name(), () -> endBy(signal));
+    }
+  }
+
+  /**
+   * Ends the process by a signal, without waiting for any of its threads. The system does that, not
+   * Java: {@link Runtime#halt} and {@link System#exit} run the destructors of native libraries, and
+   * those of TensorFlow crash under threads that still compute.
+   */
+  static void endBy(EndingSignal signal) {
     try {
       runAll();
+      Signals.registerDefault(signal.name());
+      String kill = "kill -%s %d".formatted(signal, ProcessHandle.current().pid());
+      new ProcessBuilder("sh", "-c", kill).inheritIO().start().waitFor();
+    } catch (IOException | InterruptedException e) {
+      System.getLogger(AtExit.class.getName()).log(Level.DEBUG, "cannot signal itself", e);
     } finally {
-      Runtime.getRuntime().halt(exitCode);
+      // Where there is no shell, and in the first process of a container, which passes it over.
+      Runtime.getRuntime().halt(signal.exitCode());
     }
   }
 

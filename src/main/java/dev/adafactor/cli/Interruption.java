@@ -10,40 +10,28 @@ import org.jline.utils.Signals;
  */
 final class Interruption implements AutoCloseable {
 
-  /** The signals, and what shells report of a program that they ended. */
-  private enum Kind {
-    INT(130),
-    TERM(143);
-
-    private final int exitCode;
-
-    Kind(int exitCode) {
-      this.exitCode = exitCode;
-    }
-  }
-
   private final StopRequest stop = new StopRequest();
   private final PrintWriter err;
   private final Object beforeInt;
   private final Object beforeTerm;
-  private Kind first = Kind.INT;
+  private EndingSignal first = EndingSignal.INT;
 
   /** From now on. */
   Interruption(PrintWriter err) {
     this.err = err;
-    this.beforeInt = register(Kind.INT);
-    this.beforeTerm = register(Kind.TERM);
+    this.beforeInt = register(EndingSignal.INT);
+    this.beforeTerm = register(EndingSignal.TERM);
   }
 
-  private Object register(Kind kind) {
-    return Signals.register(kind.name(), () -> interrupted(kind));
+  private Object register(EndingSignal signal) {
+    return Signals.register(signal.name(), () -> interrupted(signal));
   }
 
-  private synchronized void interrupted(Kind kind) {
+  private synchronized void interrupted(EndingSignal signal) {
     if (stop.isStopped()) {
-      AtExit.halt(kind.exitCode);
+      AtExit.endBy(signal);
     }
-    first = kind;
+    first = signal;
     stop.stop();
     err.println("Interrupted: ending after this step. Once more to leave at once.");
     err.flush();
@@ -55,12 +43,12 @@ final class Interruption implements AutoCloseable {
 
   /** Of a job that was interrupted. */
   synchronized int exitCode() {
-    return first.exitCode;
+    return first.exitCode();
   }
 
   @Override
   public void close() {
-    Signals.unregister(Kind.INT.name(), beforeInt);
-    Signals.unregister(Kind.TERM.name(), beforeTerm);
+    Signals.unregister(EndingSignal.INT.name(), beforeInt);
+    Signals.unregister(EndingSignal.TERM.name(), beforeTerm);
   }
 }

@@ -63,6 +63,7 @@ public final class Main implements Runnable {
     Locale.setDefault(Locale.Category.FORMAT, Locale.ROOT);
     OneLineLog.install();
     NativeEnvironment.prepare();
+    AtExit.onSignals();
     int exitCode =
         commandLine().execute(arguments.length == 0 ? new String[] {"fine-tune"} : arguments);
     if (exitCode != ExitCode.OK) {
