@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.concurrent.Callable;
-import org.jline.utils.Signals;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Model.CommandSpec;
@@ -67,10 +66,6 @@ final class WorkerCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Task self = new Task(job, task);
-    for (String signal : List.of("INT", "TERM")) {
-      // It is the only way in which a worker ends: nothing is bad about it.
-      Signals.register(signal, () -> AtExit.halt(ExitCode.OK));
-    }
     Worker worker = start(self);
     PrintWriter out = spec.commandLine().getOut();
     out.println("%s of %s is ready. Ctrl-C ends it.".formatted(self, String.join(" ", cluster)));

@@ -65,7 +65,7 @@ class WorkerCommandTest extends ProgramFixture {
       assertTrue(said.startsWith("/job:worker/task:0 "), said);
       new ProcessBuilder("kill", "-INT", "" + process.pid()).inheritIO().start().waitFor();
       assertTrue(process.waitFor(1, TimeUnit.MINUTES));
-      assertEquals(0, process.exitValue());
+      assertEquals(130, process.exitValue());
     } finally {
       process.destroyForcibly();
     }
