@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
+import java.util.List;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.DoubleRange;
@@ -21,7 +22,8 @@ class SpreadTest {
 
   @Property
   void leavesAtLeastAQuarterOnEachSideOfEachQuartile(
-      @ForAll @Size(min = 1, max = 40) double @DoubleRange(min = -10, max = 10) [] numbers) {
+      @ForAll @Size(min = 1, max = 40) List<@DoubleRange(min = -10, max = 10) Double> drawn) {
+    double[] numbers = drawn.stream().mapToDouble(Double::doubleValue).toArray();
     Spread spread = Spread.of(numbers);
     assertShare(numbers, spread.lowerQuartile(), 0.25);
     assertShare(numbers, spread.median(), 0.5);
