@@ -1,8 +1,5 @@
 package dev.adafactor;
 
-import dev.adafactor.graph.Constants;
-import dev.adafactor.graph.Derivative;
-import dev.adafactor.graph.Devices;
 import dev.adafactor.graph.Gradients;
 import dev.adafactor.graph.Names;
 import dev.adafactor.graph.Placement;
@@ -19,8 +16,6 @@ import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.Iterator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -28,13 +23,11 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
-import org.tensorflow.Operation;
 import org.tensorflow.Output;
 import org.tensorflow.Session;
 import org.tensorflow.framework.constraints.Constraint;
@@ -42,9 +35,7 @@ import org.tensorflow.framework.optimizers.Optimizer;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
-import org.tensorflow.op.core.Placeholder;
 import org.tensorflow.op.core.Variable;
-import org.tensorflow.types.TBool;
 import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TInt64;
 import org.tensorflow.types.family.TNumber;
@@ -191,67 +182,17 @@ public final class Adafactor extends Optimizer {
 
   private static final System.Logger LOG = System.getLogger(Adafactor.class.getName());
 
-  private final AdafactorConfig config;
-  private final boolean jitCompile;
-  private final Optional<WeightDecay> weightDecay;
-  private final Optional<MovingAverage> movingAverage;
-  private final Map<LogicalVariable, Constraint> constraints;
-  private final Optional<Mesh> mesh;
-  private final Reduction reduction;
-  private final UpdateRule rule;
-
-  /** Where this optimizer's operations go: a name scope of its own. */
-  private final Ops ops;
-
-  /** The constants among them. */
-  private final Constants constants;
-
-  /** Those of the operations that variables have in common: on the first device of the mesh. */
-  private final Constants shared;
-
-  /** Where those go that work on one variable. */
-  private final Placement placement;
-
-  /** Where those of the initializers go. */
-  private final Placement initializers;
-
+  private final Settings settings;
+  private final Sites sites;
   private final Variable<TInt64> iterations;
-  private final Variable<TFloat32> learningRate;
-  private final Placeholder<TFloat32> newLearningRate;
-  private final Op setLearningRate;
-
-  /** The variables that there is state for, in the order in which they came. */
-  private final Map<LogicalVariable, KnownVariable> states = new LinkedHashMap<>();
-
-  /** All that were met, by the operation of their output or handle. */
-  private final Map<Operation, LogicalVariable> variables = new ConcurrentHashMap<>();
+  private final LearningRate learningRate;
+  private final KnownVariables known;
 
   /** Of the update that was added last for each variable. */
   private final Map<LogicalVariable, UpdateStatistics<?>> statistics = new HashMap<>();
 
-  /** The number last set as learning rate; 0 with a schedule. */
-  private volatile float rate;
-
   /** For the variables that were known when it was made; null before the first snapshot. */
   private StateTransfer transfer;
-
-  /** Of the step that is being built: what runs when all gradients are known. */
-  private Op gate;
-
-  /** Of the step that is being built: how the variables are updated, for each device. */
-  private Map<Constants, UpdateStep> steps;
-
-  /** Of the step that is being built: how they are updated in pieces, for each device. */
-  private Map<Constants, PiecewiseUpdateStep> piecewise;
-
-  /** Of the step that is being built. */
-  private SharedScalars scalars;
-
-  /** Of the step that is being built: the learning rate as it is, not the relative step. */
-  private Operand<TFloat32> stepRate;
-
-  /** Of the step that is being built: whether the averages replace the variables. */
-  private Operand<TBool> overwriteDue;
 
   /**
    * An optimizer with tf_keras's default for every argument.
@@ -263,84 +204,28 @@ public final class Adafactor extends Optimizer {
   }
 
   private Adafactor(Builder builder) {
-    this(builder, builder.config());
+    this(builder.graph, builder.settings());
   }
 
-  private Adafactor(Builder builder, AdafactorConfig config) {
-    super(builder.graph, scopeName(config));
-    this.config = config;
-    this.jitCompile =
-        config.jitCompile() == JitCompile.ALWAYS
-            || (config.jitCompile() == JitCompile.WHERE_GPU && Devices.hasGpu());
-    this.rate =
-        config.learningRate() instanceof AdafactorConfig.Constant constant ? constant.value() : 0;
-    this.rule = rule(config.numerics(), matrixOperations(jitCompile));
-    this.weightDecay =
-        config.weightDecay().isPresent()
-            ? Optional.of(
-                new WeightDecay(
-                    config.weightDecay().getAsDouble(),
-                    Set.copyOf(builder.excludedVariables),
-                    List.copyOf(builder.excludedNames)))
-            : Optional.empty();
-    this.movingAverage =
-        config.useEma()
-            ? Optional.of(new MovingAverage(config.emaMomentum(), config.emaOverwriteFrequency()))
-            : Optional.empty();
-    this.constraints = Map.copyOf(builder.constraints);
-    this.mesh = builder.mesh;
-    this.reduction = builder.reduction;
-    this.ops = Ops.create(graph).withSubScope(scopeName(config));
-
-    this.constants = new Constants(ops);
-    this.shared = mesh.map(grid -> new Constants(ops.withDevice(grid.device(0)))).orElse(constants);
-    this.placement = new Placement(constants);
-    this.initializers = new Placement(new Constants(ops.withInitScope()));
-    Ops init = shared.ops().withInitScope();
+  private Adafactor(Graph graph, Settings settings) {
+    super(graph, scopeName(settings.config()));
+    this.settings = settings;
+    this.sites = Sites.of(graph, scopeName(settings.config()), settings.mesh());
+    Ops init = sites.shared().ops().withInitScope();
     this.iterations = init.withName("iteration").variable(Shape.scalar(), TInt64.class);
     init.assign(iterations, init.constant(0L));
     this.learningRate =
-        init.withName(isSchedule() ? "current_learning_rate" : "learning_rate")
-            .variable(Shape.scalar(), TFloat32.class);
-    init.assign(learningRate, firstRate(init));
-    this.newLearningRate =
-        shared.ops().placeholder(TFloat32.class, Placeholder.shape(Shape.scalar()));
-    this.setLearningRate = shared.ops().assign(learningRate, newLearningRate);
-  }
-
-  /** The rate before the first step; a user's own schedule may need what is fed with each step. */
-  private Operand<TFloat32> firstRate(Ops init) {
-    return config.learningRate() instanceof ConfigurableSchedule schedule
-        ? schedule.learningRate(init, init.constant(0L))
-        : init.constant(rate);
+        new LearningRate(settings.config().learningRate(), sites.shared().ops(), iterations);
+    this.known = new KnownVariables(graph, sites, settings);
   }
 
   private static String scopeName(AdafactorConfig config) {
     return Names.sanitize(config.name() == null ? "optimizer" : config.name());
   }
 
-  private static UpdateRule rule(Numerics numerics, MatrixOperations matrices) {
-    return numerics == Numerics.TF_KERAS ? new TfKerasUpdate() : new StableUpdate(matrices);
-  }
-
-  private static MatrixOperations matrixOperations(boolean jitCompile) {
-    return jitCompile || Devices.hasGpu() ? MatrixOperations.BROADCASTS : MatrixOperations.PRODUCTS;
-  }
-
-  /** The schedule's rate for this step. */
-  private Operand<TFloat32> scheduledRate() {
-    Operand<TFloat32> scheduled = config.learningRate().learningRate(shared.ops(), iterations);
-    if (scheduled == null || !scheduled.shape().isCompatibleWith(Shape.scalar())) {
-      throw new IllegalArgumentException(
-          "the schedule of `learning_rate` must give a scalar. Received: "
-              + (scheduled == null ? null : scheduled.asOutput()));
-    }
-    return scheduled;
-  }
-
   /** Whether the learning rate is a schedule, and not a number. */
   public boolean isSchedule() {
-    return !(config.learningRate() instanceof AdafactorConfig.Constant);
+    return learningRate.isSchedule();
   }
 
   /**
@@ -463,47 +348,7 @@ public final class Adafactor extends Optimizer {
    */
   public List<GradAndVar<? extends TType>> computeGradients(
       Operand<?> loss, List<? extends Operand<?>> variables) {
-    List<Output<?>> outputs = new ArrayList<>();
-    for (Operand<?> variable : variables) {
-      sharded(variable)
-          .ifPresentOrElse(
-              found -> found.replicas().forEach(replica -> outputs.add(replica.output())),
-              () -> outputs.add(variable.asOutput()));
-    }
-    Iterator<Optional<Derivative>> derivatives = derivatives(loss, outputs).iterator();
-    List<GradAndVar<? extends TType>> pairs = new ArrayList<>(variables.size());
-    for (Operand<?> variable : variables) {
-      Optional<VariableInShards> sharded = sharded(variable);
-      pairs.add(
-          sharded.isPresent()
-              ? sharded.get().pair(placement, derivatives)
-              : pair(derivatives.next(), variable.asOutput()));
-    }
-    return pairs;
-  }
-
-  private Optional<VariableInShards> sharded(Operand<?> variable) {
-    boolean known =
-        variable instanceof ShardedVariable<?> || variables.containsKey(variable.asOutput().op());
-    return known && variable(variable) instanceof VariableInShards found
-        ? Optional.of(found)
-        : Optional.empty();
-  }
-
-  private List<Optional<Derivative>> derivatives(Operand<?> loss, List<Output<?>> variables) {
-    return loss instanceof DataParallel<?> parts
-        ? parts.derivatives(variables)
-        : Gradients.of(graph, loss).with(variables);
-  }
-
-  @SuppressWarnings({"unchecked", "rawtypes"}) // The handle of a variable has a type of its own.
-  private static GradAndVar<? extends TType> pair(
-      Optional<Derivative> derivative, Output<?> variable) {
-    Output<?> values = derivative.<Output<?>>map(Derivative::values).orElse(null);
-    Optional<Operand<? extends TNumber>> indices = derivative.flatMap(Derivative::indices);
-    return indices.isPresent()
-        ? new IndexedSlices(values, indices.get()).of(variable)
-        : new GradAndVar(values, variable);
+    return new LossGradients(graph, known, sites.placement()).of(loss, variables);
   }
 
   /**
@@ -531,9 +376,9 @@ public final class Adafactor extends Optimizer {
   private Op apply(
       List<? extends GradAndVar<? extends TType>> gradsAndVars, String name, List<Op> first) {
     if (gradsAndVars.isEmpty()) {
-      return ops.withName(Names.sanitize(name)).noOp();
+      return sites.ops().withName(Names.sanitize(name)).noOp();
     }
-    List<LogicalGradient> all = gradsAndVars.stream().map(this::gradient).toList();
+    List<LogicalGradient> all = gradsAndVars.stream().map(known::gradient).toList();
     requireDistinct(all);
     List<LogicalGradient> gradients = all.stream().filter(LogicalGradient::isPresent).toList();
     if (gradients.isEmpty()) {
@@ -546,83 +391,19 @@ public final class Adafactor extends Optimizer {
           "Gradients do not exist for variables {0} when minimizing the loss.",
           names(all.stream().filter(g -> !g.isPresent())));
     }
-    createSlots(all.stream().<Output<? extends TType>>map(g -> g.variable().output()).toList());
-
-    List<Op> before = new ArrayList<>(first);
-    gradients.stream()
-        .flatMap(gradient -> gradient.parts().stream())
-        .forEach(
-            g -> {
-              before.add(g.values());
-              if (g.indices() != null) {
-                before.add(g.indices());
-              }
-            });
-    // All gradients meet here: no variable changes before another's gradient has read it.
-    gate = ops.withControlDependencies(before).noOp();
-
-    List<Op> updates = new ArrayList<>();
-    prepare(name).ifPresent(updates::add);
-    List<List<GradientClipping.Placed>> values =
-        gradients.stream().map(g -> g.parts().stream().map(this::placed).toList()).toList();
-    List<List<Operand<? extends TNumber>>> clipped = GradientClipping.clip(shared, config, values);
-    List<VariableTask> tasks = new ArrayList<>();
-    for (int i = 0; i < gradients.size(); i++) {
-      tasks.add(task(gradients.get(i), clipped.get(i)));
-    }
-    updates.addAll(update(tasks));
-    return finish(updates, name);
-  }
-
-  /** The gradient where its variable is, in the type of the computation. */
-  private GradientClipping.Placed placed(Gradient g) {
-    Constants beside = placement.beside(g.variable());
-    return new GradientClipping.Placed(
-        beside, g.values(beside.ops(), rule.computeType(g.variable().type())));
-  }
-
-  private LogicalGradient gradient(GradAndVar<? extends TType> pair) {
-    if (pair.getVariable() == null) {
-      throw new IllegalArgumentException("a pair of gradient and variable has no variable");
-    }
-    LogicalVariable variable = variable(VariableGradient.variable(pair));
-    return new LogicalGradient(variable, variable.gradient(placement, pair));
-  }
-
-  private LogicalVariable variable(Operand<?> variable) {
-    return variables.computeIfAbsent(
-        variable.asOutput().op(),
-        op -> {
-          LogicalVariable found = LogicalVariable.of(graph, variable);
-          if (found instanceof VariableInShards sharded) {
-            requireSharding(sharded);
-          }
-          return found;
-        });
-  }
-
-  private void requireSharding(VariableInShards variable) {
-    if (!mesh.equals(Optional.of(variable.layout().mesh()))) {
-      throw new IllegalArgumentException(
-          ("variable '%s' is sharded over the mesh %s, the optimizer has %s: give it the same by"
-                  + " Adafactor.builder(graph).mesh(mesh)")
-              .formatted(
-                  variable.name(),
-                  variable.layout().mesh().describe(),
-                  mesh.map(Mesh::describe).orElse("none")));
-    }
-    if (config.numerics() == Numerics.TF_KERAS) {
-      throw new IllegalArgumentException(
-          ("variable '%s' is sharded: the bits of tf_keras depend on the order of its sums, which"
-                  + " shards do not have; use Numerics.STABLE")
-              .formatted(variable.name()));
-    }
-    if (config.jitCompile() == JitCompile.ALWAYS) {
-      throw new IllegalArgumentException(
-          ("variable '%s' is sharded: its update is of several devices, and XLA compiles for one;"
-                  + " use JitCompile.WHERE_GPU or OFF")
-              .formatted(variable.name()));
-    }
+    // As in tf_keras, also those without a gradient get their state.
+    all.forEach(gradient -> known.withState(gradient.variable()));
+    List<Op> reads = new ArrayList<>(first);
+    gradients.forEach(gradient -> gradient.parts().forEach(part -> reads.addAll(part.tensors())));
+    TrainingStep step = new TrainingStep(settings, sites, iterations, learningRate, reads);
+    Op last =
+        step.of(
+            gradients.stream()
+                .map(g -> new TrainingStep.Trained(known.withState(g.variable()), g))
+                .toList(),
+            name);
+    statistics.putAll(step.statistics());
+    return last;
   }
 
   private static void requireDistinct(List<LogicalGradient> gradients) {
@@ -641,224 +422,10 @@ public final class Adafactor extends Optimizer {
         .collect(Collectors.joining(", ", "[", "]"));
   }
 
-  /** {@inheritDoc} */
-  @Override
-  protected void createSlots(List<Output<? extends TType>> variables) {
-    for (Output<?> output : variables) {
-      states.computeIfAbsent(
-          variable(output),
-          variable ->
-              new KnownVariable(variable, variable.parts().stream().map(this::state).toList()));
-    }
-  }
-
-  private VariableState state(VariableView<?> part) {
-    return VariableState.create(
-        initializers.beside(part), part, rule.computeType(part.type()), movingAverage.isPresent());
-  }
-
-  /** Adds what all variables share in a step: the learning rate and its kin. */
-  @Override
-  protected Optional<Op> prepare(String scopeName) {
-    // The schedule's rate itself, not the variable read after it is set: Grappler moves a cast to a
-    // narrower type before the read, where no control dependency holds it back.
-    Operand<TFloat32> current = isSchedule() ? scheduledRate() : learningRate;
-    Op rate = isSchedule() ? shared.ops().assign(learningRate, current) : learningRate;
-    stepRate = current;
-    scalars = new SharedScalars(shared, config, current, iterations);
-    steps = new HashMap<>();
-    piecewise = new HashMap<>();
-    overwriteDue = movingAverage.map(average -> average.due(shared.ops(), iterations)).orElse(null);
-    return Optional.of(rate);
-  }
-
-  /** For the variables of one device. */
-  private UpdateStep updateStep(Constants beside) {
-    // What is compiled is one program for each variable, and tf_keras's operations are its own.
-    return jitCompile || !(rule instanceof StableUpdate)
-        ? new WholeUpdateStep(beside, gate, rule, jitCompile, scalars)
-        : piecewise(beside);
-  }
-
-  private PiecewiseUpdateStep piecewise(Constants beside) {
-    return piecewise.computeIfAbsent(
-        beside,
-        key ->
-            new PiecewiseUpdateStep(
-                beside,
-                (StableUpdate) rule,
-                matrixOperations(jitCompile),
-                scalars,
-                gate,
-                // GPUs are slow where they are given little at a time.
-                Devices.hasGpu() ? Long.MAX_VALUE : config.transientBytes()));
-  }
-
-  /** {@inheritDoc} */
+  /** Not called: {@link #applyGradients} has all variables in view, as clipping must have them. */
   @Override
   protected <T extends TType> Op applyDense(Ops deps, Output<T> gradient, Output<T> variable) {
-    LogicalGradient g = gradient(new GradAndVar<>(gradient, variable));
-    return update(
-            List.of(task(g, g.parts().stream().map(this::placed).map(x -> x.gradient()).toList())))
-        .get(0);
-  }
-
-  /**
-   * The update that a variable needs.
-   *
-   * @param parts one for each of the variable's parts
-   */
-  private record VariableTask(KnownVariable known, List<UpdateTask> parts) {
-    LogicalVariable variable() {
-      return known.variable();
-    }
-  }
-
-  /**
-   * The update of a variable after its weight decay, which this adds.
-   *
-   * @param values of the gradient's parts
-   */
-  private VariableTask task(
-      LogicalGradient gradient, List<? extends Operand<? extends TNumber>> values) {
-    KnownVariable known = states.get(gradient.variable());
-    List<UpdateTask> parts = new ArrayList<>();
-    for (int i = 0; i < values.size(); i++) {
-      VariableState state = known.parts().get(i);
-      parts.add(
-          new UpdateTask(
-              state.variable(),
-              state,
-              values.get(i),
-              gradient.parts().get(i).indices(placement.beside(state.variable()).ops()),
-              decay(gradient.variable(), state.variable())));
-    }
-    return new VariableTask(known, parts);
-  }
-
-  /** The weight decay of a variable or shard; nothing where there is none. */
-  private List<Op> decay(LogicalVariable variable, VariableView<?> part) {
-    Constants beside = placement.beside(part);
-    Ops gated = beside.ops().withControlDependencies(List.of(gate));
-    return weightDecay
-        .filter(decay -> decay.applies(variable))
-        .map(decay -> List.of(decay.apply(beside, gated, part, stepRate)))
-        .orElse(List.of());
-  }
-
-  /** Adds the updates of variables and of their state, and what follows them. */
-  private List<Op> update(List<VariableTask> tasks) {
-    Map<Constants, List<VariableTask>> byDevice = new LinkedHashMap<>();
-    List<Op> all = new ArrayList<>();
-    for (VariableTask task : tasks) {
-      if (task.variable() instanceof VariableInShards sharded) {
-        all.add(finished(task, update(sharded, task.parts(), task.parts().get(0))));
-      } else {
-        Constants beside = placement.beside(task.parts().get(0).variable());
-        byDevice.computeIfAbsent(beside, key -> new ArrayList<>()).add(task);
-      }
-    }
-    byDevice.forEach(
-        (beside, together) -> {
-          List<UpdateStep.Updated> updated =
-              steps
-                  .computeIfAbsent(beside, this::updateStep)
-                  .update(together.stream().map(task -> task.parts().get(0)).toList());
-          for (int i = 0; i < together.size(); i++) {
-            all.add(finished(together.get(i), List.of(updated.get(i))));
-          }
-        });
-    return all;
-  }
-
-  /**
-   * @param kind one of the tasks
-   */
-  private List<UpdateStep.Updated> update(
-      VariableInShards variable, List<UpdateTask> tasks, UpdateTask kind) {
-    return ShardedUpdate.update(
-        shared,
-        reduction,
-        scalars.of(kind.values().type(), kind.variable().type()),
-        variable,
-        task -> piecewise(placement.beside(task.variable())),
-        tasks);
-  }
-
-  /**
-   * Adds what follows the update of a variable.
-   *
-   * @param updated the updates of its parts
-   * @return the last operation
-   */
-  private Op finished(VariableTask task, List<UpdateStep.Updated> updated) {
-    statistics.put(task.variable(), updated.get(0).statistics());
-    List<Op> written = new ArrayList<>();
-    for (int i = 0; i < updated.size(); i++) {
-      written.add(averaged(task.known().parts().get(i), updated.get(i).write()));
-    }
-    Constraint constraint = constraints.get(task.variable());
-    List<Op> all = new ArrayList<>();
-    if (constraint == null) {
-      for (int i = 0; i < written.size(); i++) {
-        all.add(task.variable().spread(placement, i, written.get(i), rows(task.parts().get(i))));
-      }
-    } else {
-      all.add(
-          constrained(task.known(), constraint, written, task.known().parts().get(0).variable()));
-    }
-    updated.forEach(each -> all.addAll(each.stateWrites()));
-    Constants beside = placement.beside(task.parts().get(0).variable());
-    return beside.ops().withControlDependencies(all).noOp();
-  }
-
-  /** Which rows of a variable an update and what follows it change; null for all. */
-  private Operand<? extends TNumber> rows(UpdateTask task) {
-    boolean overwritten = movingAverage.filter(MovingAverage::overwrites).isPresent();
-    boolean alone = PiecewiseUpdateStep.writesRowsAlone(task);
-    return alone && task.before().isEmpty() && !overwritten ? task.indices() : null;
-  }
-
-  /** Adds the moving average of a variable or shard; gives the last write to it. */
-  private Op averaged(VariableState state, Op written) {
-    return movingAverage.isPresent() ? averaged(state.variable(), state, written) : written;
-  }
-
-  private <T extends TNumber> Op averaged(
-      VariableView<T> variable, VariableState state, Op written) {
-    return movingAverage
-        .orElseThrow()
-        .apply(placement.beside(variable), variable, state.average(), written, overwriteDue);
-  }
-
-  /**
-   * Adds the constraint of a variable. One in shards is put together for it.
-   *
-   * @param written the last writes to the parts
-   * @param kind one of the parts
-   */
-  private <T extends TNumber> Op constrained(
-      KnownVariable known, Constraint constraint, List<Op> written, VariableView<T> kind) {
-    Ops tf = placement.beside(kind).ops();
-    List<Operand<T>> values = new ArrayList<>();
-    for (int i = 0; i < written.size(); i++) {
-      VariableView<T> part = VariableView.typed(known.parts().get(i).variable());
-      values.add(part.readAfter(placement.beside(part).ops(), written.get(i)));
-    }
-    Operand<T> whole = known.variable().join(tf, placement, Snapshot.Form.VALUE, values);
-    return known.setValue(tf, placement, constraint.call(tf, whole));
-  }
-
-  /** Adds the count of the step behind all updates. */
-  @Override
-  protected Op finish(List<Op> updateOperations, String name) {
-    List<Op> before = new ArrayList<>(updateOperations);
-    // A variable without elements needs none of them, but its statistics are this step's, too.
-    before.addAll(scalars.beforeCounting());
-    Op updated = ops.withControlDependencies(before).noOp();
-    Op counted =
-        ops.withControlDependencies(List.of(updated)).assignAdd(iterations, ops.constant(1L));
-    return ops.withControlDependencies(List.of(counted)).withName(Names.sanitize(name)).noOp();
+    throw new UnsupportedOperationException("updates are added by applyGradients");
   }
 
   /**
@@ -869,21 +436,10 @@ public final class Adafactor extends Optimizer {
    */
   public Op finalizeVariableValues() {
     List<Op> writes = new ArrayList<>();
-    if (movingAverage.isPresent()) {
-      for (KnownVariable known : states.values()) {
-        for (int i = 0; i < known.parts().size(); i++) {
-          VariableState part = known.parts().get(i);
-          writes.add(known.variable().spread(placement, i, overwrite(part.variable(), part), null));
-        }
-      }
+    if (settings.movingAverage().isPresent()) {
+      known.all().forEach(each -> writes.addAll(each.overwriteByAverages(sites.placement())));
     }
-    return ops.withControlDependencies(writes).withName("finalize_variable_values").noOp();
-  }
-
-  private <T extends TNumber> Op overwrite(VariableView<T> variable, VariableState state) {
-    // A copy: a resource variable would share the memory of the average.
-    Ops tf = placement.beside(variable).ops();
-    return variable.assign(tf, tf.deepCopy(state.<T>average().read()));
+    return sites.ops().withControlDependencies(writes).withName("finalize_variable_values").noOp();
   }
 
   /**
@@ -895,20 +451,7 @@ public final class Adafactor extends Optimizer {
    * @throws IllegalArgumentException if the rate is not finite
    */
   public void setLearningRate(Session session, double rate) {
-    if (isSchedule()) {
-      throw new IllegalStateException(
-          "This optimizer was created with a `LearningRateSchedule` object as its `learning_rate`"
-              + " constructor argument, hence its learning rate is not settable. If you need the"
-              + " learning rate to be settable, you should instantiate the optimizer with a float"
-              + " `learning_rate` argument.");
-    }
-    Builder.requireFiniteFloat("learning_rate", rate);
-    try (TFloat32 value = TFloat32.scalarOf((float) rate)) {
-      synchronized (session) {
-        session.runner().feed(newLearningRate, value).addTarget(setLearningRate).run();
-        this.rate = (float) rate;
-      }
-    }
+    learningRate.set(session, rate);
   }
 
   /** The number of steps taken, a scalar. */
@@ -921,7 +464,7 @@ public final class Adafactor extends Optimizer {
    * the first rate of a {@link ConfigurableSchedule}, and 0 for other schedules.
    */
   public Variable<TFloat32> learningRate() {
-    return learningRate;
+    return learningRate.variable();
   }
 
   /**
@@ -943,22 +486,10 @@ public final class Adafactor extends Optimizer {
     if (!VariableView.isVariable(variable.op())) {
       return Optional.empty();
     }
-    LogicalVariable plain = variable(variable);
-    return Optional.ofNullable(states.get(plain))
-        .or(() -> shardedWith(plain.parts().get(0)))
-        .flatMap(
-            known ->
-                known.parts().stream()
-                    .filter(part -> part.variable().equals(plain.parts().get(0)))
-                    .findFirst())
+    return known
+        .ofPart(variable)
         .map(part -> (Slot<?>) part.slots().get(slotName))
         .map(slot -> (Variable<T>) (Variable<?>) slot.variable());
-  }
-
-  private Optional<KnownVariable> shardedWith(VariableView<?> shard) {
-    return states.values().stream()
-        .filter(known -> known.variable().parts().contains(shard))
-        .findFirst();
   }
 
   /**
@@ -971,12 +502,14 @@ public final class Adafactor extends Optimizer {
    * @return empty if the variable has no such slot or is unknown
    */
   public Optional<Operand<? extends TNumber>> readSlot(Operand<?> variable, String slotName) {
-    return Optional.ofNullable(states.get(variable(variable)))
-        .filter(known -> known.slots().contains(slotName))
+    Placement placement = sites.placement();
+    return known
+        .find(variable)
+        .filter(found -> found.slots().contains(slotName))
         .map(
-            known ->
-                known.slot(
-                    placement.beside(known.parts().get(0).variable()).ops(), placement, slotName));
+            found ->
+                found.slot(
+                    placement.beside(found.parts().get(0).variable()).ops(), placement, slotName));
   }
 
   /**
@@ -989,13 +522,15 @@ public final class Adafactor extends Optimizer {
    * @throws IllegalArgumentException if the variable has no such slot or is unknown
    */
   public Op assignSlot(Operand<?> variable, String slotName, Operand<? extends TNumber> value) {
-    LogicalVariable found = variable(variable);
-    KnownVariable known = states.get(found);
-    if (known == null || !known.slots().contains(slotName)) {
-      throw new IllegalArgumentException(
-          "the optimizer has no slot '%s' for variable '%s'".formatted(slotName, found.name()));
-    }
-    return known.setSlot(ops, placement, slotName, value);
+    return known
+        .find(variable)
+        .filter(found -> found.slots().contains(slotName))
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "the optimizer has no slot '%s' for variable '%s'"
+                        .formatted(slotName, known.of(variable).name())))
+        .setSlot(sites.ops(), sites.placement(), slotName, value);
   }
 
   /**
@@ -1007,13 +542,13 @@ public final class Adafactor extends Optimizer {
    * @throws IllegalArgumentException if the optimizer does not know the variable
    */
   public Operand<? extends TNumber> secondMoment(Operand<?> variable) {
-    LogicalVariable found = variable(variable);
-    KnownVariable known = states.get(found);
-    if (known == null) {
-      throw new IllegalArgumentException(
-          "the optimizer has no state for variable '" + found.name() + "'");
-    }
-    return known.v(placement);
+    return known
+        .find(variable)
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "the optimizer has no state for variable '" + known.of(variable).name() + "'"))
+        .v(sites.placement());
   }
 
   /**
@@ -1027,15 +562,15 @@ public final class Adafactor extends Optimizer {
    * @throws IllegalArgumentException if no update of the variable has been added yet
    */
   public UpdateStatistics<?> statistics(Operand<?> variable) {
-    LogicalVariable found = variable(variable);
-    UpdateStatistics<?> known = statistics.get(found);
-    if (known == null) {
+    LogicalVariable found = known.of(variable);
+    UpdateStatistics<?> last = statistics.get(found);
+    if (last == null) {
       throw new IllegalArgumentException(
           "the optimizer has no update of variable '"
               + found.name()
               + "': add one by minimize or applyGradients");
     }
-    return known;
+    return last;
   }
 
   /**
@@ -1071,15 +606,13 @@ public final class Adafactor extends Optimizer {
     Objects.requireNonNull(snapshot, "snapshot");
     synchronized (session) {
       transfer().put(session, snapshot, isSchedule());
-      if (!isSchedule()) {
-        this.rate = snapshot.learningRate();
-      }
+      learningRate.note(snapshot.learningRate());
     }
   }
 
   private synchronized StateTransfer transfer() {
-    if (transfer == null || transfer.size() != states.size()) {
-      transfer = new StateTransfer(ops, iterations, learningRate, states.values());
+    if (transfer == null || transfer.size() != known.all().size()) {
+      transfer = new StateTransfer(sites.ops(), iterations, learningRate.variable(), known.all());
     }
     return transfer;
   }
@@ -1089,7 +622,7 @@ public final class Adafactor extends Optimizer {
    * VarHandleOp}, or the wholes of sharded variables, in the order in which it came to know them.
    */
   public List<Output<?>> variables() {
-    return states.keySet().stream().<Output<?>>map(LogicalVariable::output).toList();
+    return known.all().stream().<Output<?>>map(each -> each.variable().output()).toList();
   }
 
   /**
@@ -1099,12 +632,12 @@ public final class Adafactor extends Optimizer {
    *     {@link ShardedVariable}
    */
   public boolean decays(Operand<?> variable) {
-    return weightDecay.filter(decay -> decay.applies(variable(variable))).isPresent();
+    return settings.weightDecay().filter(decay -> decay.applies(known.of(variable))).isPresent();
   }
 
   /** How the update is computed. */
   public Numerics numerics() {
-    return config.numerics();
+    return settings.config().numerics();
   }
 
   /**
@@ -1115,7 +648,7 @@ public final class Adafactor extends Optimizer {
    *     ConfigurableSchedule}
    */
   public String toJson() {
-    return ConfigJson.write(config, currentLearningRate(), jitCompile);
+    return ConfigJson.write(settings.config(), learningRate.current(), settings.jitCompile());
   }
 
   /**
@@ -1127,21 +660,18 @@ public final class Adafactor extends Optimizer {
    *     ConfigurableSchedule}
    */
   public String serialize() {
-    return ConfigJson.serialize(config, currentLearningRate(), jitCompile);
+    return ConfigJson.serialize(settings.config(), learningRate.current(), settings.jitCompile());
   }
 
   @Override
   public String toString() {
-    return "Adafactor" + ConfigJson.describe(config, currentLearningRate(), jitCompile);
-  }
-
-  private LearningRateSchedule currentLearningRate() {
-    return isSchedule() ? config.learningRate() : new AdafactorConfig.Constant(rate);
+    return "Adafactor"
+        + ConfigJson.describe(settings.config(), learningRate.current(), settings.jitCompile());
   }
 
   @Override
   public String getOptimizerName() {
-    return scopeName(config);
+    return scopeName(settings.config());
   }
 
   /** The arguments of an optimizer; those not set have tf_keras's defaults. */
@@ -1181,7 +711,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is not finite
      */
     public Builder learningRate(double learningRate) {
-      requireFiniteFloat("learning_rate", learningRate);
+      new Argument("learning_rate", learningRate).requireFiniteFloat();
       this.learningRate = new AdafactorConfig.Constant((float) learningRate);
       return this;
     }
@@ -1198,7 +728,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is not finite
      */
     public Builder beta2Decay(double beta2Decay) {
-      requireFinite("beta_2_decay", beta2Decay);
+      new Argument("beta_2_decay", beta2Decay).requireFinite();
       this.beta2Decay = beta2Decay;
       return this;
     }
@@ -1209,7 +739,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is not finite
      */
     public Builder epsilon1(double epsilon1) {
-      requireFinite("epsilon_1", epsilon1);
+      new Argument("epsilon_1", epsilon1).requireFinite();
       this.epsilon1 = epsilon1;
       return this;
     }
@@ -1220,7 +750,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is not finite
      */
     public Builder epsilon2(double epsilon2) {
-      requireFiniteFloat("epsilon_2", epsilon2);
+      new Argument("epsilon_2", epsilon2).requireFiniteFloat();
       this.epsilon2 = epsilon2;
       return this;
     }
@@ -1232,7 +762,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is NaN
      */
     public Builder clipThreshold(double clipThreshold) {
-      requireNumber("clip_threshold", clipThreshold);
+      new Argument("clip_threshold", clipThreshold).requireNumber();
       this.clipThreshold = clipThreshold;
       return this;
     }
@@ -1251,7 +781,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is not finite
      */
     public Builder weightDecay(double weightDecay) {
-      requireFiniteFloat("weight_decay", weightDecay);
+      new Argument("weight_decay", weightDecay).requireFiniteFloat();
       this.weightDecay = OptionalDouble.of(weightDecay);
       return this;
     }
@@ -1286,7 +816,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is not finite, or {@link #globalClipnorm} is set
      */
     public Builder clipnorm(double clipnorm) {
-      requireFinite("clipnorm", clipnorm);
+      new Argument("clipnorm", clipnorm).requireFinite();
       this.clipnorm = OptionalDouble.of(clipnorm);
       requireOneNorm();
       return this;
@@ -1299,7 +829,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is NaN
      */
     public Builder clipvalue(double clipvalue) {
-      requireNumber("clipvalue", clipvalue);
+      new Argument("clipvalue", clipvalue).requireNumber();
       this.clipvalue = OptionalDouble.of(clipvalue);
       return this;
     }
@@ -1310,7 +840,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is not finite, or {@link #clipnorm} is set
      */
     public Builder globalClipnorm(double globalClipnorm) {
-      requireFinite("global_clipnorm", globalClipnorm);
+      new Argument("global_clipnorm", globalClipnorm).requireFinite();
       this.globalClipnorm = OptionalDouble.of(globalClipnorm);
       requireOneNorm();
       return this;
@@ -1333,7 +863,7 @@ public final class Adafactor extends Optimizer {
      * @throws IllegalArgumentException if it is not finite, or outside [0, 1] with {@link #useEma}
      */
     public Builder emaMomentum(double emaMomentum) {
-      requireFinite("ema_momentum", emaMomentum);
+      new Argument("ema_momentum", emaMomentum).requireFinite();
       this.emaMomentum = emaMomentum;
       requireValidEma();
       return this;
@@ -1437,6 +967,16 @@ public final class Adafactor extends Optimizer {
       return new Adafactor(this);
     }
 
+    private Settings settings() {
+      return Settings.of(
+          config(),
+          Set.copyOf(excludedVariables),
+          List.copyOf(excludedNames),
+          constraints,
+          mesh,
+          reduction);
+    }
+
     private AdafactorConfig config() {
       return new AdafactorConfig(
           learningRate,
@@ -1456,29 +996,6 @@ public final class Adafactor extends Optimizer {
           name,
           numerics,
           transientBytes);
-    }
-
-    private static void requireFinite(String argument, double value) {
-      if (!Double.isFinite(value)) {
-        throw new IllegalArgumentException(
-            "`" + argument + "` must be a finite number. Received: " + argument + "=" + value);
-      }
-    }
-
-    /** For what goes through float32, as in tf_keras. */
-    private static void requireFiniteFloat(String argument, double value) {
-      requireFinite(argument, value);
-      if (!Float.isFinite((float) value)) {
-        throw new IllegalArgumentException(
-            "`" + argument + "` must fit into float32. Received: " + argument + "=" + value);
-      }
-    }
-
-    private static void requireNumber(String argument, double value) {
-      if (Double.isNaN(value)) {
-        throw new IllegalArgumentException(
-            "`" + argument + "` must be a number. Received: " + argument + "=" + value);
-      }
     }
 
     private void requireOneNorm() {

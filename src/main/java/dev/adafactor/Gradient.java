@@ -1,6 +1,7 @@
 package dev.adafactor;
 
 import dev.adafactor.graph.VariableView;
+import java.util.List;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.ndarray.Shape;
@@ -74,6 +75,11 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
     }
     long rows = indices.shape().isUnknown() ? Shape.UNKNOWN_SIZE : indices.shape().get(0);
     return shape.tail().prepend(rows);
+  }
+
+  /** All that it consists of. */
+  List<Operand<?>> tensors() {
+    return indices == null ? List.of(values) : List.of(values, indices);
   }
 
   /** The values, dense or not, in another type. */

@@ -75,6 +75,23 @@ record KnownVariable(LogicalVariable variable, List<VariableState> parts) {
     return together(tf, writes);
   }
 
+  /** Adds the operations that set the variable to its moving average, on all devices. */
+  List<Op> overwriteByAverages(Placement placement) {
+    List<Op> writes = new ArrayList<>();
+    for (int i = 0; i < parts.size(); i++) {
+      VariableState part = parts.get(i);
+      writes.add(variable.spread(placement, i, overwrite(placement, part.variable(), part), null));
+    }
+    return writes;
+  }
+
+  private static <T extends TNumber> Op overwrite(
+      Placement placement, VariableView<T> variable, VariableState state) {
+    // A copy: a resource variable would share the memory of the average.
+    Ops tf = placement.beside(variable).ops();
+    return variable.assign(tf, tf.deepCopy(state.<T>average().read()));
+  }
+
   private static Op together(Ops tf, List<Op> writes) {
     return writes.size() == 1 ? writes.get(0) : tf.withControlDependencies(writes).noOp();
   }

@@ -1,7 +1,5 @@
 package dev.adafactor.graph;
 
-import java.lang.reflect.Field;
-import java.lang.reflect.InaccessibleObjectException;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Deque;
@@ -33,7 +31,8 @@ final class PinnedGradients {
    */
   static Output<?>[] add(Ops tf, Output<?> y, Output<?>[] xs) {
     Graph graph = (Graph) tf.scope().env();
-    TF_Graph handle = handle(graph);
+    // TensorFlow Java sets devices of operations while they are built, and of no others.
+    TF_Graph handle = Internals.find("gradients on a device").handle(graph);
     String prefix = tf.scope().makeOpName("gradients");
     Output<?>[] gradients = graph.addGradients(prefix, new Output<?>[] {y}, xs, null);
     for (GraphOperation op : added(gradients, prefix + "/")) {
@@ -65,22 +64,5 @@ final class PinnedGradients {
 
   private static boolean isHandle(Operand<?> input) {
     return input.asOutput().dataType() == DataType.DT_RESOURCE;
-  }
-
-  /** TensorFlow Java sets devices of operations while they are built, and of no others. */
-  private static TF_Graph handle(Graph graph) {
-    try {
-      Field handle = Graph.class.getDeclaredField("nativeHandle");
-      handle.setAccessible(true);
-      return (TF_Graph) handle.get(graph);
-    } catch (InaccessibleObjectException e) {
-      throw new IllegalStateException(
-          "gradients on a device want Java's option --add-opens"
-              + " tensorflow/org.tensorflow=dev.adafactor where TensorFlow is on the module path",
-          e);
-    } catch (ReflectiveOperationException e) {
-      throw new IllegalStateException(
-          "this version of TensorFlow Java has other internals than 1.1.0", e);
-    }
   }
 }

@@ -3,6 +3,7 @@ package dev.adafactor.graph;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -73,6 +74,23 @@ public final class Placement {
       number(parts.group(5)).ifPresent(spec::deviceIndex);
     }
     return Optional.of(spec.build());
+  }
+
+  /**
+   * A device as operations name it, and not a kind of devices or a machine: the main device of a
+   * task counts as one.
+   *
+   * @throws IllegalArgumentException if the text does not name one device
+   */
+  public static DeviceSpec one(String device) {
+    return parse(Objects.requireNonNull(device, "device"))
+        .filter(s -> s.deviceType() == null ? s.task() != null : s.deviceIndex() != null)
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    ("'%s' does not name one device: give such as /device:CPU:0,"
+                            + " /job:worker/task:1/device:GPU:0 or /job:worker/task:1")
+                        .formatted(device)));
   }
 
   private static Optional<Integer> number(String digits) {

@@ -1,14 +1,10 @@
 package dev.adafactor.graph;
 
-import java.lang.reflect.Constructor;
-import java.lang.reflect.Field;
-import java.lang.reflect.InaccessibleObjectException;
 import java.util.List;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.tensorflow.Graph;
 import org.tensorflow.Session;
-import org.tensorflow.internal.c_api.TF_Graph;
 import org.tensorflow.internal.c_api.TF_Session;
 import org.tensorflow.internal.c_api.TF_SessionOptions;
 import org.tensorflow.internal.c_api.TF_Status;
@@ -35,7 +31,7 @@ public record RemoteSession(Session session, List<Devices.Device> devices)
    */
   public static RemoteSession open(Graph graph, String target, ConfigProto config) {
     // Before anything native: nothing is left open if reflection is not permitted.
-    Members members = Members.find();
+    Internals internals = Internals.find("sessions on a cluster");
     try (PointerScope scope = new PointerScope()) {
       TF_Status status = TF_Status.newStatus();
       TF_SessionOptions options = TF_SessionOptions.newSessionOptions();
@@ -43,10 +39,10 @@ public record RemoteSession(Session session, List<Devices.Device> devices)
       tensorflow.TF_SetConfig(options, bytes, bytes.capacity(), status);
       status.throwExceptionIfNotOK();
       tensorflow.TF_SetTarget(options, target);
-      TF_Session handle = TF_Session.newSession(members.handle(graph), options, status);
+      TF_Session handle = TF_Session.newSession(internals.handle(graph), options, status);
       status.throwExceptionIfNotOK();
       List<Devices.Device> devices = List.copyOf(Devices.of(handle));
-      RemoteSession opened = new RemoteSession(members.wrap(graph, handle), devices);
+      RemoteSession opened = new RemoteSession(internals.wrap(graph, handle), devices);
       handle.retainReference();
       return opened;
     }
@@ -55,51 +51,5 @@ public record RemoteSession(Session session, List<Devices.Device> devices)
   @Override
   public void close() {
     session.close();
-  }
-
-  private record Members(Field handle, Constructor<Session> constructor) {
-
-    static Members find() {
-      try {
-        Field handle = Graph.class.getDeclaredField("nativeHandle");
-        handle.setAccessible(true);
-        Constructor<Session> constructor =
-            Session.class.getDeclaredConstructor(Graph.class, TF_Session.class);
-        constructor.setAccessible(true);
-        return new Members(handle, constructor);
-      } catch (InaccessibleObjectException e) {
-        throw new IllegalStateException(
-            "sessions on a cluster want Java's option --add-opens"
-                + " tensorflow/org.tensorflow=dev.adafactor where TensorFlow is on the module path",
-            e);
-      } catch (ReflectiveOperationException e) {
-        throw unlikeThisVersion(e);
-      }
-    }
-
-    TF_Graph handle(Graph graph) {
-      try {
-        TF_Graph found = (TF_Graph) handle.get(graph);
-        if (found == null || found.isNull()) {
-          throw new IllegalStateException("the graph is closed");
-        }
-        return found;
-      } catch (ReflectiveOperationException e) {
-        throw unlikeThisVersion(e);
-      }
-    }
-
-    Session wrap(Graph graph, TF_Session session) {
-      try {
-        return constructor.newInstance(graph, session);
-      } catch (ReflectiveOperationException e) {
-        throw unlikeThisVersion(e);
-      }
-    }
-
-    private static IllegalStateException unlikeThisVersion(ReflectiveOperationException e) {
-      return new IllegalStateException(
-          "this version of TensorFlow Java has other internals than 1.1.0", e);
-    }
   }
 }

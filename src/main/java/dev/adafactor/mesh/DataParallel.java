@@ -209,19 +209,7 @@ public final class DataParallel<T extends TNumber> implements Operand<T> {
     if (devices.isEmpty()) {
       throw new IllegalArgumentException("there must be a device, such as /device:CPU:0");
     }
-    return devices.stream().map(DataParallel::spec).toList();
-  }
-
-  private static DeviceSpec spec(String device) {
-    return Placement.parse(Objects.requireNonNull(device, "device"))
-        .filter(
-            spec -> spec.deviceType() == null ? spec.task() != null : spec.deviceIndex() != null)
-        .orElseThrow(
-            () ->
-                new IllegalArgumentException(
-                    ("'%s' does not name one device: give such as /device:CPU:0,"
-                            + " /job:worker/task:1/device:GPU:0 or /job:worker/task:1")
-                        .formatted(device)));
+    return devices.stream().map(Placement::one).toList();
   }
 
   /** How many rows each part gets. */

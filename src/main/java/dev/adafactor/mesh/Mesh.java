@@ -77,7 +77,7 @@ public record Mesh(List<Dimension> dimensions, List<String> devices) {
           "the mesh %s has %d points, but %d devices are given"
               .formatted(text(dimensions), points(dimensions), devices.size()));
     }
-    devices = devices.stream().map(Mesh::canonical).toList();
+    devices = devices.stream().map(device -> Placement.one(device).toString()).toList();
     Set<String> seen = new HashSet<>();
     for (String device : devices) {
       if (!seen.add(device)) {
@@ -140,19 +140,6 @@ public record Mesh(List<Dimension> dimensions, List<String> devices) {
     return points;
   }
 
-  private static String canonical(String device) {
-    DeviceSpec spec =
-        Placement.parse(Objects.requireNonNull(device, "device"))
-            .filter(s -> s.deviceType() == null ? s.task() != null : s.deviceIndex() != null)
-            .orElseThrow(
-                () ->
-                    new IllegalArgumentException(
-                        ("'%s' does not name one device: give such as /device:CPU:0,"
-                                + " /job:worker/task:1/device:GPU:0 or /job:worker/task:1")
-                            .formatted(device)));
-    return spec.toString();
-  }
-
   /** The names of the dimensions, in order. */
   public List<String> dimNames() {
     return dimensions.stream().map(Dimension::name).toList();
@@ -207,7 +194,7 @@ public record Mesh(List<Dimension> dimensions, List<String> devices) {
    * @param device its place in {@link #devices}
    */
   public DeviceSpec device(int device) {
-    return Placement.parse(devices.get(device)).orElseThrow();
+    return Placement.one(devices.get(device));
   }
 
   /**
