@@ -26,13 +26,15 @@ import picocli.CommandLine.Spec;
           + " SIGTERM.",
       "",
       "TensorFlow's servers do what anyone tells them, reading and writing files included, and they"
-          + " listen on all interfaces. A host with another interface up than loopback is refused."
+          + " listen on all interfaces. A host that has another interface than loopback, up or with"
+          + " an address, is refused; that is looked at once, at the start."
     },
     footer = {
       "",
-      "Example, in a network of its own:",
-      "  unshare -rn sh -c 'ip link set lo up;",
-      "      java -jar target/adafactor.jar worker --cluster worker=localhost:2222 --task 0'"
+      "Example, in a network of its own, from where nobody else is reached:",
+      "  unshare -rn sh -c 'ip link set lo up; CLUSTER=worker=localhost:2222",
+      "      java -jar target/adafactor.jar worker --cluster $CLUSTER --task 0 &",
+      "      java -jar target/adafactor.jar fine-tune --cluster $CLUSTER --mesh x=1; kill $!'"
     })
 final class WorkerCommand implements Callable<Integer> {
   private static final String INSECURE = "--insecure-listen-on-all-interfaces";

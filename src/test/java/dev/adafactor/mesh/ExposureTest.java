@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.adafactor.JavaProcess;
 import dev.adafactor.OwnNetwork;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -25,9 +26,33 @@ class ExposureTest {
   }
 
   @Test
-  void findsInterfacesThatAreUp() throws Exception {
+  void findsInterfacesThatHaveAddresses() throws Exception {
     assertEquals(List.of(), Exposure.openInterfaces());
     Interfaces.add("other", "10.9.8.7");
     assertEquals(List.of("other (10.9.8.7)"), Exposure.openInterfaces());
+  }
+
+  /** Java alone does not tell of them. */
+  @Test
+  void findsInterfacesThatAreUpWithoutAnAddress() throws Exception {
+    Interfaces.add("other");
+    assertEquals(List.of("other"), Exposure.openInterfaces());
+  }
+
+  /** Nor of these, if it is to prefer IPv4. */
+  @Test
+  void findsInterfacesThatHaveAnAddressOfIpv6() throws Exception {
+    Interfaces.add("other", "fd00::9");
+    Process process =
+        JavaProcess.builder(List.of("-Djava.net.preferIPv4Stack=true"), ExposureTest.class)
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    assertEquals("[other]", process.inputReader().readLine());
+    assertEquals(0, process.waitFor());
+  }
+
+  /** Prints what is open. */
+  public static void main(String[] arguments) throws Exception {
+    System.out.println(Exposure.openInterfaces());
   }
 }

@@ -11,9 +11,12 @@ public final class Interfaces {
   private Interfaces() {}
 
   /** Adds one that leads nowhere, and sets it up. */
-  public static void add(String name, String address) throws IOException, InterruptedException {
+  public static void add(String name, String... addresses)
+      throws IOException, InterruptedException {
     ip("link", "add", name, "type", "veth", "peer", "name", name + "-end");
-    ip("address", "add", address + "/24", "dev", name);
+    for (String address : addresses) {
+      ip("address", "add", address, "dev", name);
+    }
     // No addresses of IPv6, which come by themselves and late.
     ip("link", "set", name, "addrgenmode", "none");
     ip("link", "set", name, "up");
