@@ -3,13 +3,16 @@
     python shared_steps.py begin FOLDER
     python shared_steps.py go_on FOLDER
     python shared_steps.py end FOLDER
+    python shared_steps.py back FOLDER
 
 There are three parts, A, B and C, of a few steps each. "begin" makes, for each case NAME, FOLDER/NAME/case.json (the optimizer's
 configuration, the variables' type, and the name and shape of each) and FOLDER/NAME/gradients.bin (float64, little-endian, for each step
 all gradients one after the other); it takes all steps and writes the checkpoints python/ckpt-1 after A and through after C. Java then
 goes on from python/ckpt-1 with B, to a checkpoint in java, and takes A itself, to a checkpoint in first. "go_on" takes C after java's,
 which has to end with the bits of through, and B after first's, to second/ckpt-1; Java takes C after that, to a checkpoint in third.
-"end" holds that against through.
+"end" holds that against through. "back" is for a checkpoint in
+sharded that Java made of python/ckpt-1 without a step: it restores it and holds what it has then against python/ckpt-1. (Of 16-bit types
+Java has more digits than Python, and so another v.)
 """
 
 import json
@@ -120,6 +123,15 @@ def end(folder):
         check(tf.train.latest_checkpoint(str(folder / name / "third")), folder / name / "through")
 
 
+def back(folder):
+    for i, (name, (dtype, _)) in enumerate(CASES.items()):
+        target = folder / name
+        training = Training(target)
+        training.restore(target / "sharded", built=i % 2 == 0)
+        if dtype in ("float32", "float64"):
+            check(training.checkpoint.write(str(target / "back")), tf.train.latest_checkpoint(str(target / "python")))
+
+
 if __name__ == "__main__":
     tf.get_logger().setLevel("ERROR")
-    {"begin": begin, "go_on": go_on, "end": end}[sys.argv[1]](pathlib.Path(sys.argv[2]))
+    {"begin": begin, "go_on": go_on, "end": end, "back": back}[sys.argv[1]](pathlib.Path(sys.argv[2]))

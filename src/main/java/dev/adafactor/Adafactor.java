@@ -619,10 +619,10 @@ public final class Adafactor extends Optimizer {
 
   /**
    * The variables that it has state for, outputs of {@code VariableV2}, handles of {@code
-   * VarHandleOp}, or the wholes of sharded variables, in the order in which it came to know them.
+   * VarHandleOp}, or {@link ShardedVariable}s, in the order in which it came to know them.
    */
-  public List<Output<?>> variables() {
-    return known.all().stream().<Output<?>>map(each -> each.variable().output()).toList();
+  public List<Operand<?>> variables() {
+    return known.all().stream().<Operand<?>>map(each -> each.variable().operand()).toList();
   }
 
   /**

@@ -105,24 +105,30 @@ record KnownVariable(LogicalVariable variable, List<VariableState> parts) {
     return v(placement.beside(kind), placement, kind);
   }
 
+  private static Operand<TBool> isFinite(Constants constants, VariableState part) {
+    Ops tf = constants.ops();
+    Operand<? extends TNumber> w = part.variable().read(tf);
+    return tf.reduceAll(tf.math.isFinite(w), constants.allAxes(w));
+  }
+
   private <T extends TNumber, C extends TNumber> Operand<T> v(
       Constants constants, Placement placement, VariableView<T> kind) {
     Ops ops = constants.ops();
     if (slots().contains(Adafactor.V)) {
       return WholeUpdateStep.cast(ops, this.<C>slot(ops, placement, Adafactor.V), kind.type());
     }
-    SecondMoment<C> state =
-        new SecondMoment.Factored<>(
-            slot(ops, placement, Adafactor.R), slot(ops, placement, Adafactor.C));
-    Operand<T> formula = WholeUpdateStep.cast(ops, TfKerasUpdate.v(constants, state), kind.type());
+    Operand<C> r = slot(ops, placement, Adafactor.R);
+    Operand<C> c = slot(ops, placement, Adafactor.C);
     List<Operand<TBool>> conditions = new ArrayList<>();
-    for (Operand<C> part : state.parts()) {
-      Operand<C> zero = constants.number(part.type(), 0);
-      conditions.add(ops.reduceAll(ops.math.equal(part, zero), constants.allAxes(part)));
+    for (Operand<C> factor : List.of(r, c)) {
+      Operand<C> zero = constants.number(factor.type(), 0);
+      conditions.add(ops.reduceAll(ops.math.equal(factor, zero), constants.allAxes(factor)));
     }
-    Operand<T> w = value(ops, placement);
-    conditions.add(ops.reduceAll(ops.math.isFinite(w), constants.allAxes(w)));
+    parts.forEach(part -> conditions.add(isFinite(placement.beside(part.variable()), part)));
     Operand<TBool> untouched = ops.reduceAll(ops.stack(conditions), constants.axes(0));
-    return ops.select(untouched, ops.zerosLike(formula), formula);
+    // With ones for r the formula itself gives 0, as c is 0.
+    Operand<C> factor = ops.select(untouched, ops.onesLike(r), r);
+    return WholeUpdateStep.cast(
+        ops, TfKerasUpdate.v(constants, new SecondMoment.Factored<>(factor, c)), kind.type());
   }
 }

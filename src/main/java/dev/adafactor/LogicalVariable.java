@@ -6,7 +6,6 @@ import dev.adafactor.mesh.ShardedVariable;
 import java.util.List;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
-import org.tensorflow.Output;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
@@ -31,8 +30,8 @@ sealed interface LogicalVariable permits PlainVariable, VariableInShards {
   /** The name as Python's {@code variable.name} has it, without the {@code :0}. */
   String name();
 
-  /** The output or the handle; of a variable in shards the whole. */
-  Output<?> output();
+  /** The output or the handle, or the sharded variable. */
+  Operand<?> operand();
 
   /** What is updated: each shard once. */
   List<VariableView<?>> parts();

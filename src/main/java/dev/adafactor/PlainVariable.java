@@ -20,7 +20,7 @@ record PlainVariable(VariableView<?> view) implements LogicalVariable {
   }
 
   @Override
-  public Output<?> output() {
+  public Operand<?> operand() {
     return view.output();
   }
 

@@ -48,8 +48,8 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
   }
 
   @Override
-  public Output<?> output() {
-    return variable.asOutput();
+  public Operand<?> operand() {
+    return variable;
   }
 
   Layout layout() {

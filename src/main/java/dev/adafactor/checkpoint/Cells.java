@@ -5,10 +5,7 @@ import dev.adafactor.checkpoint.Quantity.Counter;
 import dev.adafactor.checkpoint.Quantity.OfModel;
 import dev.adafactor.checkpoint.Quantity.OfOptimizer;
 import dev.adafactor.checkpoint.Quantity.Part;
-import dev.adafactor.graph.RawVariable;
 import dev.adafactor.graph.VariableView;
-import dev.adafactor.savedmodel.ModelVariable;
-import dev.adafactor.savedmodel.SpreadVariables;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -26,9 +23,8 @@ import org.tensorflow.types.family.TNumber;
 final class Cells {
   private final Ops tf;
   private final Adafactor adafactor;
-  private final Map<Integer, ModelVariable> variables;
-  private final List<ModelVariable> trained;
-  private final SpreadVariables spread;
+  private final Map<Integer, StateVariable> variables;
+  private final List<StateVariable> trained;
   private final Operand<TInt64> saves;
 
   /**
@@ -36,32 +32,25 @@ final class Cells {
    *
    * @param variables the model's, by the index of their object
    * @param trained the variables that the optimizer trains, in the order of the layout
-   * @param spread how it takes them
    * @param saves how many checkpoints were written
    */
   Cells(
       Ops tf,
       Adafactor adafactor,
-      Map<Integer, ModelVariable> variables,
-      List<ModelVariable> trained,
-      SpreadVariables spread,
+      Map<Integer, StateVariable> variables,
+      List<StateVariable> trained,
       Operand<TInt64> saves) {
     this.tf = tf;
     this.adafactor = adafactor;
     this.variables = variables;
     this.trained = trained;
-    this.spread = spread;
     this.saves = saves;
   }
 
   /** Where a quantity is. */
   Cell cell(Quantity quantity) {
     if (quantity instanceof OfModel model) {
-      ModelVariable variable = variables.get(model.object());
-      return isResource(variable)
-          ? Cell.resource(
-              tf, new RawVariable(variable.handle(), variable.dtype()), variable.shape())
-          : Cell.reference(tf, variable.handle(), variable.dtype());
+      return variables.get(model.object()).cell(tf);
     }
     if (quantity instanceof OfOptimizer state) {
       return cell(state.part(), trained.get(state.variable()));
@@ -74,11 +63,7 @@ final class Cells {
     };
   }
 
-  private static boolean isResource(ModelVariable variable) {
-    return variable.handle().op().type().equals("VarHandleOp");
-  }
-
-  private Cell cell(Part part, ModelVariable variable) {
+  private Cell cell(Part part, StateVariable variable) {
     if (part == Part.UNUSED) {
       return Cell.writtenOnly(tf.constant(0).asOutput(), Shape.scalar());
     }
@@ -87,24 +72,20 @@ final class Cells {
         .orElseGet(
             () ->
                 Cell.writtenOnly(
-                    adafactor.secondMoment(trainedAs(variable)).asOutput(), variable.shape()));
-  }
-
-  private Operand<?> trainedAs(ModelVariable variable) {
-    return spread.trained(variable.handle());
+                    adafactor.secondMoment(variable.operand()).asOutput(), variable.shape()));
   }
 
   private Cell cell(
-      Operand<? extends TNumber> slot, Part part, ModelVariable variable, DataType written) {
+      Operand<? extends TNumber> slot, Part part, StateVariable variable, DataType written) {
     return Cell.slot(
         tf,
         slot,
         written,
-        (there, value) -> adafactor.assignSlot(trainedAs(variable), name(part), number(value)));
+        (there, value) -> adafactor.assignSlot(variable.operand(), name(part), number(value)));
   }
 
-  private Optional<Operand<? extends TNumber>> slot(Part part, ModelVariable variable) {
-    return adafactor.readSlot(trainedAs(variable), name(part));
+  private Optional<Operand<? extends TNumber>> slot(Part part, StateVariable variable) {
+    return adafactor.readSlot(variable.operand(), name(part));
   }
 
   private static String name(Part part) {
@@ -119,7 +100,7 @@ final class Cells {
   /** The quantity with all its digits, where its variable's type does not hold them. */
   Optional<Cell> exact(Quantity quantity) {
     if (quantity instanceof OfOptimizer state && state.part() != Part.UNUSED) {
-      ModelVariable variable = trained.get(state.variable());
+      StateVariable variable = trained.get(state.variable());
       return slot(state.part(), variable)
           .flatMap(
               slot -> {
@@ -134,11 +115,7 @@ final class Cells {
 
   /** Sets a variable's moving average to the variable, as at the start. */
   Op startAverage(Ops afterwards, int variable) {
-    ModelVariable of = trained.get(variable);
-    Output<?> value =
-        isResource(of)
-            ? new RawVariable(of.handle(), of.dtype()).read(afterwards)
-            : afterwards.deepCopy(of.handle()).asOutput();
-    return cell(new OfOptimizer(Part.AVERAGE, variable)).assign(afterwards, value);
+    return cell(new OfOptimizer(Part.AVERAGE, variable))
+        .assign(afterwards, trained.get(variable).copy(afterwards));
   }
 }

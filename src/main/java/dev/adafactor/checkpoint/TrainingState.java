@@ -6,7 +6,8 @@ import dev.adafactor.checkpoint.Layout.Trained;
 import dev.adafactor.files.TensorBundle;
 import dev.adafactor.files.TensorKind;
 import dev.adafactor.graph.RawVariable;
-import dev.adafactor.graph.VariableView;
+import dev.adafactor.mesh.ClusterSession;
+import dev.adafactor.mesh.ShardedVariable;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.SpreadVariables;
 import dev.adafactor.savedmodel.TrainableModel;
@@ -23,7 +24,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Session;
@@ -55,7 +55,7 @@ public final class TrainingState {
   private final SpreadVariables spread;
   private final Layout layout;
   private final Cells places;
-  private final Map<ModelVariable, List<String>> trained;
+  private final Map<StateVariable, List<String>> trained;
   private final Map<String, Cell> cells = new LinkedHashMap<>();
   private final StateFiles files;
   private final Placeholder<TString> note;
@@ -82,9 +82,9 @@ public final class TrainingState {
             ? new FilesOfThisProcess(model.session())
             : new FilesOfSession(model.session()),
         model.variableTree(),
-        model.variablesByObject(),
+        inOnePiece(model.variablesByObject(), spread),
         adafactor,
-        trained,
+        trained.stream().map(variable -> inOnePiece(variable, spread)).toList(),
         spread,
         beside);
   }
@@ -93,9 +93,9 @@ public final class TrainingState {
       Session session,
       StateFiles files,
       VariableTree tree,
-      Map<Integer, ModelVariable> variables,
+      Map<Integer, StateVariable> variables,
       Adafactor adafactor,
-      List<ModelVariable> trained,
+      List<StateVariable> trained,
       SpreadVariables spread,
       Map<String, Output<?>> beside) {
     this.session = session;
@@ -105,10 +105,10 @@ public final class TrainingState {
     this.files = files;
     note = tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
     saves = tf.placeholder(TInt64.class, Placeholder.shape(Shape.scalar()));
-    List<ModelVariable> ordered = ordered(tree, variables, trained);
+    List<StateVariable> ordered = ordered(tree, variables, trained);
     layout = layout(tree, variables, ordered);
     this.trained = withPaths(tree, variables, ordered);
-    places = new Cells(tf, adafactor, variables, ordered, spread, tf.identity(saves));
+    places = new Cells(tf, adafactor, variables, ordered, tf.identity(saves));
     layout.tensors().forEach((key, quantity) -> cells.put(key, places.cell(quantity)));
     layout
         .tensors()
@@ -117,6 +117,17 @@ public final class TrainingState {
                 places.exact(quantity).ifPresent(cell -> cells.put(OWN + key, cell)));
     beside.forEach((name, variable) -> cells.put(OWN + name, cell(tf, variable)));
     writer = files.writer(tf, written(tf));
+  }
+
+  private static StateVariable inOnePiece(ModelVariable variable, SpreadVariables spread) {
+    return new StateVariable.InOnePiece(variable, spread.trained(variable.handle()));
+  }
+
+  private static Map<Integer, StateVariable> inOnePiece(
+      Map<Integer, ModelVariable> variables, SpreadVariables spread) {
+    Map<Integer, StateVariable> all = new LinkedHashMap<>();
+    variables.forEach((object, variable) -> all.put(object, inOnePiece(variable, spread)));
+    return all;
   }
 
   /**
@@ -128,20 +139,44 @@ public final class TrainingState {
    * model. The optimizer's variables are in the order in which it came to know them; Python's is
    * that of {@code optimizer.build(variables)}.
    *
+   * <p>A {@link ShardedVariable} is one variable there, with the state of one: what was written
+   * under one mesh, or without, is put back under any other, or none. It is put together on the
+   * mesh's first device to be written, and cut where it is read.
+   *
    * @param session where the variables are
    * @param adafactor has the state of its variables already
-   * @param others outputs of {@code VariableV2} or handles of {@code VarHandleOp}
+   * @param others outputs of {@code VariableV2}, handles of {@code VarHandleOp}, or {@link
+   *     ShardedVariable}s
    * @throws IllegalArgumentException if two variables have one name, or one is no variable
    */
   public static TrainingState of(
       Session session, Adafactor adafactor, List<? extends Operand<?>> others) {
-    List<ModelVariable> variables = new ArrayList<>();
-    adafactor.variables().forEach(trained -> variables.add(variable(trained, true)));
-    List<ModelVariable> trained = List.copyOf(variables);
-    others.forEach(other -> variables.add(variable(other.asOutput(), false)));
-    Map<Integer, ModelVariable> numbered = new LinkedHashMap<>();
+    return of(session, new FilesOfSession(session), adafactor, others);
+  }
+
+  /**
+   * The same for a session that other processes run. The files are this process's: values are sent
+   * from and to where the variables are.
+   *
+   * @param session where the variables are
+   * @param adafactor has the state of its variables already
+   * @param others as of {@link #of(Session, Adafactor, List)}
+   * @throws IllegalArgumentException if two variables have one name, or one is no variable
+   */
+  public static TrainingState of(
+      ClusterSession session, Adafactor adafactor, List<? extends Operand<?>> others) {
+    return of(session.session(), new FilesOfThisProcess(session.session()), adafactor, others);
+  }
+
+  private static TrainingState of(
+      Session session, StateFiles files, Adafactor adafactor, List<? extends Operand<?>> others) {
+    List<StateVariable> trained =
+        adafactor.variables().stream().map(each -> StateVariable.of(each, true)).toList();
+    List<StateVariable> variables = new ArrayList<>(trained);
+    others.forEach(other -> variables.add(StateVariable.of(other, false)));
+    Map<Integer, StateVariable> numbered = new LinkedHashMap<>();
     Map<String, Integer> named = new LinkedHashMap<>();
-    for (ModelVariable variable : variables) {
+    for (StateVariable variable : variables) {
       numbered.put(numbered.size(), variable);
       if (named.put(variable.name(), named.size()) != null) {
         throw new IllegalArgumentException(
@@ -151,7 +186,7 @@ public final class TrainingState {
     }
     return new TrainingState(
         session,
-        new FilesOfSession(session),
+        files,
         VariableTree.ofNames(named),
         numbered,
         adafactor,
@@ -160,35 +195,20 @@ public final class TrainingState {
         Map.of());
   }
 
-  private static ModelVariable variable(Output<?> variable, boolean trained) {
-    if (!VariableView.isVariable(variable.op())) {
-      throw new IllegalArgumentException(
-          "'%s' is the output of a %s, not a variable"
-              .formatted(variable.name(), variable.op().type()));
-    }
-    var attributes = ((GraphOperation) variable.op()).attributes();
-    return new ModelVariable(
-        VariableView.name(variable),
-        variable,
-        attributes.getAttrShape("shape"),
-        attributes.getAttrType("dtype"),
-        trained);
-  }
-
   private static Cell cell(Ops tf, Output<?> handle) {
     RawVariable variable = new RawVariable(handle, Cell.type(handle));
     return Cell.resource(tf, variable, variable.read(tf).shape());
   }
 
   /** In the order in which tf_keras would build the optimizer. */
-  private static List<ModelVariable> ordered(
-      VariableTree tree, Map<Integer, ModelVariable> variables, List<ModelVariable> trained) {
-    Map<String, ModelVariable> left = new LinkedHashMap<>();
+  private static List<StateVariable> ordered(
+      VariableTree tree, Map<Integer, StateVariable> variables, List<StateVariable> trained) {
+    Map<String, StateVariable> left = new LinkedHashMap<>();
     trained.forEach(variable -> left.put(variable.key(), variable));
-    List<ModelVariable> ordered = new ArrayList<>();
+    List<StateVariable> ordered = new ArrayList<>();
     for (int node : tree.trainable()) {
-      ModelVariable variable = variables.get(tree.nodes().get(node).variable().orElseThrow());
-      ModelVariable found = variable == null ? null : left.remove(variable.key());
+      StateVariable variable = variables.get(tree.nodes().get(node).variable().orElseThrow());
+      StateVariable found = variable == null ? null : left.remove(variable.key());
       if (found != null) {
         ordered.add(found);
       }
@@ -197,23 +217,23 @@ public final class TrainingState {
     return ordered;
   }
 
-  private static Map<ModelVariable, List<String>> withPaths(
-      VariableTree tree, Map<Integer, ModelVariable> variables, List<ModelVariable> trained) {
+  private static Map<StateVariable, List<String>> withPaths(
+      VariableTree tree, Map<Integer, StateVariable> variables, List<StateVariable> trained) {
     Map<String, List<String>> paths = new HashMap<>();
     tree.paths()
         .forEach(
             (node, path) -> {
-              ModelVariable variable =
+              StateVariable variable =
                   variables.get(tree.nodes().get(node).variable().orElseThrow());
               paths.putIfAbsent(variable.key(), path);
             });
-    Map<ModelVariable, List<String>> found = new LinkedHashMap<>();
+    Map<StateVariable, List<String>> found = new LinkedHashMap<>();
     trained.forEach(variable -> found.put(variable, paths.getOrDefault(variable.key(), List.of())));
     return Collections.unmodifiableMap(found);
   }
 
   private Layout layout(
-      VariableTree tree, Map<Integer, ModelVariable> variables, List<ModelVariable> trained) {
+      VariableTree tree, Map<Integer, StateVariable> variables, List<StateVariable> trained) {
     Map<Integer, String> names = new HashMap<>();
     variables.forEach((object, variable) -> names.put(object, variable.name()));
     Set<Option> options = EnumSet.noneOf(Option.class);
@@ -222,9 +242,7 @@ public final class TrainingState {
     }
     boolean averages =
         !trained.isEmpty()
-            && adafactor
-                .readSlot(spread.trained(trained.get(0).handle()), Adafactor.AVERAGE)
-                .isPresent();
+            && adafactor.readSlot(trained.get(0).operand(), Adafactor.AVERAGE).isPresent();
     if (averages) {
       options.add(Option.AVERAGES);
     }
@@ -249,11 +267,18 @@ public final class TrainingState {
   }
 
   /**
-   * The variables that the optimizer trains, in the order of its state, and the attributes that
-   * lead to each from the model; none where no attribute does.
+   * The model's variables that the optimizer trains, in the order of its state, and the attributes
+   * that lead to each from the model; none where no attribute does.
    */
   public Map<ModelVariable, List<String>> trained() {
-    return trained;
+    Map<ModelVariable, List<String>> found = new LinkedHashMap<>();
+    trained.forEach(
+        (variable, path) -> {
+          if (variable instanceof StateVariable.InOnePiece whole) {
+            found.put(whole.variable(), path);
+          }
+        });
+    return Collections.unmodifiableMap(found);
   }
 
   /**

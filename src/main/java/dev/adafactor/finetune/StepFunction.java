@@ -2,8 +2,6 @@ package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
 import dev.adafactor.IndexedSlices;
-import dev.adafactor.ShardedGradient;
-import dev.adafactor.mesh.ShardedVariable;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
 import java.util.ArrayList;
@@ -77,21 +75,6 @@ record StepFunction(
     return slices.isPresent()
         ? new IndexedSlices<>(numeric(gradient), slices.get().indices()).of(pair.getVariable())
         : pair(gradient, pair.getVariable());
-  }
-
-  /** The pair with what an optimizer takes as the variable. */
-  @SuppressWarnings("unchecked") // The gradient is of the variable's type.
-  static <T extends TNumber> GradAndVar<? extends TType> of(
-      GradAndVar<? extends TType> pair, Operand<?> trained) {
-    if (!(trained instanceof ShardedVariable<?> sharded)) {
-      return pair;
-    }
-    Optional<IndexedSlices<?>> slices = IndexedSlices.from(pair);
-    return slices.isPresent()
-        ? slices.get().of(sharded)
-        : ShardedGradient.ofWhole(
-            isPresent(pair.getGradient()) ? (Operand<T>) pair.getGradient() : null,
-            (ShardedVariable<T>) sharded);
   }
 
   static boolean isPresent(Output<?> gradient) {

@@ -87,10 +87,7 @@ sealed interface Update {
       SpreadVariables spread) {
     Op update =
         adafactor.applyGradients(
-            gradients.stream()
-                .<GradAndVar<? extends TType>>map(
-                    pair -> StepFunction.of(pair, spread.trained(pair.getVariable())))
-                .toList(),
+            gradients.stream().<GradAndVar<? extends TType>>map(spread::pair).toList(),
             adafactor.getOptimizerName() + "-minimize");
     return tf.withControlDependencies(List.of(spread.gather(update)))
         .identity(adafactor.learningRate());

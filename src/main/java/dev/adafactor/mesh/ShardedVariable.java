@@ -8,6 +8,7 @@ import org.tensorflow.Operand;
 import org.tensorflow.Operation;
 import org.tensorflow.Output;
 import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.Scope;
 import org.tensorflow.op.core.Variable;
@@ -65,6 +66,15 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
   /**
    * A copy of a variable, such as one of a SavedModel, under the name of that one: adds the parts
    * to the graph, and the initializers that give them its value.
+   *
+   * <pre>{@code
+   * var kernel = ShardedVariable.copyOf(Ops.create(model.graph()), variable.handle(), layout);
+   * model.session().initialize();
+   * }</pre>
+   *
+   * <p>The variable itself stays as it is from then on. {@code
+   * dev.adafactor.savedmodel.SpreadVariables} has it follow the copy, for the functions of a model
+   * that read it.
    *
    * @param variable the output of a {@code VariableV2} or the handle of a {@code VarHandleOp}, of
    *     which there is one copy at most
@@ -168,6 +178,17 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
    */
   public Operand<T> read(Ops tf) {
     return sharding.read(tf, shards);
+  }
+
+  /**
+   * Adds the operations that set the whole: the parts on all devices, replicas among them.
+   *
+   * @param tf where the value is
+   * @param value of the variable's shape
+   * @return a target to run
+   */
+  public Op assign(Ops tf, Operand<T> value) {
+    return tf.withControlDependencies(sharding.assign(tf, shards, value)).noOp();
   }
 
   @Override

@@ -1,20 +1,24 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.IndexedSlices;
+import dev.adafactor.ShardedGradient;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.ShardedVariable;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
+import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.types.family.TNumber;
+import org.tensorflow.types.family.TType;
 
 /**
  * Variables of a model spread over a mesh: an optimizer trains the shards.
@@ -22,6 +26,24 @@ import org.tensorflow.types.family.TNumber;
  * <p>The model's functions go on reading the model's own variables, each the whole on one device.
  * What changes the shards is followed by {@link #gather}, what changes the model's variables by
  * {@link #scatter}: the two are always of the same value.
+ *
+ * <pre>{@code
+ * Mesh mesh = Mesh.virtualCpus("x=2,y=2");
+ * try (TrainableModel model = TrainableModel.load(folder, "serving_default", Optional.empty(), mesh.config())) {
+ *   List<ModelVariable> trained = model.variables().stream().filter(ModelVariable::trainable).toList();
+ *   SpreadVariables spread = SpreadVariables.over(mesh, model.graph(), trained);
+ *   Adafactor adafactor = Adafactor.builder(model.graph()).mesh(mesh).build();
+ *   var gradients = adafactor.computeGradients(loss, trained.stream().map(ModelVariable::handle).toList());
+ *   Op update = adafactor.applyGradients(gradients.stream().map(spread::pair).toList(), "train");
+ *   Op train = spread.gather(update);
+ *   model.session().initialize();
+ *   for (...) model.session().runner().feed(...).addTarget(train).run();
+ *   model.session().run(spread.gather(adafactor.finalizeVariableValues()));
+ * }
+ * }</pre>
+ *
+ * <p>Whose model is to read the shards themselves, and not a whole, builds it of {@link
+ * ShardedVariable#copyOf}.
  */
 public final class SpreadVariables {
 
@@ -41,8 +63,8 @@ public final class SpreadVariables {
     }
 
     @SuppressWarnings("unchecked") // The shards are of the variable's type.
-    List<Op> scatter(Ops tf) {
-      return shards.sharding().assign(tf, shards.shards(), (Output<T>) whole.read(tf));
+    Op scatter(Ops tf) {
+      return shards.assign(tf, (Output<T>) whole.read(tf));
     }
   }
 
@@ -87,6 +109,31 @@ public final class SpreadVariables {
     return spread == null ? handle : spread.shards();
   }
 
+  /**
+   * What an optimizer takes as a gradient.
+   *
+   * @param pair of a gradient by the model's variable, sparse or not, and its handle
+   * @return the same for the {@link ShardedVariable}, or the pair itself if the variable is not
+   *     spread
+   */
+  public GradAndVar<? extends TType> pair(GradAndVar<? extends TType> pair) {
+    return trained(pair.getVariable()) instanceof ShardedVariable<?> sharded
+        ? pair(pair, sharded)
+        : pair;
+  }
+
+  @SuppressWarnings("unchecked") // The gradient is of the variable's type.
+  private static <T extends TNumber> GradAndVar<? extends TType> pair(
+      GradAndVar<? extends TType> pair, ShardedVariable<T> sharded) {
+    Optional<IndexedSlices<?>> slices = IndexedSlices.from(pair);
+    if (slices.isPresent()) {
+      return slices.get().of(sharded);
+    }
+    Output<?> gradient = pair.getGradient();
+    boolean isPresent = gradient != null && !gradient.isClosed();
+    return ShardedGradient.ofWhole(isPresent ? (Output<T>) gradient : null, sharded);
+  }
+
   /** The variables that hold the value: the shards on all devices, or the handle itself. */
   public List<Output<?>> parts(Output<?> handle) {
     return trained(handle) instanceof ShardedVariable<?> sharded
@@ -111,9 +158,7 @@ public final class SpreadVariables {
    */
   public Op scatter(Op after) {
     Ops waiting = tf.withControlDependencies(List.of(after));
-    List<Op> writes = new ArrayList<>();
-    all.values().forEach(each -> writes.addAll(each.scatter(waiting)));
-    return together(after, writes);
+    return together(after, all.values().stream().map(each -> each.scatter(waiting)).toList());
   }
 
   private Op together(Op after, List<Op> writes) {

@@ -1,8 +1,12 @@
 package dev.adafactor.checkpoint;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.Numerics;
+import dev.adafactor.files.TensorBundle;
+import dev.adafactor.mesh.Mesh;
 import dev.adafactor.python.Python;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.SpreadVariables;
@@ -61,6 +65,33 @@ class CheckpointLiveTest {
       }
     }
     Python.run("shared_steps.py", "end", folder);
+  }
+
+  /** What shards have of a state is taken from them by Python, and by variables in one piece. */
+  @Test
+  void readsIntoShardsAndBack() throws Exception {
+    Python.run("shared_steps.py", "begin", folder);
+    Optional<Mesh> mesh = Optional.of(Mesh.virtualCpus("x=2,y=3"));
+    for (Path steps : cases()) {
+      Path sharded = steps.resolve("sharded");
+      Path whole = steps.resolve("whole");
+      try (SharedSteps training = new SharedSteps(steps, mesh, Numerics.STABLE)) {
+        restore(training, steps.resolve("python"));
+        new CheckpointFolder(sharded, 1).save(training.state(), 3, "");
+      }
+      try (SharedSteps training = new SharedSteps(steps)) {
+        restore(training, sharded);
+        new CheckpointFolder(whole, 1).save(training.state(), 3, "");
+      }
+      TensorBundle python = TensorBundle.read(steps.resolve("python").resolve("ckpt-1"));
+      TensorBundle java = TensorBundle.read(whole.resolve("ckpt-3"));
+      for (String key : python.tensors().keySet()) {
+        if (key.startsWith("model/") || key.startsWith("optimizer/_variables/")) {
+          assertArrayEquals(python.elements(key), java.elements(key), steps + " " + key);
+        }
+      }
+    }
+    Python.run("shared_steps.py", "back", folder);
   }
 
   private List<Path> cases() throws IOException {

@@ -1,6 +1,7 @@
 package dev.adafactor.checkpoint;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.mesh.Mesh;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.SpreadVariables;
 import dev.adafactor.savedmodel.TrainableModel;
@@ -8,13 +9,17 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
+import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
+import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.family.TType;
 
 /** The digits model, being trained to say the same of any image. */
 final class DigitsJob implements AutoCloseable {
@@ -25,19 +30,39 @@ final class DigitsJob implements AutoCloseable {
   private final TrainingState state;
 
   DigitsJob(UnaryOperator<Adafactor.Builder> optimizer) throws IOException {
-    model = TrainableModel.load(DIGITS, "serving_default");
+    this(Optional.empty(), optimizer);
+  }
+
+  /**
+   * @param mesh over which the variables are spread
+   */
+  DigitsJob(Optional<Mesh> mesh, UnaryOperator<Adafactor.Builder> optimizer) throws IOException {
+    model =
+        TrainableModel.load(
+            DIGITS,
+            "serving_default",
+            Optional.empty(),
+            mesh.map(Mesh::config).orElse(ConfigProto.getDefaultInstance()));
     Ops tf = Ops.create(model.graph());
     @SuppressWarnings("unchecked") // The model's output is of that type.
     Operand<TFloat32> output =
         (Operand<TFloat32>) (Operand<?>) model.training().outputs().get("probabilities");
     List<ModelVariable> trained =
         model.variables().stream().filter(ModelVariable::trainable).toList();
-    Adafactor adafactor = optimizer.apply(Adafactor.builder(model.graph())).build();
-    train =
-        adafactor.minimize(
+    SpreadVariables spread =
+        mesh.map(grid -> SpreadVariables.over(grid, model.graph(), trained))
+            .orElseGet(() -> SpreadVariables.none(model.graph()));
+    Adafactor.Builder builder = optimizer.apply(Adafactor.builder(model.graph()));
+    mesh.ifPresent(builder::mesh);
+    Adafactor adafactor = builder.build();
+    List<GradAndVar<? extends TType>> gradients =
+        adafactor.computeGradients(
             tf.nn.l2Loss(output), trained.stream().<Output<?>>map(ModelVariable::handle).toList());
-    state =
-        new TrainingState(model, adafactor, trained, SpreadVariables.none(model.graph()), Map.of());
+    Op update =
+        adafactor.applyGradients(
+            gradients.stream().<GradAndVar<? extends TType>>map(spread::pair).toList(), "train");
+    train = spread.gather(update);
+    state = new TrainingState(model, adafactor, trained, spread, Map.of());
     model.session().initialize();
   }
 

@@ -4,6 +4,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.adafactor.Adafactor;
 import dev.adafactor.Numerics;
+import dev.adafactor.ShardedGradient;
+import dev.adafactor.mesh.Layout;
+import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.ShardedVariable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -12,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.StreamSupport;
 import org.tensorflow.Graph;
 import org.tensorflow.Output;
@@ -37,6 +42,7 @@ final class SharedSteps implements AutoCloseable {
   /** As operations are compared bit by bit: none is rewritten, one runs at a time. */
   private static final ConfigProto AS_IT_IS = asItIs();
 
+  private final Optional<Mesh> mesh;
   private final Graph graph = new Graph();
   private final Ops tf = Ops.create(graph);
   private final List<Placeholder<TFloat64>> fed = new ArrayList<>();
@@ -45,7 +51,16 @@ final class SharedSteps implements AutoCloseable {
   private final Session session;
   private final TrainingState state;
 
+  /** With tf_keras's bits, on one device. */
   SharedSteps(Path folder) throws IOException {
+    this(folder, Optional.empty(), Numerics.TF_KERAS);
+  }
+
+  /**
+   * @param mesh over which all variables are spread
+   */
+  SharedSteps(Path folder, Optional<Mesh> mesh, Numerics numerics) throws IOException {
+    this.mesh = mesh;
     JsonNode description = new JsonMapper().readTree(folder.resolve("case.json").toFile());
     gradients =
         ByteBuffer.wrap(Files.readAllBytes(folder.resolve("gradients.bin")))
@@ -66,12 +81,13 @@ final class SharedSteps implements AutoCloseable {
               .toArray();
       pairs.add(pair(type, variable.get(0).textValue(), Shape.of(shape)));
     }
-    Adafactor adafactor =
-        Adafactor.fromConfig(graph, description.get("optimizer").toString())
-            .numerics(Numerics.TF_KERAS)
-            .build();
+    Adafactor.Builder builder =
+        Adafactor.fromConfig(graph, description.get("optimizer").toString()).numerics(numerics);
+    mesh.ifPresent(builder::mesh);
+    Adafactor adafactor = builder.build();
     train = adafactor.applyGradients(pairs, "train");
-    session = new Session(graph, true, AS_IT_IS);
+    ConfigProto devices = mesh.map(Mesh::config).orElse(ConfigProto.getDefaultInstance());
+    session = new Session(graph, true, AS_IT_IS.toBuilder().mergeFrom(devices).build());
     state = TrainingState.of(session, adafactor, List.of());
   }
 
@@ -90,6 +106,11 @@ final class SharedSteps implements AutoCloseable {
     fed.add(gradient);
     Ops init = tf.withInitScope();
     var zeros = init.dtypes.cast(init.zeros(init.constant(shape.asArray()), TFloat64.class), type);
+    if (mesh.isPresent()) {
+      Layout layout = Layout.ofMatrices(mesh.get(), shape);
+      return ShardedGradient.ofWhole(
+          tf.dtypes.cast(gradient, type), ShardedVariable.create(tf, name, layout, zeros));
+    }
     boolean isReference = fed.size() % 2 == 0;
     Output<?> variable =
         graph

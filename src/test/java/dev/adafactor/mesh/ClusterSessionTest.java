@@ -6,8 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.adafactor.Adafactor;
 import dev.adafactor.OwnNetwork;
 import dev.adafactor.Snapshot;
+import dev.adafactor.checkpoint.Extent;
+import dev.adafactor.checkpoint.StoredState;
+import dev.adafactor.checkpoint.TrainingState;
 import java.io.IOException;
 import java.net.Inet6Address;
 import java.net.NetworkInterface;
@@ -20,9 +24,12 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.tensorflow.Graph;
+import org.tensorflow.Operand;
 import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
+import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.types.TFloat32;
 
 @ExtendWith(OwnNetwork.class)
@@ -105,6 +112,36 @@ class ClusterSessionTest {
       assertTrue(message.contains("ckpt-2': the process that runs the session"), message);
       try (Stream<Path> files = Files.list(folder)) {
         assertEquals(List.of(), files.toList());
+      }
+    }
+  }
+
+  /** The workers need not see the files that hold the whole of what they have the shards of. */
+  @Test
+  void keepsTheStateOfShardsInFilesOfThisProcess() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(2, this::withItsOwnFolder);
+        Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      Mesh mesh =
+          Mesh.parse(
+              "x=2", List.of("/job:worker/task:0/device:CPU:0", "/job:worker/task:1/device:CPU:0"));
+      Operand<TFloat32> initial = tf.constant(new float[][] {{1, 2}, {3, 4}, {5, 6}, {7, 8}});
+      Layout layout = Layout.ofMatrices(mesh, initial.shape());
+      ShardedVariable<TFloat32> w = ShardedVariable.create(tf, "w", layout, initial);
+      Adafactor adafactor = Adafactor.builder(graph).mesh(mesh).build();
+      Op train = adafactor.minimize(tf.nn.l2Loss(w), List.of(w));
+      try (ClusterSession opened =
+          ClusterSession.open(
+              workers.cluster(), TIMEOUT, graph, ConfigProto.getDefaultInstance())) {
+        TrainingState state = TrainingState.of(opened, adafactor, List.of());
+        opened.session().initialize();
+        opened.session().run(train);
+        Snapshot early = adafactor.snapshot(opened.session());
+        state.save(folder.resolve("state"), "", 1);
+        opened.session().run(train);
+        assertNotEquals(early, adafactor.snapshot(opened.session()));
+        StoredState.find(folder.resolve("state")).restore(state, Extent.ALL);
+        assertEquals(early, adafactor.snapshot(opened.session()));
       }
     }
   }
