@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.checkpoint.CheckpointFolder;
 import dev.adafactor.checkpoint.StoredState;
 import dev.adafactor.files.OutputPath;
 import dev.adafactor.finetune.EarlyStopping;
@@ -143,8 +144,17 @@ final class FineTuneCommand implements Callable<Integer> {
         + e.getMessage().replaceFirst("took longer than [0-9]+ ms", "$0 (--operation-timeout)")
         + output
             .checkpoint
+            .filter(FineTuneCommand::hasCheckpoints)
             .map(folder -> "; --resume goes on from the last checkpoint in '%s'".formatted(folder))
             .orElse("");
+  }
+
+  private static boolean hasCheckpoints(Path folder) {
+    try {
+      return !new CheckpointFolder(folder, 1).isEmpty();
+    } catch (IOException e) {
+      return false; // What cannot be read is of no use.
+    }
   }
 
   private int compare(SideBySide both, Interruption interruption) throws IOException {

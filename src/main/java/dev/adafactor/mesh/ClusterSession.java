@@ -43,6 +43,7 @@ public final class ClusterSession implements AutoCloseable {
   private static final Duration CONNECTING = Duration.ofSeconds(2);
   private static final Duration ANSWERING = Duration.ofSeconds(5);
   private static final Duration CLOSING = Duration.ofSeconds(5);
+  private static final Duration CLOSING_LOST = Duration.ofSeconds(1);
   private static final Duration ASKING = CONNECTING.plus(ANSWERING).plusSeconds(1);
 
   /** What TensorFlow says where it gives up waiting. */
@@ -51,6 +52,7 @@ public final class ClusterSession implements AutoCloseable {
   private final Cluster cluster;
   private final Duration timeout;
   private final RemoteSession opened;
+  private volatile Duration closing = CLOSING;
 
   private ClusterSession(Cluster cluster, Duration timeout, RemoteSession opened) {
     this.cluster = cluster;
@@ -127,7 +129,11 @@ public final class ClusterSession implements AutoCloseable {
    * @return a {@link ClusterException}, or what was given if it has another reason
    */
   public RuntimeException explain(TensorFlowException e) {
-    return explain(cluster, timeout, opened.devices(), e);
+    RuntimeException explained = explain(cluster, timeout, opened.devices(), e);
+    if (explained instanceof ClusterException) {
+      closing = CLOSING_LOST;
+    }
+    return explained;
   }
 
   private static RuntimeException explain(
@@ -197,7 +203,7 @@ public final class ClusterSession implements AutoCloseable {
   @Override
   public void close() {
     CompletableFuture.runAsync(opened::close, ClusterSession::startDaemon)
-        .completeOnTimeout(null, CLOSING.toMillis(), TimeUnit.MILLISECONDS)
+        .completeOnTimeout(null, closing.toMillis(), TimeUnit.MILLISECONDS)
         .join();
   }
 }
