@@ -122,6 +122,8 @@ final class FineTuneCommand implements Callable<Integer> {
         ExecutionException told = new ExecutionException(spec.commandLine(), lost(e));
         told.addSuppressed(e);
         throw told;
+      } catch (IllegalArgumentException e) {
+        throw named(e);
       } catch (NotWrittenException e) {
         unwritten.add(e);
         result = Optional.of(e.result());
@@ -137,6 +139,12 @@ final class FineTuneCommand implements Callable<Integer> {
       }
       return both.isPresent() ? compare(both.get(), interruption) : ExitCode.OK;
     }
+  }
+
+  /** What the library says of an argument, of the option that gives it. */
+  private static IllegalArgumentException named(IllegalArgumentException e) {
+    String message = String.valueOf(e.getMessage());
+    return message.startsWith("cluster: ") ? new IllegalArgumentException("--" + message, e) : e;
   }
 
   private String lost(ClusterException e) {

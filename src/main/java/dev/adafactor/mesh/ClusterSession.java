@@ -122,13 +122,14 @@ public final class ClusterSession implements AutoCloseable {
   }
 
   /**
-   * Says which process cannot be reached, gives no answer or was started anew, where that is why a
-   * run has failed. It asks all of them, for eight seconds at most.
+   * Says which process cannot be reached, gives no answer, was started anew or as that of another
+   * cluster, where that is why a run has failed. It asks all of them, for eight seconds at most.
    *
-   * @param e what the run has thrown
+   * @param e what the run has thrown: a {@link TensorFlowException}, or one of those that
+   *     TensorFlow Java does not derive from it, such as {@code TFInvalidArgumentException}
    * @return a {@link ClusterException}, or what was given if it has another reason
    */
-  public RuntimeException explain(TensorFlowException e) {
+  public RuntimeException explain(RuntimeException e) {
     RuntimeException explained = explain(cluster, timeout, opened.devices(), e);
     if (explained instanceof ClusterException) {
       closing = CLOSING_LOST;
@@ -137,7 +138,7 @@ public final class ClusterSession implements AutoCloseable {
   }
 
   private static RuntimeException explain(
-      Cluster cluster, Duration timeout, List<Device> before, TensorFlowException e) {
+      Cluster cluster, Duration timeout, List<Device> before, RuntimeException e) {
     List<CompletableFuture<Optional<String>>> asked =
         cluster.tasks().stream().map(task -> ask(task, cluster.address(task), before)).toList();
     String faults =
@@ -186,6 +187,9 @@ public final class ClusterSession implements AutoCloseable {
             .build();
     try (Graph graph = new Graph();
         RemoteSession asked = RemoteSession.open(graph, target(address), alone)) {
+      if (asked.devices().stream().noneMatch(device -> isOf(task, device))) {
+        return Optional.of("was started as a process of another cluster");
+      }
       Stream<Device> changed =
           asked.devices().stream().filter(now -> isOf(task, now) && !before.contains(now));
       return before.isEmpty() || changed.findAny().isEmpty()

@@ -2,6 +2,7 @@ package dev.adafactor.cli;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.OwnNetwork;
@@ -24,16 +25,32 @@ class ClusterFaultsTest extends ClusterFaultsFixture {
   void endJobsThatGoOn() throws Exception {
     byte[] whole = undisturbed();
     try (WorkerProcesses workers = new WorkerProcesses(2)) {
-      workers.kill(1);
-      assertEquals(1, run(job(folder.resolve("never"), workers, TIMEOUT)));
-      assertOneLine("/job:worker/task:1 at '127.0.0.1:2001' cannot be reached");
-      workers.restart(1);
+      assertSaysWhoIsNotThere(workers);
       assertEndsAndGoesOn(whole, workers, Moment.LOADING, Fault.KILLED, 1);
       assertEndsAndGoesOn(whole, workers, Moment.VALIDATION, Fault.KILLED, 1);
       assertEndsAndGoesOn(whole, workers, Moment.STEPS, Fault.CUT, 0);
       assertEndsAndGoesOn(whole, workers, Moment.CHECKPOINT, Fault.KILLED, 0);
       assertEndsAndGoesOn(whole, workers, Moment.EXPORT, Fault.STUCK, 0);
     }
+  }
+
+  private void assertSaysWhoIsNotThere(WorkerProcesses workers) throws Exception {
+    workers.kill(1);
+    assertEquals(1, run(job(folder.resolve("never"), workers, TIMEOUT)));
+    assertOneLine("--cluster: /job:worker/task:1 at '127.0.0.1:2001' cannot be reached");
+    Process strange = WorkerProcesses.program("worker=127.0.0.1:2001", 0).start();
+    try {
+      assertNotNull(strange.inputReader().readLine());
+      err.getBuffer().setLength(0);
+      assertEquals(1, run(job(folder.resolve("strange"), workers, PATIENCE)));
+      assertOneLine(
+          "--cluster: /job:worker/task:1 at '127.0.0.1:2001' was started as a process of another"
+              + " cluster");
+    } finally {
+      strange.destroyForcibly().waitFor();
+    }
+    err.getBuffer().setLength(0);
+    workers.restart(1);
   }
 
   /** However a program ends, its workers do the next job. */

@@ -50,7 +50,7 @@ public final class WorkerProcesses implements AutoCloseable {
   }
 
   /** What starts a worker of this program. */
-  static ProcessBuilder program(String cluster, int task) {
+  public static ProcessBuilder program(String cluster, int task) {
     return JavaProcess.builder(
         List.of("-Xmx128m"), Main.class, "worker", "--cluster=" + cluster, "--task=" + task);
   }
