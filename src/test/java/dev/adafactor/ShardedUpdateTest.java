@@ -216,7 +216,7 @@ class ShardedUpdateTest {
     }
   }
 
-  @Property(tries = 30)
+  @Property(tries = 15)
   void isThatOfTheWhole(@ForAll long seed, @ForAll @IntRange(max = 5) int which) {
     Randomly random = new Randomly(seed);
     Mesh mesh = Mesh.virtualCpus(MESHES.get(which));
@@ -308,7 +308,7 @@ class ShardedUpdateTest {
     }
   }
 
-  @Property(tries = 8)
+  @Property(tries = 5)
   void snapshotsAreOfTheWholeUnderWhateverMesh(@ForAll long seed) {
     Randomly random = new Randomly(seed);
     Mesh cube = Mesh.virtualCpus("x=2,y=2,z=2");

@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.checkpoint.CheckpointFolder;
 import dev.adafactor.checkpoint.StoredState;
 import dev.adafactor.files.OutputPath;
 import dev.adafactor.finetune.EarlyStopping;
@@ -121,6 +122,8 @@ final class FineTuneCommand implements Callable<Integer> {
         ExecutionException told = new ExecutionException(spec.commandLine(), lost(e));
         told.addSuppressed(e);
         throw told;
+      } catch (IllegalArgumentException e) {
+        throw named(e);
       } catch (NotWrittenException e) {
         unwritten.add(e);
         result = Optional.of(e.result());
@@ -138,13 +141,28 @@ final class FineTuneCommand implements Callable<Integer> {
     }
   }
 
+  /** What the library says of an argument, of the option that gives it. */
+  private static IllegalArgumentException named(IllegalArgumentException e) {
+    String message = String.valueOf(e.getMessage());
+    return message.startsWith("cluster: ") ? new IllegalArgumentException("--" + message, e) : e;
+  }
+
   private String lost(ClusterException e) {
     return "--cluster: "
         + e.getMessage().replaceFirst("took longer than [0-9]+ ms", "$0 (--operation-timeout)")
         + output
             .checkpoint
+            .filter(FineTuneCommand::hasCheckpoints)
             .map(folder -> "; --resume goes on from the last checkpoint in '%s'".formatted(folder))
             .orElse("");
+  }
+
+  private static boolean hasCheckpoints(Path folder) {
+    try {
+      return !new CheckpointFolder(folder, 1).isEmpty();
+    } catch (IOException e) {
+      return false; // What cannot be read is of no use.
+    }
   }
 
   private int compare(SideBySide both, Interruption interruption) throws IOException {

@@ -24,8 +24,8 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * The program. Exit codes: 0 done; 1 the job ran and its result is bad; 2 the input is bad, said in
- * one line; 130 the job was interrupted, 143 by SIGTERM.
+ * The program. Exit codes: 0 done; 1 the job ran and its result is bad, or a process of its cluster
+ * is lost; 2 the input is bad, said in one line; 130 the job was interrupted, 143 by SIGTERM.
  */
 @Command(
     name = "adafactor",
@@ -43,8 +43,8 @@ import picocli.CommandLine.TypeConversionException;
       "",
       "Without a command: fine-tunes the bundled model, as 'fine-tune' does without options.",
       "'COMMAND --help' explains a command and has an example.",
-      "Exit codes: 0 done; 1 the result is bad; 2 the input is bad; 130 interrupted,",
-      "143 by SIGTERM."
+      "Exit codes: 0 done; 1 the result is bad, or a process of --cluster is lost;",
+      "2 the input is bad; 130 interrupted, 143 by SIGTERM."
     })
 public final class Main implements Runnable {
   @Spec private CommandSpec spec;

@@ -28,6 +28,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.tensorflow.Output;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.proto.ConfigProto;
 
@@ -59,10 +60,14 @@ final class FineTuningRun {
         FolderLock lock = new FolderLock()) {
       try {
         return train(model, data, lock);
-      } catch (TensorFlowException e) {
-        throw model.cluster().map(cluster -> cluster.explain(e)).orElse(e);
+      } catch (TensorFlowException | TFInvalidArgumentException e) {
+        throw explained(model, e);
       }
     }
+  }
+
+  private static RuntimeException explained(TrainableModel model, RuntimeException e) {
+    return model.cluster().map(cluster -> cluster.explain(e)).orElse(e);
   }
 
   private FineTuningResult train(TrainableModel model, Data data, FolderLock lock)

@@ -43,6 +43,7 @@ public final class ClusterSession implements AutoCloseable {
   private static final Duration CONNECTING = Duration.ofSeconds(2);
   private static final Duration ANSWERING = Duration.ofSeconds(5);
   private static final Duration CLOSING = Duration.ofSeconds(5);
+  private static final Duration CLOSING_LOST = Duration.ofSeconds(1);
   private static final Duration ASKING = CONNECTING.plus(ANSWERING).plusSeconds(1);
 
   /** What TensorFlow says where it gives up waiting. */
@@ -51,6 +52,7 @@ public final class ClusterSession implements AutoCloseable {
   private final Cluster cluster;
   private final Duration timeout;
   private final RemoteSession opened;
+  private volatile Duration closing = CLOSING;
 
   private ClusterSession(Cluster cluster, Duration timeout, RemoteSession opened) {
     this.cluster = cluster;
@@ -120,18 +122,23 @@ public final class ClusterSession implements AutoCloseable {
   }
 
   /**
-   * Says which process cannot be reached, gives no answer or was started anew, where that is why a
-   * run has failed. It asks all of them, for eight seconds at most.
+   * Says which process cannot be reached, gives no answer, was started anew or as that of another
+   * cluster, where that is why a run has failed. It asks all of them, for eight seconds at most.
    *
-   * @param e what the run has thrown
+   * @param e what the run has thrown: a {@link TensorFlowException}, or one of those that
+   *     TensorFlow Java does not derive from it, such as {@code TFInvalidArgumentException}
    * @return a {@link ClusterException}, or what was given if it has another reason
    */
-  public RuntimeException explain(TensorFlowException e) {
-    return explain(cluster, timeout, opened.devices(), e);
+  public RuntimeException explain(RuntimeException e) {
+    RuntimeException explained = explain(cluster, timeout, opened.devices(), e);
+    if (explained instanceof ClusterException) {
+      closing = CLOSING_LOST;
+    }
+    return explained;
   }
 
   private static RuntimeException explain(
-      Cluster cluster, Duration timeout, List<Device> before, TensorFlowException e) {
+      Cluster cluster, Duration timeout, List<Device> before, RuntimeException e) {
     List<CompletableFuture<Optional<String>>> asked =
         cluster.tasks().stream().map(task -> ask(task, cluster.address(task), before)).toList();
     String faults =
@@ -180,6 +187,9 @@ public final class ClusterSession implements AutoCloseable {
             .build();
     try (Graph graph = new Graph();
         RemoteSession asked = RemoteSession.open(graph, target(address), alone)) {
+      if (asked.devices().stream().noneMatch(device -> isOf(task, device))) {
+        return Optional.of("was started as a process of another cluster");
+      }
       Stream<Device> changed =
           asked.devices().stream().filter(now -> isOf(task, now) && !before.contains(now));
       return before.isEmpty() || changed.findAny().isEmpty()
@@ -197,7 +207,7 @@ public final class ClusterSession implements AutoCloseable {
   @Override
   public void close() {
     CompletableFuture.runAsync(opened::close, ClusterSession::startDaemon)
-        .completeOnTimeout(null, CLOSING.toMillis(), TimeUnit.MILLISECONDS)
+        .completeOnTimeout(null, closing.toMillis(), TimeUnit.MILLISECONDS)
         .join();
   }
 }

@@ -19,6 +19,7 @@ import org.tensorflow.Result;
 import org.tensorflow.SavedModelBundle;
 import org.tensorflow.Session;
 import org.tensorflow.Tensor;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
@@ -83,7 +84,7 @@ final class ModelOnCluster implements ModelSession {
         ModelOnCluster model = new ModelOnCluster(folder, bundle, variables, opened);
         model.begin();
         return model;
-      } catch (TensorFlowException e) {
+      } catch (TensorFlowException | TFInvalidArgumentException e) {
         RuntimeException explained = opened.explain(e);
         opened.close();
         throw explained;

@@ -117,8 +117,8 @@ class InterruptionTest {
   /** Validation takes nearly all of the time: the signal comes while it goes on. */
   @Test
   void aTerminationEndsTheValidationAndGivesResults() throws Exception {
-    Path images = sparse("x.npy", "|u1", Shape.of(600_000, 8, 8, 1), 1);
-    Path labels = sparse("y.npy", "<i8", Shape.of(600_000), Long.BYTES);
+    Path images = sparse("x.npy", "|u1", Shape.of(120_000, 8, 8, 1), 1);
+    Path labels = sparse("y.npy", "<i8", Shape.of(120_000), Long.BYTES);
     start(
         Digits.TRAIN_IMAGES,
         Digits.TRAIN_LABELS,
@@ -230,7 +230,7 @@ class InterruptionTest {
 
   @Test
   void dataLargerThanTheHeapAreTrainedOn() throws Exception {
-    long rows = 5_000_000;
+    long rows = 1_000_000;
     Path images = sparse("x.npy", "<f8", Shape.of(rows, 8, 8, 1), Double.BYTES);
     Path labels = sparse("y.npy", "<i8", Shape.of(rows), Long.BYTES);
     start(images, labels, "--no-shuffle");
@@ -243,7 +243,7 @@ class InterruptionTest {
 
   @Test
   void whileTheDataAreBeingCheckedNothingIsWritten() throws Exception {
-    long rows = 50_000_000;
+    long rows = 8_000_000;
     Path images = sparse("x.npy", "<f8", Shape.of(rows, 8, 8, 1), Double.BYTES);
     Path labels = sparse("y.npy", "<i8", Shape.of(rows), Long.BYTES);
     start(images, labels);

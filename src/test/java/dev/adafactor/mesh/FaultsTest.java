@@ -1,15 +1,12 @@
 package dev.adafactor.mesh;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.adafactor.JavaProcess;
 import dev.adafactor.OwnNetwork;
 import dev.adafactor.Snapshot;
-import java.io.BufferedReader;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -24,13 +21,13 @@ import org.tensorflow.op.Ops;
 import org.tensorflow.op.io.FifoQueue;
 import org.tensorflow.types.TFloat32;
 
-/** What becomes of a job when its processes or its network fail, and after they are back. */
+/** What becomes of a job when its processes fail, and after they are back. */
 @ExtendWith(OwnNetwork.class)
 class FaultsTest {
-  private static final Duration TIMEOUT = Duration.ofSeconds(6);
+  private static final Duration TIMEOUT = Duration.ofSeconds(4);
 
-  /** Running, closing the session, and asking who is there; far less than forever. */
-  private static final Duration BOUND = TIMEOUT.multipliedBy(4);
+  /** Running, asking who is there, and starting a process anew; far less than forever. */
+  private static final Duration BOUND = Duration.ofMinutes(1);
 
   private static final int SAVED = 3;
   private static final int STEPS = 8;
@@ -55,9 +52,9 @@ class FaultsTest {
   }
 
   /** Has a fault happen between two steps, and goes on from the last checkpoint. */
-  private void assertGoesOn(WorkerProcesses workers, String complaint, Event fault, Event mended)
+  private void assertGoesOn(
+      WorkerProcesses workers, Snapshot whole, String complaint, Event fault, Event mended)
       throws Exception {
-    Snapshot whole = undisturbed(workers, STEPS);
     assertTimeoutPreemptively(
         BOUND,
         () -> {
@@ -90,71 +87,43 @@ class FaultsTest {
   }
 
   @Test
-  void workersThatAreKilledBetweenSteps() throws Exception {
+  void workersThatAreKilledBetweenStepsOrStartedAnewUnseen() throws Exception {
     try (WorkerProcesses workers = new WorkerProcesses(2)) {
+      Snapshot whole = undisturbed(workers, STEPS);
       for (int task : new int[] {1, 0}) {
+        String complaint = "/job:worker/task:%d at '127.0.0.1:%d' ".formatted(task, 2000 + task);
         assertGoesOn(
             workers,
-            "/job:worker/task:" + task + " at '127.0.0.1:" + (2000 + task) + "' cannot be reached",
+            whole,
+            complaint + "cannot be reached",
             all -> all.kill(task),
             all -> all.restart(task));
-      }
-    }
-  }
-
-  /** Nobody waits for a process that is known to be lost, however long a step may take. */
-  @Test
-  void aWorkerThatIsKilledWhereStepsMayTakeLong() throws Exception {
-    try (WorkerProcesses workers = new WorkerProcesses(2)) {
-      assertTimeoutPreemptively(
-          Duration.ofMinutes(1),
-          () -> {
-            try (PinnedTraining training =
-                new PinnedTraining(workers.cluster(), Duration.ofHours(1), builder -> builder)) {
-              training.step();
-              workers.kill(1);
-              assertFault("task:1", training::step);
-            }
-          });
-    }
-  }
-
-  @Test
-  void workersThatAreStartedAnewUnseen() throws Exception {
-    try (WorkerProcesses workers = new WorkerProcesses(2)) {
-      for (int task : new int[] {1, 0}) {
         assertGoesOn(
             workers,
-            "/job:worker/task:" + task + " at '127.0.0.1:" + (2000 + task) + "' was started anew",
+            whole,
+            complaint + "was started anew",
             all -> {
               all.kill(task);
               all.restart(task);
             },
             all -> {});
       }
+      assertIsNoticedAtOnce(workers);
     }
   }
 
-  @Test
-  void aWorkerThatIsStuck() throws Exception {
-    try (WorkerProcesses workers = new WorkerProcesses(2)) {
-      assertGoesOn(
-          workers,
-          "/job:worker/task:1 at '127.0.0.1:2001' gives no answer, though it accepts connections",
-          all -> all.signal(1, "STOP"),
-          all -> all.signal(1, "CONT"));
-    }
-  }
-
-  @Test
-  void aNetworkThatIsCut() throws Exception {
-    try (WorkerProcesses workers = new WorkerProcesses(2)) {
-      assertGoesOn(
-          workers,
-          "/job:worker/task:1 at '127.0.0.1:2001' cannot be reached",
-          all -> Interfaces.setLoopback("down"),
-          all -> Interfaces.setLoopback("up"));
-    }
+  /** Nobody waits for a process that is known to be lost, however long a step may take. */
+  private static void assertIsNoticedAtOnce(WorkerProcesses workers) {
+    assertTimeoutPreemptively(
+        BOUND,
+        () -> {
+          try (PinnedTraining training =
+              new PinnedTraining(workers.cluster(), Duration.ofHours(1), builder -> builder)) {
+            training.step();
+            workers.kill(1);
+            assertFault("task:1", training::step);
+          }
+        });
   }
 
   /** The step waits for what never comes, until its worker is gone. */
@@ -200,42 +169,5 @@ class FaultsTest {
               }
             },
             1000);
-  }
-
-  @Test
-  void aClientThatIsKilled() throws Exception {
-    try (WorkerProcesses workers = new WorkerProcesses(2)) {
-      Process job =
-          JavaProcess.builder(
-                  PinnedJob.class, workers.cluster(), folder, Long.MAX_VALUE, TIMEOUT.toMillis())
-              .redirectError(ProcessBuilder.Redirect.INHERIT)
-              .start();
-      try {
-        BufferedReader output = job.inputReader();
-        String saved = "" + (PinnedJob.EVERY + 1);
-        for (String line = ""; !line.equals(saved); line = output.readLine()) {
-          assertNotNull(line);
-        }
-      } finally {
-        job.destroyForcibly().waitFor();
-      }
-      try (PinnedTraining training = start(workers)) {
-        training.resume(folder);
-        long steps = training.iterations() + 3;
-        training.trainTo(steps);
-        assertEquals(undisturbed(workers, steps), training.snapshot());
-      }
-    }
-  }
-
-  @Test
-  void aWorkerThatIsNotThereToBeginWith() throws Exception {
-    try (WorkerProcesses workers = new WorkerProcesses(2)) {
-      for (int task : new int[] {1, 0}) {
-        workers.kill(task);
-        assertTimeoutPreemptively(BOUND, () -> assertFault("task:" + task, () -> start(workers)));
-        workers.restart(task);
-      }
-    }
   }
 }

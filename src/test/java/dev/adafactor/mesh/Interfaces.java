@@ -23,7 +23,7 @@ public final class Interfaces {
   }
 
   /** Cuts all connections within the network, or lets them be made again. */
-  static void setLoopback(String state) throws IOException, InterruptedException {
+  public static void setLoopback(String state) throws IOException, InterruptedException {
     ip("link", "set", "lo", state);
   }
 

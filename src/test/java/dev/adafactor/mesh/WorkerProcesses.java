@@ -12,7 +12,7 @@ import java.util.stream.IntStream;
 
 /** Worker processes of a test in a network of its own, where all ports are free. */
 public final class WorkerProcesses implements AutoCloseable {
-  private static final int FIRST_PORT = 2000;
+  public static final int FIRST_PORT = 2000;
 
   /** Gives what starts the worker of a task. */
   @FunctionalInterface
@@ -50,7 +50,7 @@ public final class WorkerProcesses implements AutoCloseable {
   }
 
   /** What starts a worker of this program. */
-  static ProcessBuilder program(String cluster, int task) {
+  public static ProcessBuilder program(String cluster, int task) {
     return JavaProcess.builder(
         List.of("-Xmx128m"), Main.class, "worker", "--cluster=" + cluster, "--task=" + task);
   }
@@ -76,7 +76,7 @@ public final class WorkerProcesses implements AutoCloseable {
   }
 
   /** Sends a signal, such as {@code STOP}. */
-  void signal(int task, String name) throws IOException, InterruptedException {
+  public void signal(int task, String name) throws IOException, InterruptedException {
     List<String> command = List.of("kill", "-" + name, "" + processes.get(task).pid());
     if (new ProcessBuilder(command).inheritIO().start().waitFor() != 0) {
       throw new IOException(command + " fails");
