@@ -749,14 +749,21 @@ public final class Adafactor extends Optimizer {
   /** Adds the updates of variables and of their state, and what follows them. */
   private List<Op> update(List<VariableTask> tasks) {
     Map<Constants, List<VariableTask>> byDevice = new LinkedHashMap<>();
-    List<Op> all = new ArrayList<>();
+    List<VariableTask> inShards = new ArrayList<>();
+    List<ShardedUpdateStep.Task> shards = new ArrayList<>();
     for (VariableTask task : tasks) {
       if (task.variable() instanceof VariableInShards sharded) {
-        all.add(finished(task, update(sharded, task.parts(), task.parts().get(0))));
+        inShards.add(task);
+        shards.add(new ShardedUpdateStep.Task(sharded.layout(), task.parts()));
       } else {
         Constants beside = placement.beside(task.parts().get(0).variable());
         byDevice.computeIfAbsent(beside, key -> new ArrayList<>()).add(task);
       }
+    }
+    List<Op> all = new ArrayList<>();
+    List<List<UpdateStep.Updated>> updatedShards = shardedUpdateStep().update(shards);
+    for (int i = 0; i < inShards.size(); i++) {
+      all.add(finished(inShards.get(i), updatedShards.get(i)));
     }
     byDevice.forEach(
         (beside, together) -> {
@@ -771,18 +778,9 @@ public final class Adafactor extends Optimizer {
     return all;
   }
 
-  /**
-   * @param kind one of the tasks
-   */
-  private List<UpdateStep.Updated> update(
-      VariableInShards variable, List<UpdateTask> tasks, UpdateTask kind) {
-    return ShardedUpdate.update(
-        shared,
-        reduction,
-        scalars.of(kind.values().type(), kind.variable().type()),
-        variable,
-        task -> piecewise(placement.beside(task.variable())),
-        tasks);
+  private ShardedUpdateStep shardedUpdateStep() {
+    return new ShardedUpdateStep(
+        shared, reduction, scalars, task -> piecewise(placement.beside(task.variable())));
   }
 
   /**

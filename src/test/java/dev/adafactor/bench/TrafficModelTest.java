@@ -25,11 +25,13 @@ import org.tensorflow.proto.RunOptions;
 class TrafficModelTest {
   private static final int SCALAR = 4;
 
-  /** Of every rank, some of which no mesh divides, and one that has a sparse gradient. */
+  /** Of every rank, some that no mesh divides, some alike, and one that has a sparse gradient. */
   private static final List<Parameter> PARAMETERS =
       List.of(
           Parameter.dense("matrix", 12, 8),
+          Parameter.dense("matrix of the same shape", 12, 8),
           Parameter.dense("vector", 8),
+          Parameter.dense("vector of the same shape", 8),
           Parameter.dense("batch", 4, 6, 10),
           Parameter.dense("odd", 5, 8),
           Parameter.dense("odd vector", 7),
