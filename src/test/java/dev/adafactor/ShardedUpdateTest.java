@@ -9,6 +9,7 @@ import dev.adafactor.ShardedTraining.Way;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Reduction;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.mesh.ShardedVariable;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -195,7 +196,9 @@ class ShardedUpdateTest {
       boolean averages = random.nextBoolean();
       int frequency = random.nextInt(4);
       boolean constrained = random.nextInt(4) == 0;
+      Reductions reductions = one(List.of(Reductions.values()));
       return (builder, variables) -> {
+        builder.reductions(reductions);
         switch (clipping) {
           case 0 -> builder.clipnorm(0.5);
           case 1 -> builder.globalClipnorm(0.5);
@@ -298,7 +301,7 @@ class ShardedUpdateTest {
 
   @Example
   void isAnotherWithoutReductions() {
-    Arguments off = (builder, variables) -> builder.learningRate(0.3).reduction(NONE);
+    Arguments off = (builder, variables) -> builder.learningRate(0.3).reductions(NONE);
     for (List<String> specs :
         List.of(
             List.of("x", "y"), List.of("x", Layout.UNSHARDED), List.of(Layout.UNSHARDED, "y"))) {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.adafactor.Adafactor;
 import dev.adafactor.bench.Traffic.Link;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.parity.ElementType;
 import java.util.List;
 import java.util.Map;
@@ -129,7 +130,7 @@ class TrafficModelTest {
       ElementType type,
       List<Parameter> parameters,
       UnaryOperator<Adafactor.Builder> arguments) {
-    Keeping keeping = new InShards(mesh);
+    Keeping keeping = new InShards(mesh, Reductions.ADD_N);
     RunOptions options =
         RunOptions.newBuilder()
             .setTraceLevel(RunOptions.TraceLevel.SOFTWARE_TRACE)
