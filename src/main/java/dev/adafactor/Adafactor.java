@@ -8,6 +8,7 @@ import dev.adafactor.graph.VariableView;
 import dev.adafactor.mesh.DataParallel;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Reduction;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.mesh.ShardedVariable;
 import dev.adafactor.schedules.ConfigurableSchedule;
 import dev.adafactor.schedules.LearningRateSchedule;
@@ -699,7 +700,7 @@ public final class Adafactor extends Optimizer {
     private List<Pattern> excludedNames = List.of();
     private final Map<LogicalVariable, Constraint> constraints = new HashMap<>();
     private Optional<Mesh> mesh = Optional.empty();
-    private Reduction reduction = Reduction.ADD_N;
+    private Reduction reduction = Reductions.ADD_N;
 
     private Builder(Graph graph) {
       this.graph = Objects.requireNonNull(graph, "graph");
@@ -927,9 +928,12 @@ public final class Adafactor extends Optimizer {
       return this;
     }
 
-    /** Sets how sums over shards are taken. */
-    Builder reduction(Reduction reduction) {
-      this.reduction = Objects.requireNonNull(reduction, "reduction");
+    /**
+     * Sets how the sums over the shards of a {@link #mesh} are taken; {@link Reductions#ADD_N} if
+     * not set.
+     */
+    public Builder reductions(Reduction reductions) {
+      this.reduction = Objects.requireNonNull(reductions, "reductions");
       return this;
     }
 
@@ -962,8 +966,13 @@ public final class Adafactor extends Optimizer {
       return this;
     }
 
-    /** Makes the optimizer: adds its iteration counter and learning rate to the graph. */
+    /**
+     * Makes the optimizer: adds its iteration counter and learning rate to the graph.
+     *
+     * @throws IllegalArgumentException if the {@link #reductions} are not for the {@link #mesh}
+     */
     public Adafactor build() {
+      mesh.ifPresent(reduction::requireSoundOver);
       return new Adafactor(this);
     }
 

@@ -100,7 +100,7 @@ final class BlockPasses<T extends TNumber> implements Passes<T> {
   }
 
   @Override
-  public Operand<T> updateRms(SecondMoment<T> inverseRoots) {
+  public Operand<T> updateMeanSquare(SecondMoment<T> inverseRoots) {
     Ops tf = constants.ops();
     List<Operand<T>> halfSquares = new ArrayList<>();
     for (Block<T> block : layout.blocks()) {
@@ -114,7 +114,7 @@ final class BlockPasses<T extends TNumber> implements Passes<T> {
       }
     }
     Operand<T> share = constants.number(variable.type(), 2.0 / variable.shape().size());
-    return tf.math.sqrt(tf.math.mul(tf.math.addN(halfSquares), share));
+    return tf.math.mul(tf.math.addN(halfSquares), share);
   }
 
   /** Adds the write of the variable, {@code w - rate * u}. */

@@ -10,9 +10,9 @@ interface Passes<T extends TNumber> {
   SecondMoment<T> meanSquares();
 
   /**
-   * rms(u), where u = g / √v.
+   * rms(u)², where u = g / √v.
    *
    * @param inverseRoots 1/√v, as factors along the rows and along the columns, or whole
    */
-  Operand<T> updateRms(SecondMoment<T> inverseRoots);
+  Operand<T> updateMeanSquare(SecondMoment<T> inverseRoots);
 }

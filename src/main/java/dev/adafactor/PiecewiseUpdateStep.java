@@ -34,7 +34,12 @@ final class PiecewiseUpdateStep implements UpdateStep {
   /** What blocks of a sparse gradient have at the least, where its rows take up the rest. */
   private static final int LEAST_SHARE_OF_BLOCKS = 8;
 
-  private record Kind(DataType type, Shape shape) {}
+  /**
+   * What variables of a stack have in common.
+   *
+   * @param most the most variables of a stack
+   */
+  record Kind(DataType type, Shape shape, long most) {}
 
   private final Constants constants;
   private final Ops ops;
@@ -69,11 +74,10 @@ final class PiecewiseUpdateStep implements UpdateStep {
   @Override
   public List<Updated> update(List<UpdateTask> tasks) {
     Map<UpdateTask, Updated> updated = new HashMap<>();
-    for (List<UpdateTask> stack : Stacks.of(tasks, this::kind, this::most)) {
-      if (stack.size() == 1) {
-        updated.put(stack.get(0), single(stack.get(0)));
-      } else {
-        stacked(stack.get(0).variable(), stack, updated);
+    for (List<UpdateTask> stack : Stacks.of(tasks, this::kind, Kind::most)) {
+      List<Updated> ofStack = together(stack);
+      for (int i = 0; i < stack.size(); i++) {
+        updated.put(stack.get(i), ofStack.get(i));
       }
     }
     return tasks.stream().map(updated::get).toList();
@@ -93,7 +97,8 @@ final class PiecewiseUpdateStep implements UpdateStep {
     return type == TFloat64.class ? Double.BYTES : Float.BYTES;
   }
 
-  private Optional<Kind> kind(UpdateTask task) {
+  /** What a variable has in common with others of its stack; empty if it is updated by itself. */
+  Optional<Kind> kind(UpdateTask task) {
     VariableView<?> variable = task.variable();
     long size = variable.shape().size();
     boolean alike =
@@ -101,44 +106,53 @@ final class PiecewiseUpdateStep implements UpdateStep {
             && size <= LARGEST_STACKED
             && task.indices() == null
             && rule.computeType(variable.type()) == variable.type();
-    return alike ? Optional.of(new Kind(variable.dataType(), variable.shape())) : Optional.empty();
+    return alike
+        ? Optional.of(new Kind(variable.dataType(), variable.shape(), most(size)))
+        : Optional.empty();
   }
 
-  private long most(Kind kind) {
-    return Math.max(1, pieceBytes / TENSORS_OF_A_STACK / Double.BYTES / kind.shape().size());
-  }
-
-  private <C extends TNumber> Updated single(UpdateTask task) {
-    Operand<C> values = typed(task.values());
-    return single(task.variable(), task, values);
-  }
-
-  private <T extends TNumber, C extends TNumber> Updated single(
-      VariableView<T> variable, UpdateTask task, Operand<C> values) {
-    Scalars<C> shared = scalars.of(values.type(), variable.type());
-    SecondMoment<C> state = task.state().secondMoment();
-    if (variable.shape().size() == 0) {
-      return new Updated(
-          ops.withControlDependencies(task.before()).noOp(),
-          List.of(),
-          StableUpdate.withoutElements(constants, shared, state).statistics());
-    }
-    Piece<C> piece = piece(variable, task, values);
-    StableUpdate.Factors<C> factors =
-        StableUpdate.factors(constants, shared, piece.gradient(), piece.variableRms(), state);
-    return new Updated(
-        piece.writing().write(factors.rate(), factors.inverseRoots()),
-        task.state().assign(ops, factors.state().parts()),
-        factors.statistics());
+  private long most(long size) {
+    return Math.max(1, pieceBytes / TENSORS_OF_A_STACK / Double.BYTES / size);
   }
 
   /**
-   * What an update needs of a variable with elements, for an update that is not added here.
+   * @param tasks one, or those of a stack
+   */
+  private <C extends TNumber> List<Updated> together(List<UpdateTask> tasks) {
+    UpdateTask kind = tasks.get(0);
+    Scalars<C> shared =
+        scalars.of(PiecewiseUpdateStep.<C>typed(kind.values()).type(), kind.variable().type());
+    if (kind.variable().shape().size() == 0) {
+      return List.of(
+          new Updated(
+              ops.withControlDependencies(kind.before()).noOp(),
+              List.of(),
+              StableUpdate.withoutElements(constants, shared, kind.state().<C>secondMoment())
+                  .statistics()));
+    }
+    Piece<C> piece = piece(tasks);
+    StableUpdate.Factors<C> factors =
+        StableUpdate.factors(
+            constants, shared, piece.gradient(), piece.variableMeanSquare(), piece.before());
+    return piece.updated(
+        ops,
+        factors.rate(),
+        factors.inverseRoots(),
+        factors.state(),
+        piece.statistics(constants, factors.statistics()));
+  }
+
+  /**
+   * What an update needs of variables with elements, for an update that is not added here.
    *
+   * @param tasks one, or those of a stack
    * @param <C> the type of the computation
    */
-  <C extends TNumber> Piece<C> piece(UpdateTask task) {
-    return piece(task.variable(), task, typed(task.values()));
+  <C extends TNumber> Piece<C> piece(List<UpdateTask> tasks) {
+    UpdateTask kind = tasks.get(0);
+    return tasks.size() == 1
+        ? piece(kind.variable(), kind, typed(kind.values()))
+        : stack(VariableView.typed(kind.variable()), tasks);
   }
 
   private <T extends TNumber, C extends TNumber> Piece<C> piece(
@@ -187,10 +201,15 @@ final class PiecewiseUpdateStep implements UpdateStep {
       VariableView<C> variable, UpdateTask task, BlockPasses.Layout<C> layout) {
     Lanes.Lane lane = lanes.next(variable.shape().size() / 4);
     Ops first = lane.begin(task.before());
-    Operand<C> rms = Extent.VARIABLE.rms(first, constants, variable.share(first));
-    lane.end(rms);
+    Operand<C> meanSquare = Extent.VARIABLE.meanSquare(first, constants, variable.share(first));
+    lane.end(meanSquare);
     BlockPasses<C> passes = new BlockPasses<>(constants, matrices, lanes, variable, layout);
-    return new Piece<>(rms, passes, passes::write);
+    return new Piece<>(
+        List.of(task),
+        meanSquare,
+        task.state().secondMoment(),
+        passes,
+        (rate, inverseRoots) -> List.of(passes.write(rate, inverseRoots)));
   }
 
   private <T extends TNumber, C extends TNumber> Piece<C> whole(
@@ -202,59 +221,50 @@ final class PiecewiseUpdateStep implements UpdateStep {
     Operand<C> g = typed(task.gradient(first));
     WholePasses<C> passes = new WholePasses<>(first, constants, matrices, Extent.VARIABLE, g);
     return new Piece<>(
-        Extent.VARIABLE.rms(first, constants, wide),
+        List.of(task),
+        Extent.VARIABLE.meanSquare(first, constants, wide),
+        task.state().secondMoment(),
         passes,
         (rate, inverseRoots) -> {
           Op write = rule.apply(first, ops, variable, w, rate, passes.direction());
           lane.end(write);
-          return write;
+          return List.of(write);
         });
   }
 
   /**
    * @param kind one of the variables
    */
-  private <T extends TNumber> void stacked(
-      VariableView<T> kind, List<UpdateTask> tasks, Map<UpdateTask, Updated> updated) {
+  private <C extends TNumber> Piece<C> stack(VariableView<C> kind, List<UpdateTask> tasks) {
     Lanes.Lane lane = lanes.next(tasks.size() * kind.shape().size());
     Ops first = lane.begin(tasks.stream().flatMap(task -> task.before().stream()).toList());
-    List<VariableView<T>> variables = new ArrayList<>();
-    List<Operand<T>> gradients = new ArrayList<>();
-    List<SecondMoment<T>> states = new ArrayList<>();
+    List<VariableView<C>> variables = new ArrayList<>();
+    List<Operand<C>> gradients = new ArrayList<>();
+    List<SecondMoment<C>> states = new ArrayList<>();
     for (UpdateTask task : tasks) {
       variables.add(VariableView.typed(task.variable()));
       gradients.add(typed(task.values()));
       states.add(task.state().secondMoment());
     }
-    Operand<T> w = first.stack(variables.stream().map(v -> v.read(first)).toList());
-    Operand<T> g = first.stack(gradients);
-    WholePasses<T> passes = new WholePasses<>(first, constants, matrices, Extent.STACK, g);
-    StableUpdate.Factors<T> factors =
-        StableUpdate.factors(
-            constants,
-            scalars.of(kind.type(), kind.type()),
-            passes,
-            Extent.STACK.rms(first, constants, w),
-            SecondMoment.stacked(first, states));
-    Operand<T> update = ops.math.mul(factors.rate(), passes.direction());
-    List<Output<T>> updates = unstacked(update, tasks.size());
-    List<SecondMoment<T>> moved = factors.state().unstacked(ops, tasks.size());
-    List<UpdateStatistics<T>> statistics = factors.statistics().unstacked(constants, tasks.size());
-    List<Op> writes = new ArrayList<>();
-    for (int i = 0; i < tasks.size(); i++) {
-      Op write = variables.get(i).assignSub(ops, updates.get(i));
-      writes.add(write);
-      updated.put(
-          tasks.get(i),
-          new Updated(
-              write, tasks.get(i).state().assign(ops, moved.get(i).parts()), statistics.get(i)));
-    }
-    // The updates are slices of one tensor, which is there until the last one is written.
-    lane.end(ops.withControlDependencies(writes).noOp());
-  }
-
-  private <T extends TNumber> List<Output<T>> unstacked(Operand<T> stack, int count) {
-    return ops.unstack(stack, (long) count).output();
+    Operand<C> w = first.stack(variables.stream().map(v -> v.read(first)).toList());
+    Operand<C> g = first.stack(gradients);
+    WholePasses<C> passes = new WholePasses<>(first, constants, matrices, Extent.STACK, g);
+    return new Piece<>(
+        tasks,
+        Extent.STACK.meanSquare(first, constants, w),
+        SecondMoment.stacked(first, states),
+        passes,
+        (rate, inverseRoots) -> {
+          Operand<C> update = ops.math.mul(rate, passes.direction());
+          List<Output<C>> updates = ops.unstack(update, (long) tasks.size()).output();
+          List<Op> writes = new ArrayList<>();
+          for (int i = 0; i < tasks.size(); i++) {
+            writes.add(variables.get(i).assignSub(ops, updates.get(i)));
+          }
+          // The updates are slices of one tensor, which is there until the last one is written.
+          lane.end(ops.withControlDependencies(writes).noOp());
+          return writes;
+        });
   }
 
   @SuppressWarnings("unchecked") // The gradient has the type of the computation.

@@ -10,7 +10,9 @@ import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Reduction;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Function;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
@@ -27,13 +29,11 @@ import org.tensorflow.types.family.TNumber;
 final class ShardedUpdate<C extends TNumber> {
 
   /**
-   * A shard, with elements.
+   * A shard, with elements, or a stack of those that variables have on one device.
    *
    * @param constants of the scope on its device
-   * @param before its part of the second moment
    */
-  private record Shard<C extends TNumber>(
-      Constants constants, Piece<C> piece, SecondMoment<C> before, VariableState state) {
+  private record Shard<C extends TNumber>(Constants constants, Piece<C> piece) {
     Ops ops() {
       return constants.ops();
     }
@@ -59,66 +59,64 @@ final class ShardedUpdate<C extends TNumber> {
   }
 
   /**
-   * Adds the update of a variable.
+   * Adds the update of a variable, or of a stack of variables of one layout.
    *
    * @param shared of the scope for what the shards have in common
    * @param steps for the variables of the device of each shard
-   * @param tasks one for each of the variable's parts
-   * @return the updates of the parts
+   * @param shards for each of the variable's parts the task, or those of the stack
+   * @return for each of the parts the updates
    */
-  static <C extends TNumber> List<UpdateStep.Updated> update(
+  static <C extends TNumber> List<List<UpdateStep.Updated>> update(
       Constants shared,
       Reduction reduction,
       Scalars<C> scalars,
-      VariableInShards variable,
+      Layout layout,
       Function<UpdateTask, PiecewiseUpdateStep> steps,
-      List<UpdateTask> tasks) {
-    List<Shard<C>> shards = new ArrayList<>();
-    for (UpdateTask task : tasks) {
-      SecondMoment<C> before = task.state().secondMoment();
-      PiecewiseUpdateStep step = steps.apply(task);
-      if (task.variable().shape().size() == 0) {
-        return each(
-            tasks,
-            i ->
-                new UpdateStep.Updated(
-                    shared.ops().withControlDependencies(tasks.get(i).before()).noOp(),
-                    List.of(),
-                    StableUpdate.withoutElements(shared, scalars, before).statistics()));
-      }
-      shards.add(new Shard<>(step.constants(), step.piece(task), before, task.state()));
+      List<List<UpdateTask>> shards) {
+    List<Shard<C>> pieces = new ArrayList<>();
+    for (List<UpdateTask> tasks : shards) {
+      PiecewiseUpdateStep step = steps.apply(tasks.get(0));
+      pieces.add(new Shard<>(step.constants(), step.piece(tasks)));
     }
-    return new ShardedUpdate<>(shared, reduction, scalars, variable.layout(), shards).step();
+    return new ShardedUpdate<>(shared, reduction, scalars, layout, pieces).step();
   }
 
-  private List<UpdateStep.Updated> step() {
+  private List<List<UpdateStep.Updated>> step() {
     Ops tf = shared.ops();
     // alpha_t = max(epsilon_2, rms(w)) * rho_t
-    Operand<C> variableRms = rms(each(shard -> shard.piece().variableRms()));
+    Operand<C> variableRms = rms(each(shard -> shard.piece().variableMeanSquare()));
     Operand<C> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), variableRms), s.rho());
     // r, c or v: the moving averages of g^2 + epsilon_1
     List<SecondMoment<C>> squares = squares(each(shard -> shard.piece().gradient().meanSquares()));
     List<SecondMoment<C>> moved =
         each(
             shards,
-            i -> at(i).before().combine(squares.get(i), (x, y) -> average(at(i).ops(), s, x, y)));
+            i ->
+                at(i)
+                    .piece()
+                    .before()
+                    .combine(squares.get(i), (x, y) -> average(at(i).ops(), s, x, y)));
     // 1 / sqrt(v), where v = r / mean(r) * c
     List<SecondMoment<C>> inverseRoots = inverseRoots(moved);
     // alpha_t / max(1, rms(u_t) / clip_threshold); where both are 0, the variable stays
     Operand<C> updateRms =
-        rms(each(shards, i -> at(i).piece().gradient().updateRms(inverseRoots.get(i))));
+        rms(each(shards, i -> at(i).piece().gradient().updateMeanSquare(inverseRoots.get(i))));
     Operand<C> clipping =
         tf.math.maximum(s.one(), tf.math.div(atLeastTiny(shared, updateRms), s.clipThreshold()));
     Operand<C> rate = tf.math.div(alpha, clipping);
-    UpdateStatistics<C> statistics =
-        new UpdateStatistics<>(s.rho(), s.beta2(), variableRms, alpha, updateRms, clipping);
+    List<UpdateStatistics<C>> statistics =
+        at(0)
+            .piece()
+            .statistics(
+                shared,
+                new UpdateStatistics<>(
+                    s.rho(), s.beta2(), variableRms, alpha, updateRms, clipping));
     return each(
         shards,
         i ->
-            new UpdateStep.Updated(
-                at(i).piece().writing().write(rate, inverseRoots.get(i)),
-                at(i).state().assign(at(i).ops(), moved.get(i).parts()),
-                statistics));
+            at(i)
+                .piece()
+                .updated(at(i).ops(), rate, inverseRoots.get(i), moved.get(i), statistics));
   }
 
   /** The means over whole rows and columns, of those over the rows and columns of each shard. */
@@ -155,14 +153,10 @@ final class ShardedUpdate<C extends TNumber> {
         });
   }
 
-  /** The root mean square over all shards, of those of each. */
-  private Operand<C> rms(List<Operand<C>> rms) {
-    if (rms.size() == 1) {
-      return rms.get(0);
-    }
-    List<List<Integer>> all = List.of(IntStream.range(0, rms.size()).boxed().toList());
-    List<Operand<C>> squares = each(rms, i -> at(i).ops().math.square(rms.get(i)));
-    return shared.ops().math.sqrt(means(all, squares).get(0));
+  /** The root mean square over all shards, of the mean squares of each. */
+  private Operand<C> rms(List<Operand<C>> meanSquares) {
+    List<List<Integer>> all = List.of(IntStream.range(0, meanSquares.size()).boxed().toList());
+    return shared.ops().math.sqrt(means(all, meanSquares).get(0));
   }
 
   /** The means over the shards of each line, of those of each shard. */
@@ -173,10 +167,14 @@ final class ShardedUpdate<C extends TNumber> {
         List<Operand<C>> sums =
             reduction.sum(
                 line.stream().map(i -> new Reduction.Part<>(at(i).ops(), local.get(i))).toList());
+        // What several devices have sent from one is divided there.
+        Map<Operand<C>, Operand<C>> divided = new HashMap<>();
         for (int j = 0; j < line.size(); j++) {
           Constants there = at(line.get(j)).constants();
           Operand<C> count = there.number(s.one().type(), line.size());
-          means.set(line.get(j), there.ops().math.div(sums.get(j), count));
+          means.set(
+              line.get(j),
+              divided.computeIfAbsent(sums.get(j), sum -> there.ops().math.div(sum, count)));
         }
       }
     }

@@ -45,7 +45,7 @@ final class StableUpdate implements UpdateRule {
     }
     Extent extent = Extent.VARIABLE;
     WholePasses<T> passes = new WholePasses<>(tf, constants, matrices, extent, g);
-    Factors<T> factors = factors(constants, s, passes, extent.rms(tf, constants, w), state);
+    Factors<T> factors = factors(constants, s, passes, extent.meanSquare(tf, constants, w), state);
     return new Step<>(factors.rate(), passes.direction(), factors.state(), factors.statistics());
   }
 
@@ -66,15 +66,16 @@ final class StableUpdate implements UpdateRule {
    * Adds the operations of the step, but for the write.
    *
    * @param g the gradient, of variables with elements
-   * @param variableRms rms(w), after weight decay
+   * @param variableMeanSquare rms(w)², after weight decay
    */
   static <T extends TNumber> Factors<T> factors(
       Constants constants,
       Scalars<T> s,
       Passes<T> g,
-      Operand<T> variableRms,
+      Operand<T> variableMeanSquare,
       SecondMoment<T> state) {
     Ops tf = constants.ops();
+    Operand<T> variableRms = tf.math.sqrt(variableMeanSquare);
     // alpha_t = max(epsilon_2, rms(w)) * rho_t
     Operand<T> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), variableRms), s.rho());
     // r, c or v: the moving averages of g^2 + epsilon_1
@@ -87,7 +88,7 @@ final class StableUpdate implements UpdateRule {
             c -> inverseRoot(constants, c),
             v -> inverseRoot(constants, v));
     // alpha_t / max(1, rms(u_t) / clip_threshold); where both are 0, the variable stays
-    Operand<T> updateRms = g.updateRms(inverseRoots);
+    Operand<T> updateRms = tf.math.sqrt(g.updateMeanSquare(inverseRoots));
     Operand<T> rms = atLeastTiny(constants, updateRms);
     Operand<T> divisor = tf.math.maximum(s.one(), tf.math.div(rms, s.clipThreshold()));
     return new Factors<>(

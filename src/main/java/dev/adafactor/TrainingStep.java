@@ -155,14 +155,21 @@ final class TrainingStep {
   /** Adds the updates of variables and of their state, and what follows them. */
   private List<Op> update(List<Task> tasks) {
     Map<Constants, List<Task>> byDevice = new LinkedHashMap<>();
-    List<Op> all = new ArrayList<>();
+    List<Task> inShards = new ArrayList<>();
+    List<ShardedUpdateStep.Task> shards = new ArrayList<>();
     for (Task task : tasks) {
       if (task.variable() instanceof VariableInShards sharded) {
-        all.add(finished(task, update(sharded, task.parts(), task.parts().get(0))));
+        inShards.add(task);
+        shards.add(new ShardedUpdateStep.Task(sharded.layout(), task.parts()));
       } else {
         Constants beside = placement.beside(task.parts().get(0).variable());
         byDevice.computeIfAbsent(beside, key -> new ArrayList<>()).add(task);
       }
+    }
+    List<Op> all = new ArrayList<>();
+    List<List<UpdateStep.Updated>> updatedShards = shardedUpdateStep().update(shards);
+    for (int i = 0; i < inShards.size(); i++) {
+      all.add(finished(inShards.get(i), updatedShards.get(i)));
     }
     byDevice.forEach(
         (beside, together) -> {
@@ -188,18 +195,12 @@ final class TrainingStep {
     return piecewise.computeIfAbsent(beside, key -> settings.inPieces(beside, scalars, gate));
   }
 
-  /**
-   * @param kind one of the tasks
-   */
-  private List<UpdateStep.Updated> update(
-      VariableInShards variable, List<UpdateTask> tasks, UpdateTask kind) {
-    return ShardedUpdate.update(
+  private ShardedUpdateStep shardedUpdateStep() {
+    return new ShardedUpdateStep(
         sites.shared(),
         settings.reduction(),
-        scalars.of(kind.values().type(), kind.variable().type()),
-        variable,
-        task -> piecewise(placement.beside(task.variable())),
-        tasks);
+        scalars,
+        task -> piecewise(placement.beside(task.variable())));
   }
 
   /**

@@ -43,14 +43,14 @@ final class WholePasses<T extends TNumber> implements Passes<T> {
   }
 
   @Override
-  public Operand<T> updateRms(SecondMoment<T> inverseRoots) {
+  public Operand<T> updateMeanSquare(SecondMoment<T> inverseRoots) {
     direction =
         inverseRoots.reduce(
             (a, b) -> matrices.scaled(constants, g, a, b), v -> constants.ops().math.mul(g, v));
-    return extent.rms(constants.ops(), constants, direction);
+    return extent.meanSquare(constants.ops(), constants, direction);
   }
 
-  /** u, whose rms was asked for. */
+  /** u, whose mean square was asked for. */
   Operand<T> direction() {
     return direction;
   }

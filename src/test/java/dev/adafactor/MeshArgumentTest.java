@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.mesh.ShardedVariable;
 import java.util.List;
 import java.util.Optional;
@@ -78,6 +79,18 @@ class MeshArgumentTest {
     assertRefused(
         "variable 'w' is sharded: its update is of several devices, and XLA compiles for one; use JitCompile.WHERE_GPU or OFF",
         () -> minimize(Adafactor.builder(graph).mesh(MESH).jitCompile(JitCompile.ALWAYS)));
+  }
+
+  @Test
+  void takesCollectiveOperationsWithinOneProcessAlone() {
+    Mesh processes = Mesh.parse("x=2", List.of("/job:worker/task:0", "/job:worker/task:1"));
+    Adafactor.Builder builder = Adafactor.builder(graph).mesh(processes);
+    String message =
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> builder.reductions(Reductions.COLLECTIVE).build())
+            .getMessage();
+    assertTrue(message.startsWith("collective operations are for devices of one process"), message);
   }
 
   @Test

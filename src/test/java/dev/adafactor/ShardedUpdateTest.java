@@ -9,6 +9,7 @@ import dev.adafactor.ShardedTraining.Way;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Reduction;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.mesh.ShardedVariable;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -22,6 +23,7 @@ import java.util.function.BiFunction;
 import java.util.stream.Collectors;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import net.jqwik.api.Example;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -146,8 +148,18 @@ class ShardedUpdateTest {
           normal(size.size()));
     }
 
+    /** Some of them alike, which are updated together. */
     List<Start> starts(Mesh mesh) {
-      return IntStream.range(0, 6).mapToObj(i -> start(mesh, i % 5)).toList();
+      List<Start> starts = new ArrayList<>();
+      for (int i = 0; i < 6; i++) {
+        Start start = start(mesh, i % 5);
+        starts.add(start);
+        if (random.nextBoolean()) {
+          List<Double> others = normal(start.shape().size());
+          starts.add(new Start(start.type(), start.shape(), start.specs(), start.way(), others));
+        }
+      }
+      return starts;
     }
 
     /** The same variable, cut over another mesh. */
@@ -184,7 +196,9 @@ class ShardedUpdateTest {
       boolean averages = random.nextBoolean();
       int frequency = random.nextInt(4);
       boolean constrained = random.nextInt(4) == 0;
+      Reductions reductions = one(List.of(Reductions.values()));
       return (builder, variables) -> {
+        builder.reductions(reductions);
         switch (clipping) {
           case 0 -> builder.clipnorm(0.5);
           case 1 -> builder.globalClipnorm(0.5);
@@ -287,7 +301,7 @@ class ShardedUpdateTest {
 
   @Example
   void isAnotherWithoutReductions() {
-    Arguments off = (builder, variables) -> builder.learningRate(0.3).reduction(NONE);
+    Arguments off = (builder, variables) -> builder.learningRate(0.3).reductions(NONE);
     for (List<String> specs :
         List.of(
             List.of("x", "y"), List.of("x", Layout.UNSHARDED), List.of(Layout.UNSHARDED, "y"))) {
@@ -296,6 +310,51 @@ class ShardedUpdateTest {
           distanceAfterSteps(ShardedUpdateTest::plain, ShardedUpdateTest::plain, start) <= STEPS);
       assertTrue(distanceAfterSteps(off, ShardedUpdateTest::plain, start) > 1000);
     }
+  }
+
+  /** Variables that are alike take fewer operations, and the same step as one by one. */
+  @Example
+  void updatesSmallVariablesThatAreAlikeTogether() {
+    Randomly random = new Randomly(5);
+    for (List<String> specs : List.of(List.of("x"), List.of("y", "x"))) {
+      long[] axes = specs.stream().mapToLong(spec -> 4).toArray();
+      List<Start> alike =
+          Stream.generate(
+                  () -> {
+                    Shape shape = Shape.of(axes);
+                    List<Double> elements = random.normal(shape.size());
+                    return new Start(
+                        TFloat32.class, shape, Optional.of(specs), Way.WHOLE, elements);
+                  })
+              .limit(5)
+              .toList();
+      List<Fed> gradients = random.gradients(alike);
+      try (ShardedTraining together =
+          new ShardedTraining(SQUARE, ShardedUpdateTest::plain, alike)) {
+        together.step(gradients);
+        int operations = 0;
+        for (int i = 0; i < alike.size(); i++) {
+          List<Start> one = alike.subList(i, i + 1);
+          try (ShardedTraining alone = new ShardedTraining(SQUARE, ShardedUpdateTest::plain, one)) {
+            alone.step(gradients.subList(i, i + 1));
+            Snapshot.OfVariable expected = alone.snapshot().variables().get(0);
+            Snapshot.OfVariable actual = together.snapshot().variables().get(i);
+            assertTrue(distance(expected.value(), actual.value()) <= 1);
+            operations += operations(alone);
+          }
+        }
+        assertReplicasAreTheSame(together, alike);
+        assertTrue(operations(together) < 0.8 * operations, specs::toString);
+      }
+    }
+  }
+
+  private static int operations(ShardedTraining training) {
+    int operations = 0;
+    for (var all = training.graph().operations(); all.hasNext(); all.next()) {
+      operations++;
+    }
+    return operations;
   }
 
   @Example

@@ -2,6 +2,7 @@ package dev.adafactor.bench;
 
 import dev.adafactor.Adafactor;
 import dev.adafactor.IndexedSlices;
+import dev.adafactor.SessionConfig;
 import dev.adafactor.bench.Variables.Trained;
 import dev.adafactor.graph.CompiledCalls;
 import dev.adafactor.mesh.Mesh;
@@ -145,7 +146,7 @@ final class GraphContender implements Contender {
   }
 
   private static ConfigProto config(int threads) {
-    return ConfigProto.newBuilder()
+    return SessionConfig.forTraining().toBuilder()
         .setIntraOpParallelismThreads(threads)
         .setInterOpParallelismThreads(threads)
         .build();

@@ -4,6 +4,7 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.ShardedGradient;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.mesh.ShardedVariable;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,7 +18,7 @@ import org.tensorflow.types.family.TNumber;
  * On the devices of a mesh, each part of a gradient beside the part of the variable that is worked
  * on.
  */
-record InShards(Mesh mesh) implements Keeping {
+record InShards(Mesh mesh, Reductions reductions) implements Keeping {
 
   @Override
   public <T extends TNumber> Kept<T> variable(Ops tf, String name, Operand<T> initial) {
@@ -47,7 +48,7 @@ record InShards(Mesh mesh) implements Keeping {
 
   @Override
   public Adafactor.Builder with(Adafactor.Builder builder) {
-    return builder.mesh(mesh);
+    return builder.mesh(mesh).reductions(reductions);
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.adafactor.bench;
 
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.parity.VariableKind;
 import java.io.IOException;
 import java.util.Locale;
@@ -51,7 +52,12 @@ public enum Peer {
     Contender start(PeerPrograms programs, Workload workload) {
       return GraphContender.adafactor(
           workload,
-          new Variant(VariableKind.REFERENCE, Numerics.STABLE, JitCompile.OFF, Optional.empty()));
+          new Variant(
+              VariableKind.REFERENCE,
+              Numerics.STABLE,
+              JitCompile.OFF,
+              Optional.empty(),
+              Reductions.ADD_N));
     }
 
     @Override

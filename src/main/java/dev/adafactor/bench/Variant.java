@@ -3,6 +3,7 @@ package dev.adafactor.bench;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.parity.VariableKind;
 import java.util.Locale;
 import java.util.Optional;
@@ -14,9 +15,14 @@ import java.util.Optional;
  * @param numerics which operations compute the update
  * @param jitCompile whether XLA compiles them
  * @param mesh over which the variables are sharded; empty if each is in one piece
+ * @param reductions how sums over the shards are taken
  */
 public record Variant(
-    VariableKind variables, Numerics numerics, JitCompile jitCompile, Optional<Mesh> mesh) {
+    VariableKind variables,
+    Numerics numerics,
+    JitCompile jitCompile,
+    Optional<Mesh> mesh,
+    Reductions reductions) {
 
   /**
    * Checks.
@@ -40,6 +46,7 @@ public record Variant(
   }
 
   Keeping keeping() {
-    return mesh.<Keeping>map(InShards::new).orElseGet(() -> new InOnePiece(variables));
+    return mesh.<Keeping>map(each -> new InShards(each, reductions))
+        .orElseGet(() -> new InOnePiece(variables));
   }
 }

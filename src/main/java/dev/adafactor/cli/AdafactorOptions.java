@@ -4,6 +4,7 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.schedules.ScheduleRegistry;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -117,6 +118,15 @@ final class AdafactorOptions {
   private Optional<Numerics> numerics = Optional.empty();
 
   @Option(
+      names = "--reductions",
+      paramLabel = "add_n|collective",
+      converter = ConstantConverter.OfReductions.class,
+      description =
+          "How sums over the shards of --mesh are taken: add_n, the default, on one device;"
+              + " collective: by TensorFlow's collective operations, not with --cluster.")
+  private Optional<Reductions> reductions = Optional.empty();
+
+  @Option(
       names = "--transient-bytes",
       paramLabel = "BYTES",
       description =
@@ -152,6 +162,7 @@ final class AdafactorOptions {
    * @throws IOException if the configuration cannot be read
    */
   Function<Graph, Adafactor> optimizer(Optional<Mesh> mesh) throws IOException {
+    reductions.ifPresent(way -> requireSound(way, mesh));
     if (configuration.isEmpty()) {
       return graph -> with(Adafactor.builder(graph), mesh);
     }
@@ -167,8 +178,20 @@ final class AdafactorOptions {
     };
   }
 
+  private static void requireSound(Reductions reductions, Optional<Mesh> mesh) {
+    if (mesh.isEmpty()) {
+      throw new IllegalArgumentException("--reductions is for --mesh, which is missing");
+    }
+    try {
+      reductions.requireSoundOver(mesh.get());
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("--reductions: " + e.getMessage(), e);
+    }
+  }
+
   private Adafactor with(Adafactor.Builder builder, Optional<Mesh> mesh) {
     mesh.ifPresent(builder::mesh);
+    reductions.ifPresent(builder::reductions);
     learningRate.ifPresent((Consumer<Double>) builder::learningRate);
     beta2Decay.ifPresent(builder::beta2Decay);
     epsilon1.ifPresent(builder::epsilon1);

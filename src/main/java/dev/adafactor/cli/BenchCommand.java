@@ -17,6 +17,7 @@ import dev.adafactor.bench.Variant;
 import dev.adafactor.bench.Workload;
 import dev.adafactor.files.OutputPath;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.parity.ElementType;
 import dev.adafactor.parity.VariableKind;
 import java.io.IOException;
@@ -148,6 +149,16 @@ final class BenchCommand implements Callable<Integer> {
   private Optional<String> mesh = Optional.empty();
 
   @Option(
+      names = "--reductions",
+      paramLabel = "add_n|collective",
+      converter = ConstantConverter.OfReductions.class,
+      description =
+          "How sums over the shards of --mesh are taken: add_n, the default, on one device;"
+              + " collective: by TensorFlow's collective operations, of which no record has the"
+              + " bytes.")
+  private Optional<Reductions> reductions = Optional.empty();
+
+  @Option(
       names = "--peer",
       paramLabel = "PYTHON",
       description =
@@ -262,12 +273,16 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private Variant variant() {
+    if (reductions.isPresent() && mesh.isEmpty()) {
+      throw new IllegalArgumentException("--reductions is for --mesh, which is missing");
+    }
     try {
       return new Variant(
           variables,
           numerics,
           jitCompile ? JitCompile.ALWAYS : JitCompile.OFF,
-          mesh.map(Mesh::virtualCpus));
+          mesh.map(Mesh::virtualCpus),
+          reductions.orElse(Reductions.ADD_N));
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("--mesh: " + e.getMessage(), e);
     }

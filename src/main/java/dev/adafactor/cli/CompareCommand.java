@@ -4,6 +4,7 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.Numerics;
 import dev.adafactor.files.OutputPath;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.parity.Case;
 import dev.adafactor.parity.CaseFile;
 import dev.adafactor.parity.ComparedRun;
@@ -104,6 +105,15 @@ final class CompareCommand implements Callable<Integer> {
   private Optional<String> mesh = Optional.empty();
 
   @Option(
+      names = "--reductions",
+      paramLabel = "add_n|collective",
+      converter = ConstantConverter.OfReductions.class,
+      description =
+          "How sums over the shards of --mesh are taken: add_n, the default, on one device;"
+              + " collective: by TensorFlow's collective operations.")
+  private Optional<Reductions> reductions = Optional.empty();
+
+  @Option(
       names = "--results",
       paramLabel = "FILE",
       description = "Write what was computed, in the structure of a case file.")
@@ -179,6 +189,9 @@ final class CompareCommand implements Callable<Integer> {
   }
 
   private Holding holding() {
+    if (reductions.isPresent() && mesh.isEmpty()) {
+      throw new IllegalArgumentException("--reductions is for --mesh, which is missing");
+    }
     if (mesh.isEmpty()) {
       return variables;
     }
@@ -192,7 +205,7 @@ final class CompareCommand implements Callable<Integer> {
           "--mesh goes with --variables reference alone: shards are reference variables");
     }
     try {
-      return new OnMesh(Mesh.virtualCpus(mesh.get()));
+      return new OnMesh(Mesh.virtualCpus(mesh.get()), reductions.orElse(Reductions.ADD_N));
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("--mesh: " + e.getMessage(), e);
     }
@@ -249,6 +262,7 @@ final class CompareCommand implements Callable<Integer> {
     settings.put("numerics", ConstantConverter.label(numerics));
     settings.put("variables", ConstantConverter.label(variables));
     mesh.ifPresent(dimensions -> settings.put("mesh", dimensions));
+    reductions.ifPresent(way -> settings.put("reductions", ConstantConverter.label(way)));
     return settings;
   }
 

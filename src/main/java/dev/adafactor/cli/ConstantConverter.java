@@ -4,6 +4,7 @@ import dev.adafactor.Numerics;
 import dev.adafactor.bench.Curve;
 import dev.adafactor.finetune.EarlyStopping.Monitor;
 import dev.adafactor.finetune.VariableDetail;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.parity.ElementType;
 import dev.adafactor.parity.VariableKind;
 import dev.adafactor.savedmodel.Mode;
@@ -74,6 +75,12 @@ abstract sealed class ConstantConverter<E extends Enum<E>> implements ITypeConve
   static final class OfDetail extends ConstantConverter<VariableDetail> {
     OfDetail() {
       super(VariableDetail.class);
+    }
+  }
+
+  static final class OfReductions extends ConstantConverter<Reductions> {
+    OfReductions() {
+      super(Reductions.class);
     }
   }
 

@@ -5,11 +5,11 @@ import org.tensorflow.Operand;
 import org.tensorflow.op.Ops;
 import org.tensorflow.types.family.TNumber;
 
-/** How tensors that several devices have become their sum, which all of them have then. */
+/**
+ * How tensors that several devices have become their sum, which all of them have then; {@link
+ * Reductions} has the ways that there are.
+ */
 public interface Reduction {
-
-  /** Adds up on the device of the first part, from where the others have the sum sent. */
-  Reduction ADD_N = new AddN();
 
   /**
    * What one device has.
@@ -25,4 +25,11 @@ public interface Reduction {
    * @return the sum for each device, in the order of the parts; all have the same bits
    */
   <T extends TNumber> List<Operand<T>> sum(List<Part<T>> parts);
+
+  /**
+   * Checks that sums can be taken so.
+   *
+   * @throws IllegalArgumentException if they cannot between the devices of the mesh
+   */
+  default void requireSoundOver(Mesh mesh) {}
 }

@@ -4,6 +4,7 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.ShardedGradient;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.mesh.ShardedVariable;
 import org.tensorflow.Operand;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
@@ -12,8 +13,12 @@ import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
 
-/** Sharded over a mesh, as {@link Layout#ofMatrices} says. */
-public record OnMesh(Mesh mesh) implements Holding {
+/**
+ * Sharded over a mesh, as {@link Layout#ofMatrices} says.
+ *
+ * @param reductions how sums over the shards are taken
+ */
+public record OnMesh(Mesh mesh, Reductions reductions) implements Holding {
 
   @Override
   public <T extends TNumber> Operand<? extends TType> declare(
@@ -36,7 +41,7 @@ public record OnMesh(Mesh mesh) implements Holding {
 
   @Override
   public Adafactor.Builder with(Adafactor.Builder builder) {
-    return builder.mesh(mesh);
+    return builder.mesh(mesh).reductions(reductions);
   }
 
   @Override

@@ -8,6 +8,7 @@ import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
 import dev.adafactor.graph.CompiledCalls;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.parity.ElementType;
 import dev.adafactor.parity.VariableKind;
 import java.util.List;
@@ -32,7 +33,7 @@ class GraphContenderTest {
   private static GraphContender adafactor(ElementType type, VariableKind kind, Numerics numerics) {
     return GraphContender.adafactor(
         new Workload(SHAPES, type, 2),
-        new Variant(kind, numerics, JitCompile.OFF, Optional.empty()));
+        new Variant(kind, numerics, JitCompile.OFF, Optional.empty(), Reductions.ADD_N));
   }
 
   @ParameterizedTest
@@ -67,12 +68,16 @@ class GraphContenderTest {
     }
   }
 
+  private static Variant sharded(Mesh mesh, Reductions reductions) {
+    return new Variant(
+        VariableKind.REFERENCE, Numerics.STABLE, JitCompile.OFF, Optional.of(mesh), reductions);
+  }
+
   @Test
   void spreadsVariablesOverAMesh() {
     Mesh mesh = Mesh.virtualCpus("x=2,y=2");
     Workload workload = new Workload(SHAPES, ElementType.FLOAT32, 2);
-    Variant sharded =
-        new Variant(VariableKind.REFERENCE, Numerics.STABLE, JitCompile.OFF, Optional.of(mesh));
+    Variant sharded = sharded(mesh, Reductions.ADD_N);
     try (GraphContender spread = GraphContender.adafactor(workload, sharded);
         GraphContender whole =
             adafactor(ElementType.FLOAT32, VariableKind.REFERENCE, Numerics.STABLE)) {
@@ -93,6 +98,20 @@ class GraphContenderTest {
     }
   }
 
+  @Test
+  void reducesByCollectiveOperations() {
+    Workload workload = new Workload(SHAPES, ElementType.FLOAT32, 2);
+    Mesh mesh = Mesh.virtualCpus("x=2,y=2");
+    try (GraphContender added =
+            GraphContender.adafactor(workload, sharded(mesh, Reductions.ADD_N));
+        GraphContender reduced =
+            GraphContender.adafactor(workload, sharded(mesh, Reductions.COLLECTIVE))) {
+      added.run(3);
+      reduced.run(3);
+      assertArrayEquals(added.values(), reduced.values(), 1e-6f);
+    }
+  }
+
   /** What a stack's update takes is free again before the next one in its lane begins. */
   @Test
   void temporaryTensorsOfManySmallVariablesAreBounded() {
@@ -102,7 +121,11 @@ class GraphContenderTest {
         GraphContender.adafactor(
             new Workload(new ShapeSet("alike", alike), ElementType.FLOAT32, 2),
             new Variant(
-                VariableKind.REFERENCE, Numerics.STABLE, JitCompile.OFF, Optional.empty()))) {
+                VariableKind.REFERENCE,
+                Numerics.STABLE,
+                JitCompile.OFF,
+                Optional.empty(),
+                Reductions.ADD_N))) {
       long peak = adafactor.facts().peakTransientBytes().getAsLong();
       assertTrue(peak < 8 << 20, peak + " bytes");
     }

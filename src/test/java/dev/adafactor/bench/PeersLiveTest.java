@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.parity.ElementType;
 import dev.adafactor.parity.VariableKind;
 import dev.adafactor.python.Python;
@@ -54,7 +55,11 @@ class PeersLiveTest {
             GraphContender.adafactor(
                 WORKLOAD,
                 new Variant(
-                    VariableKind.REFERENCE, Numerics.STABLE, JitCompile.OFF, Optional.empty()));
+                    VariableKind.REFERENCE,
+                    Numerics.STABLE,
+                    JitCompile.OFF,
+                    Optional.empty(),
+                    Reductions.ADD_N));
         Contender other = start(peer)) {
       float[] before = own.values();
       assertClose(before, other.values());

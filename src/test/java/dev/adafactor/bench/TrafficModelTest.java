@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.adafactor.Adafactor;
 import dev.adafactor.bench.Traffic.Link;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.parity.ElementType;
 import java.util.List;
 import java.util.Map;
@@ -25,11 +26,13 @@ import org.tensorflow.proto.RunOptions;
 class TrafficModelTest {
   private static final int SCALAR = 4;
 
-  /** Of every rank, some of which no mesh divides, and one that has a sparse gradient. */
+  /** Of every rank, some that no mesh divides, some alike, and one that has a sparse gradient. */
   private static final List<Parameter> PARAMETERS =
       List.of(
           Parameter.dense("matrix", 12, 8),
+          Parameter.dense("matrix of the same shape", 12, 8),
           Parameter.dense("vector", 8),
+          Parameter.dense("vector of the same shape", 8),
           Parameter.dense("batch", 4, 6, 10),
           Parameter.dense("odd", 5, 8),
           Parameter.dense("odd vector", 7),
@@ -127,7 +130,7 @@ class TrafficModelTest {
       ElementType type,
       List<Parameter> parameters,
       UnaryOperator<Adafactor.Builder> arguments) {
-    Keeping keeping = new InShards(mesh);
+    Keeping keeping = new InShards(mesh, Reductions.ADD_N);
     RunOptions options =
         RunOptions.newBuilder()
             .setTraceLevel(RunOptions.TraceLevel.SOFTWARE_TRACE)

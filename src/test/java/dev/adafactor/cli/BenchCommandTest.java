@@ -164,6 +164,7 @@ class BenchCommandTest {
         "--peers=jax            | --peers: 'jax' is none of tf_keras, ",
         "--peers=torch          | --peers: 'torch' wants --peer PYTHON",
         "--peers=unsharded      | --peers: 'unsharded' wants --mesh",
+        "--reductions=add_n     | --reductions is for --mesh, which is missing",
         "--mesh=2               | --mesh: '2' is no mesh",
         "--rounds=0             | 0 is no number of rounds",
         "--steps=-1             | -1 is no number of steps",

@@ -32,6 +32,10 @@ class ClusterJobTest extends ClusterFixture {
     String cluster = "--cluster=worker=localhost:1,localhost:2";
     Path no = folder.resolve("no");
     assertRefused(job(no, cluster), "--cluster needs --mesh", "2 processes");
+    assertRefused(
+        job(no, cluster, "--mesh=x=2", "--reductions=collective"),
+        "--reductions: collective operations are for devices of one process",
+        "/job:worker/task:0");
     assertRefused(job(no, cluster, "--mesh=x=3"), "--mesh: ", "3 points, but 2 devices");
     assertRefused(job(no, "--cluster=worker", "--mesh=x=1"), "--cluster: 'worker' is no JOB=");
     assertRefused(job(no, "--mesh=x2"), "--mesh: 'x2' is no mesh");

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.Numerics;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reductions;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
@@ -45,7 +46,8 @@ class GoldensReplayTest {
   @ValueSource(strings = {"x=3", "x=2,y=2,z=2"})
   void areSoOnAMesh(String mesh) throws IOException, URISyntaxException {
     Comparison comparison = new Comparison(Requirement.WITHIN_ROUNDING);
-    Replay replay = new Replay(Numerics.STABLE, new OnMesh(Mesh.virtualCpus(mesh)));
+    Replay replay =
+        new Replay(Numerics.STABLE, new OnMesh(Mesh.virtualCpus(mesh), Reductions.ADD_N));
     for (Case golden : goldens()) {
       comparison.add(replay.replay(golden));
     }
