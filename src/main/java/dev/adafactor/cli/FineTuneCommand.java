@@ -139,8 +139,7 @@ final class FineTuneCommand implements Callable<Integer> {
   }
 
   private String lost(ClusterException e) {
-    return "--cluster: "
-        + e.getMessage().replaceFirst("took longer than [0-9]+ ms", "$0 (--operation-timeout)")
+    return DeviceOptions.lost(e)
         + output
             .checkpoint
             .map(folder -> "; --resume goes on from the last checkpoint in '%s'".formatted(folder))

@@ -40,6 +40,9 @@ import org.tensorflow.proto.ConfigProto;
  * program that is killed before that leaves them in the processes' memory until these end.
  */
 public final class ClusterSession implements AutoCloseable {
+  /** The longest that a run may take where nobody says otherwise. */
+  public static final Duration DEFAULT_TIMEOUT = Duration.ofMinutes(5);
+
   private static final Duration CONNECTING = Duration.ofSeconds(2);
   private static final Duration ANSWERING = Duration.ofSeconds(5);
   private static final Duration CLOSING = Duration.ofSeconds(5);

@@ -31,7 +31,7 @@ class GoldensReplayTest {
   void areAsTfKerasRecordedThem(Numerics numerics, VariableKind kind)
       throws IOException, URISyntaxException {
     Comparison comparison = new Comparison(Requirement.of(numerics, System.getProperty("os.arch")));
-    Replay replay = new Replay(numerics, kind);
+    Replay replay = new Replay(numerics, kind, new Host.ThisProcess());
     for (Case golden : goldens()) {
       comparison.add(replay.replay(golden));
     }
@@ -45,7 +45,8 @@ class GoldensReplayTest {
   @ValueSource(strings = {"x=3", "x=2,y=2,z=2"})
   void areSoOnAMesh(String mesh) throws IOException, URISyntaxException {
     Comparison comparison = new Comparison(Requirement.WITHIN_ROUNDING);
-    Replay replay = new Replay(Numerics.STABLE, new OnMesh(Mesh.virtualCpus(mesh)));
+    Replay replay =
+        new Replay(Numerics.STABLE, new OnMesh(Mesh.virtualCpus(mesh)), new Host.ThisProcess());
     for (Case golden : goldens()) {
       comparison.add(replay.replay(golden));
     }
@@ -61,7 +62,7 @@ class GoldensReplayTest {
     List<Case> dead =
         goldens().stream().filter(golden -> golden.id().startsWith("dead_row_and_column")).toList();
     assertEquals(5, dead.size());
-    Replay replay = new Replay(Numerics.STABLE, kind);
+    Replay replay = new Replay(Numerics.STABLE, kind, new Host.ThisProcess());
     for (Case golden : dead) {
       Outcome outcome = replay.replay(golden).outcome();
       Trajectory trajectory = assertInstanceOf(Outcome.Completed.class, outcome).trajectory();
