@@ -1,6 +1,7 @@
 package dev.adafactor.mesh;
 
 import dev.adafactor.graph.Devices.Device;
+import dev.adafactor.graph.ErrorLine;
 import dev.adafactor.graph.RemoteSession;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -190,9 +191,7 @@ public final class ClusterSession implements AutoCloseable {
           : Optional.of("was started anew, without what it had in its memory");
     } catch (TensorFlowException e) {
       return Optional.of(
-          "gives no answer, though it accepts connections ("
-              + String.valueOf(e.getMessage()).lines().findFirst().orElse("")
-              + ")");
+          "gives no answer, though it accepts connections (" + ErrorLine.of(e) + ")");
     }
   }
 

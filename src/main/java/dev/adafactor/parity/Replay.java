@@ -4,6 +4,7 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
 import dev.adafactor.files.PythonJson;
+import dev.adafactor.graph.ErrorLine;
 import dev.adafactor.mesh.ClusterException;
 import dev.adafactor.schedules.ScheduleRegistry;
 import java.util.ArrayList;
@@ -76,8 +77,7 @@ public final class Replay {
       throw e;
     } catch (RuntimeException e) {
       // Whatever the optimizer or TensorFlow objects to: the other cases go on.
-      String message = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
-      return new Replayed(input, new Outcome.Failed(message.lines().findFirst().orElse("")));
+      return new Replayed(input, new Outcome.Failed(ErrorLine.of(e)));
     }
   }
 
