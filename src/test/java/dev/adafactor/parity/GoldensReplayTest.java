@@ -8,11 +8,7 @@ import dev.adafactor.Numerics;
 import dev.adafactor.mesh.Mesh;
 import java.io.IOException;
 import java.net.URISyntaxException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -32,13 +28,13 @@ class GoldensReplayTest {
       throws IOException, URISyntaxException {
     Comparison comparison = new Comparison(Requirement.of(numerics, System.getProperty("os.arch")));
     Replay replay = new Replay(numerics, kind, new Host.ThisProcess());
-    for (Case golden : goldens()) {
+    for (Case golden : Goldens.cases()) {
       comparison.add(replay.replay(golden));
     }
     assertEquals(List.of(), comparison.errors());
     assertEquals(List.of(), comparison.failures());
     assertEquals(List.of(), comparison.unrecorded());
-    assertEquals(goldens().size(), comparison.cases());
+    assertEquals(Goldens.cases().size(), comparison.cases());
   }
 
   @ParameterizedTest
@@ -47,12 +43,12 @@ class GoldensReplayTest {
     Comparison comparison = new Comparison(Requirement.WITHIN_ROUNDING);
     Replay replay =
         new Replay(Numerics.STABLE, new OnMesh(Mesh.virtualCpus(mesh)), new Host.ThisProcess());
-    for (Case golden : goldens()) {
+    for (Case golden : Goldens.cases()) {
       comparison.add(replay.replay(golden));
     }
     assertEquals(List.of(), comparison.errors());
     assertEquals(List.of(), comparison.failures());
-    assertEquals(goldens().size(), comparison.cases());
+    assertEquals(Goldens.cases().size(), comparison.cases());
   }
 
   @ParameterizedTest
@@ -60,7 +56,9 @@ class GoldensReplayTest {
   void deadRowsAndColumnsAreFiniteThroughout(VariableKind kind)
       throws IOException, URISyntaxException {
     List<Case> dead =
-        goldens().stream().filter(golden -> golden.id().startsWith("dead_row_and_column")).toList();
+        Goldens.cases().stream()
+            .filter(golden -> golden.id().startsWith("dead_row_and_column"))
+            .toList();
     assertEquals(5, dead.size());
     Replay replay = new Replay(Numerics.STABLE, kind, new Host.ThisProcess());
     for (Case golden : dead) {
@@ -74,16 +72,5 @@ class GoldensReplayTest {
         }
       }
     }
-  }
-
-  private static List<Case> goldens() throws IOException, URISyntaxException {
-    Path folder = Path.of(GoldensReplayTest.class.getResource("/goldens/cases").toURI());
-    List<Case> cases = new ArrayList<>();
-    try (Stream<Path> files = Files.list(folder)) {
-      for (Path file : files.sorted().toList()) {
-        cases.addAll(CaseFile.read(file).cases());
-      }
-    }
-    return cases;
   }
 }
