@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.tensorflow.proto.ConfigProto;
@@ -24,17 +25,22 @@ class RemoteTowersTest {
   private static final List<String> PROCESSES =
       List.of("/job:worker/task:0/device:CPU:0", "/job:worker/task:1/device:CPU:0");
 
-  private static TowerTraining divided(VariableKind kind, boolean sparse, WorkerProcesses workers) {
+  private static TowerTraining training(
+      VariableKind kind, boolean sparse, WorkerProcesses workers, TowerTraining.Losses losses) {
     return new TowerTraining(
         kind,
         sparse,
         -1,
         Mesh.parse("x=2", PROCESSES),
-        TowerTraining.Losses.divided(PROCESSES),
+        losses,
         graph ->
             TowerTraining.Opened.on(
                 ClusterSession.open(
                     workers.cluster(), TIMEOUT, graph, ConfigProto.getDefaultInstance())));
+  }
+
+  private static TowerTraining divided(VariableKind kind, boolean sparse, WorkerProcesses workers) {
+    return training(kind, sparse, workers, TowerTraining.Losses.divided(PROCESSES));
   }
 
   private static TowerTraining dividedHere(VariableKind kind, boolean sparse) {
@@ -67,6 +73,19 @@ class RemoteTowersTest {
           }
         }
       }
+    }
+  }
+
+  /** That the test above would tell. */
+  @Test
+  void tensorFlowsOwnGradientsAreComputedInTheFirst() throws Exception {
+    TowerTraining.Losses unpinned =
+        (tf, batch, model) ->
+            tf.identity(TowerTraining.Losses.divided(PROCESSES).of(tf, batch, model));
+    try (WorkerProcesses workers = new WorkerProcesses(2);
+        TowerTraining training = training(VariableKind.REFERENCE, false, workers, unpinned)) {
+      assertEquals(
+          Set.of(PROCESSES.get(0)), training.devicesOfProducts(9, Pattern.compile("gradients/.*")));
     }
   }
 
