@@ -1,6 +1,7 @@
 package dev.adafactor.cli;
 
 import dev.adafactor.mesh.Cluster;
+import dev.adafactor.mesh.ClusterException;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Task;
 import java.time.Duration;
@@ -25,7 +26,7 @@ final class DeviceOptions {
       paramLabel = "JOB=HOST:PORT,HOST:PORT",
       description =
           "Spread them over the CPUs of these processes (see worker), one for each device of"
-              + " --mesh, in this order; the first computes the model, too. Files are those of this"
+              + " --mesh, in this order; the first computes the rest, too. Files are those of this"
               + " process alone. Once for each job.")
   private List<String> cluster = List.of();
 
@@ -93,6 +94,12 @@ final class DeviceOptions {
       throw new IllegalArgumentException("--operation-timeout is for --cluster, which is missing");
     }
     return operationTimeout.map(DeviceOptions::duration);
+  }
+
+  /** What is to be said of a process that is lost. */
+  static String lost(ClusterException e) {
+    return "--cluster: "
+        + e.getMessage().replaceFirst("took longer than [0-9]+ ms", "$0 (--operation-timeout)");
   }
 
   private static Duration duration(double seconds) {

@@ -4,6 +4,7 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.checkpoint.Extent;
 import dev.adafactor.graph.PythonRegex;
 import dev.adafactor.mesh.Cluster;
+import dev.adafactor.mesh.ClusterSession;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.savedmodel.ExistingFolder;
@@ -46,7 +47,6 @@ import org.tensorflow.Graph;
  * their final values by {@link Adafactor#finalizeVariableValues()}, as {@code fit} does it.
  */
 public final class FineTuning {
-  private static final Duration OPERATION_TIMEOUT = Duration.ofMinutes(5);
 
   final Path model;
   final Optional<Loss> loss;
@@ -98,7 +98,7 @@ public final class FineTuning {
     uncheckedGradients = builder.uncheckedGradients;
     mesh = builder.mesh;
     cluster = builder.cluster;
-    operationTimeout = builder.operationTimeout.orElse(OPERATION_TIMEOUT);
+    operationTimeout = builder.operationTimeout.orElse(ClusterSession.DEFAULT_TIMEOUT);
     optimizer = builder.optimizer.orElseGet(() -> byDefault(builder.mesh));
     watch = new VariableWatch.Wish(builder.logVariables, builder.logEvery);
     start = builder.start;

@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.ErrorLine;
 import dev.adafactor.graph.FunctionGradients;
 import dev.adafactor.mesh.Cluster;
 import dev.adafactor.mesh.ClusterSession;
@@ -193,7 +194,7 @@ public final class TrainableModel implements AutoCloseable {
       throw new IllegalArgumentException(
           String.format(
               "The functions of signature '%s' do not fit together: %s",
-              signatureName, SavedModelFolder.oneLine(e)),
+              signatureName, ErrorLine.of(e)),
           e);
     } catch (RuntimeException e) {
       session.close();
