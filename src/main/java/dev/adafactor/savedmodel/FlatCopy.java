@@ -17,9 +17,14 @@ import org.tensorflow.proto.NodeDef;
  * @param flat the flat graph
  */
 record FlatCopy(Graph graph, String scope, FlatGraph flat) {
-  /** Adds a flat graph to a graph, in a scope that nothing else is in. */
-  static FlatCopy add(FlatGraph flat, Graph graph, GraphDef definition) {
-    String prefix = freePrefix(definition.getNodeList());
+  /**
+   * Adds a flat graph to a graph, in a scope that nothing else is in.
+   *
+   * @param definition of the graph, but for other such copies
+   * @param name what the scope is called if nothing else is; no other copy's
+   */
+  static FlatCopy add(FlatGraph flat, Graph graph, GraphDef definition, String name) {
+    String prefix = freePrefix(definition.getNodeList(), name);
     graph.importGraphDef(flat.graphDef(), prefix);
     return new FlatCopy(graph, prefix + "/", flat);
   }
@@ -29,15 +34,15 @@ record FlatCopy(Graph graph, String scope, FlatGraph flat) {
     return new FlatCopy(graph, "", part);
   }
 
-  private static String freePrefix(List<NodeDef> nodes) {
-    String prefix = "trainable";
+  private static String freePrefix(List<NodeDef> nodes, String name) {
+    String prefix = name;
     for (int i = 1; ; i++) {
       String scope = prefix;
       if (nodes.stream()
           .noneMatch(n -> n.getName().equals(scope) || n.getName().startsWith(scope + "/"))) {
         return prefix;
       }
-      prefix = "trainable_" + i;
+      prefix = name + "_" + i;
     }
   }
 

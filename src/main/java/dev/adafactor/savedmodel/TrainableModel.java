@@ -1,6 +1,7 @@
 package dev.adafactor.savedmodel;
 
 import dev.adafactor.graph.FunctionGradients;
+import dev.adafactor.graph.VariableView;
 import dev.adafactor.mesh.Cluster;
 import dev.adafactor.mesh.ClusterSession;
 import java.io.IOException;
@@ -10,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -24,12 +26,14 @@ import org.tensorflow.TensorFlow;
 import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.proto.ConfigProto;
+import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedObjectGraph;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedVariable;
 import org.tensorflow.proto.SignatureDef;
 import org.tensorflow.proto.TensorInfo;
+import org.tensorflow.proto.VariableAggregation;
 
 /**
  * A SavedModel whose signature can be differentiated and trained.
@@ -44,6 +48,9 @@ import org.tensorflow.proto.TensorInfo;
  * <p>Not thread-safe while the graph is being extended.
  */
 public final class TrainableModel implements AutoCloseable {
+  /** Where the flat copy is. */
+  private static final String SCOPE = "trainable";
+
   private static final Set<String> VARIABLES = Set.of("VarHandleOp", "Variable", "VariableV2");
 
   private final SavedModelFolder folder;
@@ -74,14 +81,14 @@ public final class TrainableModel implements AutoCloseable {
     this.session = session;
     this.choice = choice;
     this.copy = copy;
-    this.inputs = inputs(folder.signature(signatureName));
+    this.inputs = inputs(copy);
     this.variables = findVariables();
     String name = "signature '" + signatureName + "'";
-    this.inference = function(name, choice.inference());
+    this.inference = function(name, choice.inference(), copy);
     this.training =
         choice.training().equals(choice.inference())
             ? inference
-            : function("the training function for " + name, choice.training());
+            : function("the training function for " + name, choice.training(), copy);
     this.providedGradients =
         trainingSignature.map(
             signature -> signature.gradients(inputs, inference.outputs(), variables));
@@ -168,9 +175,7 @@ public final class TrainableModel implements AutoCloseable {
       choice = FunctionChoice.asItIs(folder.metaGraph(), signatureName, wanted);
       flat = choice.flat();
     } else {
-      Map<String, OpDef> operations =
-          TensorFlow.registeredOpList().getOpList().stream()
-              .collect(Collectors.toMap(OpDef::getName, Function.identity()));
+      Map<String, OpDef> operations = operations();
       FunctionGradients.register();
       choice = FunctionChoice.of(folder.metaGraph(), signatureName, operations, wanted);
       flat =
@@ -185,7 +190,7 @@ public final class TrainableModel implements AutoCloseable {
       FlatCopy copy =
           trainingSignature.isPresent()
               ? FlatCopy.ofItself(flat, session.graph())
-              : FlatCopy.add(flat, session.graph(), folder.metaGraph().getGraphDef());
+              : FlatCopy.add(flat, session.graph(), folder.metaGraph().getGraphDef(), SCOPE);
       return new TrainableModel(
           folder, content, signatureName, session, choice, copy, trainingSignature);
     } catch (TensorFlowException | TFInvalidArgumentException e) {
@@ -269,6 +274,99 @@ public final class TrainableModel implements AutoCloseable {
    */
   public Optional<Output<?>> randomness() {
     return copy.flat().randomness().map(name -> copy.operation(name).output(0));
+  }
+
+  /**
+   * Has devices share the batches of training: adds to the graph what each computes of its part,
+   * and the initializers of its variables.
+   *
+   * @param devices as {@code /device:CPU:1}; the model itself is that of the first. If none is
+   *     given, or one, it is the only one, wherever TensorFlow computes
+   * @throws IllegalArgumentException if the model cannot be trained so
+   */
+  public ModelTowers towers(List<String> devices) {
+    boolean isDivided = devices.size() > 1;
+    Map<ModelVariable, Output<?>> own = new LinkedHashMap<>();
+    variables.forEach(variable -> own.put(variable, variable.handle()));
+    List<ModelTower> towers = new ArrayList<>();
+    towers.add(
+        new ModelTower(
+            isDivided ? Optional.of(devices.get(0)) : Optional.empty(),
+            inputs,
+            training,
+            randomness(),
+            own));
+    if (!isDivided) {
+      return new ModelTowers(graph(), towers, Set.of());
+    }
+    if (providedGradients.isPresent()) {
+      throw new IllegalArgumentException(
+          ("the signature '%s' computes its own gradients, of a whole batch: several devices cannot"
+                  + " share it")
+              .formatted(signatureName));
+    }
+    FlatGraph needed = copy.flat().pruned(trainingTensors());
+    Set<ModelVariable> averaged = averaged(VariableWrites.of(needed.graphDef()));
+    Map<String, OpDef> operations = operations();
+    for (String device : devices.subList(1, devices.size())) {
+      towers.add(tower(device, DevicePlacement.on(device, needed, operations), towers.size()));
+    }
+    return new ModelTowers(graph(), towers, averaged);
+  }
+
+  private Set<String> trainingTensors() {
+    Set<String> tensors = choice.training().tensors();
+    folder
+        .signature(signatureName)
+        .getInputsMap()
+        .values()
+        .forEach(info -> tensors.add(info.getName()));
+    return tensors;
+  }
+
+  private ModelTower tower(String device, FlatGraph flat, int number) {
+    GraphDef definition = folder.metaGraph().getGraphDef();
+    FlatCopy own = FlatCopy.add(flat, graph(), definition, SCOPE + "_tower_" + number);
+    Set<String> nodes =
+        flat.graphDef().getNodeList().stream().map(NodeDef::getName).collect(Collectors.toSet());
+    Map<ModelVariable, Output<?>> handles = new LinkedHashMap<>();
+    for (ModelVariable variable : variables) {
+      String node = copy.node(variable.handle());
+      if (nodes.contains(node)) {
+        handles.put(variable, own.operation(node).output(0));
+      }
+    }
+    return new ModelTower(
+        Optional.of(device),
+        inputs(own),
+        function("the training function on " + device, choice.training(), own),
+        flat.randomness().map(name -> own.operation(name).output(0)),
+        handles);
+  }
+
+  /**
+   * Those of some variables whose mean over devices Python takes.
+   *
+   * @param written the nodes of variables that a training step changes
+   */
+  private Set<ModelVariable> averaged(Set<String> written) {
+    Map<String, SavedVariable> saved = SavedVariables.of(folder.metaGraph());
+    Set<ModelVariable> averaged = new LinkedHashSet<>();
+    for (ModelVariable variable : variables) {
+      String node = copy.node(variable.handle());
+      if (written.contains(node)) {
+        if (saved.get(node).getAggregation() != VariableAggregation.VARIABLE_AGGREGATION_MEAN
+            || !VariableView.isFloating(variable.dtype())) {
+          throw new IllegalArgumentException(
+              ("the model's variable '%s' changes with each batch, and Python was not told"
+                      + " (aggregation=MEAN) that its mean may be taken where several devices share"
+                      + " a batch")
+                  .formatted(variable.name()));
+        }
+        averaged.add(variable);
+      }
+    }
+    return averaged;
   }
 
   /** The operations that draw {@link #randomness() random numbers}, by their names in the model. */
@@ -404,14 +502,19 @@ public final class TrainableModel implements AutoCloseable {
         });
   }
 
-  private Map<String, Output<?>> inputs(SignatureDef signature) {
+  private Map<String, Output<?>> inputs(FlatCopy of) {
     Map<String, Output<?>> tensors = new LinkedHashMap<>();
-    new TreeMap<>(signature.getInputsMap())
-        .forEach((name, info) -> tensors.put(name, copy.output(info.getName())));
+    new TreeMap<>(folder.signature(signatureName).getInputsMap())
+        .forEach((name, info) -> tensors.put(name, of.output(info.getName())));
     return Collections.unmodifiableMap(tensors);
   }
 
-  private ModelFunction function(String name, FunctionChoice.Part part) {
+  private static Map<String, OpDef> operations() {
+    return TensorFlow.registeredOpList().getOpList().stream()
+        .collect(Collectors.toMap(OpDef::getName, Function.identity()));
+  }
+
+  private static ModelFunction function(String name, FunctionChoice.Part part, FlatCopy copy) {
     Map<String, Output<?>> outputs = new LinkedHashMap<>();
     part.outputs().forEach((output, tensor) -> outputs.put(output, copy.output(tensor)));
     return new ModelFunction(
