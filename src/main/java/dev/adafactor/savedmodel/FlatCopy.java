@@ -1,6 +1,10 @@
 package dev.adafactor.savedmodel;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Output;
@@ -8,6 +12,7 @@ import org.tensorflow.op.Op;
 import org.tensorflow.op.core.NoOp;
 import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.NodeDef;
+import org.tensorflow.proto.SignatureDef;
 
 /**
  * A flat graph that was added to a model's own graph.
@@ -60,6 +65,30 @@ record FlatCopy(Graph graph, String scope, FlatGraph flat) {
   /** What the end of a call that the flat graph was made for, {@code ^node}, became. */
   Op control(String node) {
     return new NoOp(operation(Tensors.node(flat.tensors().get(node))));
+  }
+
+  /** What the inputs of a signature became, by its names for them. */
+  Map<String, Output<?>> inputs(SignatureDef signature) {
+    Map<String, Output<?>> tensors = new LinkedHashMap<>();
+    new TreeMap<>(signature.getInputsMap())
+        .forEach((name, info) -> tensors.put(name, output(info.getName())));
+    return Collections.unmodifiableMap(tensors);
+  }
+
+  /**
+   * What a part of the flat graph became.
+   *
+   * @param name what it is, for messages
+   */
+  ModelFunction function(String name, FunctionChoice.Part part) {
+    Map<String, Output<?>> outputs = new LinkedHashMap<>();
+    part.outputs().forEach((output, tensor) -> outputs.put(output, output(tensor)));
+    return new ModelFunction(
+        name,
+        this,
+        outputs,
+        part.losses().stream().<Output<?>>map(this::output).toList(),
+        part.updates().map(this::control));
   }
 
   /** The node of the flat graph that became an output's operation. */

@@ -1,7 +1,6 @@
 package dev.adafactor.savedmodel;
 
 import dev.adafactor.graph.FunctionGradients;
-import dev.adafactor.graph.VariableView;
 import dev.adafactor.mesh.Cluster;
 import dev.adafactor.mesh.ClusterSession;
 import java.io.IOException;
@@ -11,7 +10,6 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -26,14 +24,12 @@ import org.tensorflow.TensorFlow;
 import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.proto.ConfigProto;
-import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.OpDef;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedObjectGraph;
 import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedVariable;
 import org.tensorflow.proto.SignatureDef;
 import org.tensorflow.proto.TensorInfo;
-import org.tensorflow.proto.VariableAggregation;
 
 /**
  * A SavedModel whose signature can be differentiated and trained.
@@ -81,14 +77,14 @@ public final class TrainableModel implements AutoCloseable {
     this.session = session;
     this.choice = choice;
     this.copy = copy;
-    this.inputs = inputs(copy);
+    this.inputs = copy.inputs(signature());
     this.variables = findVariables();
     String name = "signature '" + signatureName + "'";
-    this.inference = function(name, choice.inference(), copy);
+    this.inference = copy.function(name, choice.inference());
     this.training =
         choice.training().equals(choice.inference())
             ? inference
-            : function("the training function for " + name, choice.training(), copy);
+            : copy.function("the training function for " + name, choice.training());
     this.providedGradients =
         trainingSignature.map(
             signature -> signature.gradients(inputs, inference.outputs(), variables));
@@ -285,88 +281,32 @@ public final class TrainableModel implements AutoCloseable {
    * @throws IllegalArgumentException if the model cannot be trained so
    */
   public ModelTowers towers(List<String> devices) {
-    boolean isDivided = devices.size() > 1;
     Map<ModelVariable, Output<?>> own = new LinkedHashMap<>();
     variables.forEach(variable -> own.put(variable, variable.handle()));
-    List<ModelTower> towers = new ArrayList<>();
-    towers.add(
-        new ModelTower(
-            isDivided ? Optional.of(devices.get(0)) : Optional.empty(),
-            inputs,
-            training,
-            randomness(),
-            own));
+    boolean isDivided = devices.size() > 1;
+    Optional<String> first = isDivided ? Optional.of(devices.get(0)) : Optional.empty();
+    ModelTower tower = new ModelTower(first, inputs, training, randomness(), own);
     if (!isDivided) {
-      return new ModelTowers(graph(), towers, Set.of());
+      return new ModelTowers(graph(), List.of(tower), Set.of());
     }
     if (providedGradients.isPresent()) {
       throw new IllegalArgumentException(
-          ("the signature '%s' computes its own gradients, of a whole batch: several devices cannot"
-                  + " share it")
+          ("several devices cannot share a batch: the signature '%s' computes its own gradients, of"
+                  + " all of it")
               .formatted(signatureName));
     }
-    FlatGraph needed = copy.flat().pruned(trainingTensors());
-    Set<ModelVariable> averaged = averaged(VariableWrites.of(needed.graphDef()));
-    Map<String, OpDef> operations = operations();
-    for (String device : devices.subList(1, devices.size())) {
-      towers.add(tower(device, DevicePlacement.on(device, needed, operations), towers.size()));
-    }
-    return new ModelTowers(graph(), towers, averaged);
+    TowerCopies copies =
+        new TowerCopies(
+            folder.metaGraph(), signature(), copy, choice.training(), variables, operations());
+    List<ModelTower> towers = new ArrayList<>(List.of(tower));
+    devices
+        .subList(1, devices.size())
+        .forEach(device -> towers.add(copies.on(device, SCOPE + "_tower_" + towers.size())));
+    return new ModelTowers(graph(), towers, copies.averaged());
   }
 
-  private Set<String> trainingTensors() {
-    Set<String> tensors = choice.training().tensors();
-    folder
-        .signature(signatureName)
-        .getInputsMap()
-        .values()
-        .forEach(info -> tensors.add(info.getName()));
-    return tensors;
-  }
-
-  private ModelTower tower(String device, FlatGraph flat, int number) {
-    GraphDef definition = folder.metaGraph().getGraphDef();
-    FlatCopy own = FlatCopy.add(flat, graph(), definition, SCOPE + "_tower_" + number);
-    Set<String> nodes =
-        flat.graphDef().getNodeList().stream().map(NodeDef::getName).collect(Collectors.toSet());
-    Map<ModelVariable, Output<?>> handles = new LinkedHashMap<>();
-    for (ModelVariable variable : variables) {
-      String node = copy.node(variable.handle());
-      if (nodes.contains(node)) {
-        handles.put(variable, own.operation(node).output(0));
-      }
-    }
-    return new ModelTower(
-        Optional.of(device),
-        inputs(own),
-        function("the training function on " + device, choice.training(), own),
-        flat.randomness().map(name -> own.operation(name).output(0)),
-        handles);
-  }
-
-  /**
-   * Those of some variables whose mean over devices Python takes.
-   *
-   * @param written the nodes of variables that a training step changes
-   */
-  private Set<ModelVariable> averaged(Set<String> written) {
-    Map<String, SavedVariable> saved = SavedVariables.of(folder.metaGraph());
-    Set<ModelVariable> averaged = new LinkedHashSet<>();
-    for (ModelVariable variable : variables) {
-      String node = copy.node(variable.handle());
-      if (written.contains(node)) {
-        if (saved.get(node).getAggregation() != VariableAggregation.VARIABLE_AGGREGATION_MEAN
-            || !VariableView.isFloating(variable.dtype())) {
-          throw new IllegalArgumentException(
-              ("the model's variable '%s' changes with each batch, and Python was not told"
-                      + " (aggregation=MEAN) that its mean may be taken where several devices share"
-                      + " a batch")
-                  .formatted(variable.name()));
-        }
-        averaged.add(variable);
-      }
-    }
-    return averaged;
+  private SignatureDef signature() {
+    return folder.signature(signatureName);
   }
 
   /** The operations that draw {@link #randomness() random numbers}, by their names in the model. */
@@ -502,27 +442,9 @@ public final class TrainableModel implements AutoCloseable {
         });
   }
 
-  private Map<String, Output<?>> inputs(FlatCopy of) {
-    Map<String, Output<?>> tensors = new LinkedHashMap<>();
-    new TreeMap<>(folder.signature(signatureName).getInputsMap())
-        .forEach((name, info) -> tensors.put(name, of.output(info.getName())));
-    return Collections.unmodifiableMap(tensors);
-  }
-
   private static Map<String, OpDef> operations() {
     return TensorFlow.registeredOpList().getOpList().stream()
         .collect(Collectors.toMap(OpDef::getName, Function.identity()));
-  }
-
-  private static ModelFunction function(String name, FunctionChoice.Part part, FlatCopy copy) {
-    Map<String, Output<?>> outputs = new LinkedHashMap<>();
-    part.outputs().forEach((output, tensor) -> outputs.put(output, copy.output(tensor)));
-    return new ModelFunction(
-        name,
-        copy,
-        outputs,
-        part.losses().stream().<Output<?>>map(copy::output).toList(),
-        part.updates().map(copy::control));
   }
 
   private List<ModelVariable> findVariables() {

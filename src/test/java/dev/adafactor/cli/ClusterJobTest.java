@@ -78,6 +78,18 @@ class ClusterJobTest extends ProgramFixture {
   }
 
   @Test
+  void divideBatches() throws Exception {
+    Path virtual = folder.resolve("virtual");
+    done(job(virtual, "--mesh=batch=2"), virtual);
+    try (WorkerProcesses workers = new WorkerProcesses(2)) {
+      Path divided = folder.resolve("divided");
+      String[] devices = {"--mesh=batch=2", "--cluster=" + workers.cluster()};
+      done(job(divided, devices), divided);
+      assertArrayEquals(variables(virtual), variables(divided));
+    }
+  }
+
+  @Test
   void goOnFromTheLastCheckpointAfterAWorkerIsKilled() throws Exception {
     try (WorkerProcesses workers = new WorkerProcesses(2)) {
       Path whole = folder.resolve("whole");
