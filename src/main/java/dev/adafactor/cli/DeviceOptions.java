@@ -14,20 +14,20 @@ final class DeviceOptions {
 
   @Option(
       names = "--mesh",
-      paramLabel = "x=N,y=M",
+      paramLabel = "x=N,y=M,batch=K",
       description =
-          "Spread the variables that are trained, and the optimizer's state, over as many virtual"
-              + " CPU devices: the last but one axis over x, the last over y, the only one over x,"
-              + " wherever the size divides.")
+          "Use as many virtual CPU devices: divide each batch over batch, and spread the variables"
+              + " that are trained, and the optimizer's state, over x and y: the last but one axis"
+              + " over x, the last over y, the only one over x, wherever the size divides.")
   private Optional<String> mesh = Optional.empty();
 
   @Option(
       names = "--cluster",
       paramLabel = "JOB=HOST:PORT,HOST:PORT",
       description =
-          "Spread them over the CPUs of these processes (see worker), one for each device of"
-              + " --mesh, in this order; the first computes the rest, too. Files are those of this"
-              + " process alone. Once for each job.")
+          "Use the CPUs of these processes (see worker) in their place, one for each device of"
+              + " --mesh, in this order; the first computes what is not divided, too. Files are"
+              + " those of this process alone. Once for each job.")
   private List<String> cluster = List.of();
 
   @Option(

@@ -116,6 +116,11 @@ public record Layout(Mesh mesh, List<String> shardingSpecs) {
     return new Layout(mesh, specs);
   }
 
+  /** Whether {@link #ofMatrices} cuts anything along a dimension of the mesh. */
+  public static boolean cutsMatrices(Mesh mesh) {
+    return mesh.containsDim(ROWS) || mesh.containsDim(COLUMNS);
+  }
+
   private static void cut(Mesh mesh, String dimension, Shape shape, int axis, List<String> specs) {
     if (mesh.containsDim(dimension) && shape.get(axis) % mesh.dimSize(dimension) == 0) {
       specs.set(axis, dimension);
