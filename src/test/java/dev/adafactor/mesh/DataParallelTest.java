@@ -352,6 +352,70 @@ class DataParallelTest {
     Elements.assertClose(expected, elements(loss.gradients(List.of(table)).get(0)), 1e-15);
   }
 
+  /**
+   * What a tower can gather from a matrix that is elsewhere, and TensorFlow differentiates itself.
+   */
+  enum Gather {
+    /** Rows of what is multiplied by as a whole, too. */
+    TIED {
+      @Override
+      Operand<TFloat64> of(Ops ops, Operand<TFloat64> value, Operand<TInt32> indices) {
+        return ops.linalg.matMul(
+            ops.gather(value, indices, ops.constant(0)), ops.math.sin(ops.identity(value)));
+      }
+    },
+    COLUMNS {
+      @Override
+      Operand<TFloat64> of(Ops ops, Operand<TFloat64> value, Operand<TInt32> indices) {
+        return ops.math.sin(ops.gather(value, indices, ops.constant(1)));
+      }
+    };
+
+    abstract Operand<TFloat64> of(Ops ops, Operand<TFloat64> value, Operand<TInt32> indices);
+  }
+
+  private DataParallel<TFloat64> gathering(Gather gather, Operand<TFloat64> value) {
+    return DataParallel.split(
+        tf,
+        TWO,
+        List.of(tf.array(0, 1, 1, 1)),
+        (ops, part) -> mean(ops, gather.of(ops, value, part.input(0, TInt32.class))));
+  }
+
+  private static Operand<TFloat64> matrix(Ops tf) {
+    return tf.constant(new double[][] {{1, 2}, {3, 4}});
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void towersGatherFromWhatIsElsewhere(Gather gather) {
+    for (VariableKind kind : VariableKind.values()) {
+      Output<? extends TType> w = kind.create(on(tf, 0), kind.name(), matrix(tf.withInitScope()));
+      Operand<TFloat64> value = kind.read(on(tf, 0), w, TFloat64.class);
+      for (Operand<TFloat64> source : List.of(value, on(tf, 0).math.mul(value, value))) {
+        DataParallel<TFloat64> loss = gathering(gather, source);
+        double[] expected = nativeGradient(loss, w);
+        GradAndVar<?> pair = new Adafactor(graph).computeGradients(loss, List.of(w)).get(0);
+        Elements.assertClose(expected, elements(pair), 1e-15);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void towersGatherFromShardedVariables(Gather gather) {
+    Mesh mesh = Mesh.virtualCpus("x=2");
+    ShardedVariable<TFloat64> sharded =
+        ShardedVariable.create(
+            tf, "sharded", Layout.batchSharded(mesh, "x", 2), matrix(tf.withInitScope()));
+    Operand<TFloat64> whole = tf.variable(matrix(tf.withInitScope()));
+    Adafactor adafactor = Adafactor.builder(graph).mesh(mesh).build();
+    Elements.assertClose(
+        nativeGradient(gathering(gather, whole), whole.asOutput()),
+        elements(adafactor.computeGradients(gathering(gather, sharded), List.of(sharded)).get(0)),
+        1e-15);
+  }
+
   @Test
   void gradientsOfRowsAndOfAllAddUp() {
     Output<? extends TType> table = variable(VariableKind.REFERENCE, "table", 1, 2, 3, 4, 5);
