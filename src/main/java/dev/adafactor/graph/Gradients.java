@@ -3,6 +3,7 @@ package dev.adafactor.graph;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.HashMap;
@@ -13,11 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.Spliterator;
-import java.util.Spliterators;
 import java.util.function.Function;
-import java.util.stream.Stream;
-import java.util.stream.StreamSupport;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
@@ -51,8 +48,6 @@ public final class Gradients {
           "Square");
 
   private static final Set<String> LOOP_EXITS = Set.of("Exit", "RefExit");
-  private static final Set<String> LOOP_ENTRIES = Set.of("Enter", "RefEnter");
-  private static final String FRAME = "frame_name";
 
   static final String STOP_GRADIENT = "StopGradient";
 
@@ -102,7 +97,8 @@ public final class Gradients {
    * import makes them, are added up. Where the loss follows from a variable only by rows that are
    * gathered from it, the derivative has these rows alone.
    *
-   * @throws IllegalArgumentException if a native gradient function would crash
+   * @throws IllegalArgumentException if a native gradient function would crash, or a gradient comes
+   *     through a loop of {@code Graph.whileLoop}
    */
   public List<Optional<Derivative>> with(List<? extends Output<?>> variables) {
     return with(Ops.create(graph), variables);
@@ -112,11 +108,11 @@ public final class Gradients {
    * The derivatives of the loss, as {@link #with(List)} has them, by operations on a device.
    *
    * @param tf adds operations on the device; or where TensorFlow wants them
-   * @throws IllegalArgumentException if a native gradient function would crash
+   * @throws IllegalArgumentException if a native gradient function would crash, or a gradient comes
+   *     through a loop of {@code Graph.whileLoop}
    */
   List<Optional<Derivative>> with(Ops tf, List<? extends Output<?>> variables) {
     refuseUnsafe(variables);
-    refusePartsOfLoops(variables);
     Map<String, List<Output<?>>> handles = new HashMap<>();
     for (GraphOperation op : reached) {
       if (VariableView.isTrainable(op)) {
@@ -132,6 +128,7 @@ public final class Gradients {
     }
     Output<?>[] tensors =
         sources.stream().flatMap(source -> source.tensors().stream()).toArray(Output<?>[]::new);
+    refuseLoops(tensors);
     Output<?>[] gradients = gradients(tf, tensors);
     List<Optional<Derivative>> derivatives = new ArrayList<>(variables.size());
     int next = 0;
@@ -234,25 +231,6 @@ public final class Gradients {
     }
   }
 
-  /**
-   * Makes sure that no gradient comes through a loop of {@code Graph.whileLoop}: TensorFlow ends
-   * the process over some of those.
-   *
-   * @throws IllegalArgumentException if one does
-   */
-  void refuseLoops() {
-    List<Output<?>> variables = new ArrayList<>();
-    reached.stream().filter(VariableView::isTrainable).forEach(op -> variables.add(op.output(0)));
-    for (GraphOperation op : differentiated(variables)) {
-      if (LOOP_EXITS.contains(op.type())) {
-        throw new IllegalArgumentException(
-            ("the loss '%s' follows from variables through a loop, by the operation '%s': the"
-                    + " gradients of loops cannot be computed in towers")
-                .formatted(loss.name(), op.name()));
-      }
-    }
-  }
-
   private void refuseUnsafe(List<? extends Output<?>> variables) {
     Map<GraphOperation, Output<?>> unsafe = new LinkedHashMap<>();
     for (GraphOperation op : reached) {
@@ -284,53 +262,50 @@ public final class Gradients {
   }
 
   /**
-   * TensorFlow computes the gradient of a loop of {@code Graph.whileLoop} when it has those by all
-   * of its results, and ends the process where the loss does not follow from all of them.
+   * Makes sure that no gradient comes through a loop of {@code Graph.whileLoop}. TensorFlow ends
+   * the process over one with a result that the loss does not follow from, or that does not follow
+   * from what is differentiated by; of the others it makes loops that cannot run. It looks through
+   * what is held constant, too.
+   *
+   * @param tensors what the loss is to be differentiated by
+   * @throws IllegalArgumentException if one does
    */
-  private void refusePartsOfLoops(List<? extends Output<?>> variables) {
-    Set<GraphOperation> differentiated = differentiated(variables);
-    for (GraphOperation exit : reached) {
-      if (LOOP_EXITS.contains(exit.type()) && differentiated.contains(exit)) {
-        String loop = loop(exit);
-        long results = count(reached.stream(), LOOP_EXITS, Gradients::loop, loop);
-        long all =
-            count(
-                operations(), LOOP_ENTRIES, enter -> enter.attributes().getAttrString(FRAME), loop);
-        if (results < all) {
-          throw new IllegalArgumentException(
-              ("the loss '%s' follows from %d of the %d results of the loop '%s' alone, and TensorFlow"
-                      + " cannot compute its gradient")
-                  .formatted(loss.name(), results, all, loop));
-        }
+  private void refuseLoops(Output<?>[] tensors) {
+    Set<GraphOperation> before = reachable(List.of(loss), Gradients::sources);
+    if (before.stream().noneMatch(Gradients::isExit)) {
+      return;
+    }
+    Set<GraphOperation> behind = reachable(List.of(tensors), GraphOperation::consumers);
+    for (GraphOperation op : before) {
+      if (isExit(op) && behind.contains(op)) {
+        throw new IllegalArgumentException(
+            ("the loss '%s' follows from variables through a loop, by the operation '%s':"
+                    + " TensorFlow cannot compute the gradients of loops")
+                .formatted(loss.name(), op.name()));
       }
     }
   }
 
-  private static long count(
-      Stream<GraphOperation> operations,
-      Set<String> types,
-      Function<GraphOperation, String> loop,
-      String name) {
-    return operations
-        .filter(op -> types.contains(op.type()) && loop.apply(op).equals(name))
-        .count();
+  private static boolean isExit(GraphOperation op) {
+    return LOOP_EXITS.contains(op.type());
   }
 
-  private Stream<GraphOperation> operations() {
-    return StreamSupport.stream(
-            Spliterators.spliteratorUnknownSize(graph.operations(), Spliterator.ORDERED), false)
-        .map(GraphOperation.class::cast);
+  private static List<GraphOperation> sources(GraphOperation op) {
+    return op.inputs().stream().map(input -> (GraphOperation) input.op()).toList();
   }
 
-  /**
-   * The name of the loop that an operation gives a result of: that of the entry it goes back to.
-   */
-  private static String loop(GraphOperation exit) {
-    GraphOperation op = exit;
-    while (!LOOP_ENTRIES.contains(op.type())) {
-      op = (GraphOperation) op.inputs().get(0).op(); // Exit, Switch, Merge, Enter
+  private static Set<GraphOperation> reachable(
+      List<Output<?>> from, Function<GraphOperation, Collection<GraphOperation>> neighbours) {
+    Set<GraphOperation> found = new LinkedHashSet<>();
+    Deque<GraphOperation> next = new ArrayDeque<>();
+    from.forEach(tensor -> next.add((GraphOperation) tensor.op()));
+    while (!next.isEmpty()) {
+      GraphOperation op = next.remove();
+      if (found.add(op)) {
+        next.addAll(neighbours.apply(op));
+      }
     }
-    return op.attributes().getAttrString(FRAME);
+    return found;
   }
 
   /** The operations on the way from the variables to the loss: those whose gradient is computed. */

@@ -49,7 +49,6 @@ public record Tower<T extends TNumber>(Ops tf, Operand<T> loss, Operand<TFloat64
     List<Gradients> losses =
         towers.stream().map(tower -> Gradients.of(graph, tower.loss())).toList();
     losses.forEach(Gradients::refuseDistantReads);
-    losses.forEach(Gradients::refuseLoops);
     List<List<Derivative>> parts = new ArrayList<>();
     views.forEach(view -> parts.add(new ArrayList<>()));
     for (int t = 0; t < towers.size(); t++) {
