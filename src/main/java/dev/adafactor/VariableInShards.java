@@ -8,7 +8,6 @@ import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.ShardedVariable;
 import dev.adafactor.mesh.Sharding;
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -97,24 +96,32 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
   /**
    * Adds up what a loss follows from by the replicas of each shard.
    *
-   * @param derivatives by {@link #replicas}
+   * @param ofReplicas the derivatives by {@link #replicas}
    */
-  GradAndVar<?> pair(Placement placement, Iterator<Optional<Derivative>> derivatives) {
-    return pair(placement, derivatives, variable);
+  GradAndVar<?> pair(Placement placement, List<Optional<Derivative>> ofReplicas) {
+    boolean inRows =
+        ofReplicas.stream().flatMap(Optional::stream).allMatch(d -> d.indices().isPresent());
+    return layout().isFullyReplicated() && inRows
+        ? pairOfRows(placement, ofReplicas)
+        : pair(placement, ofReplicas, variable);
+  }
+
+  /**
+   * Puts the rows together that a loss follows from.
+   *
+   * @param ofWholes the derivatives by what has all rows; those that are present are of rows alone
+   */
+  GradAndVar<?> pairOfRows(Placement placement, List<Optional<Derivative>> ofWholes) {
+    List<Derivative> present = ofWholes.stream().flatMap(Optional::stream).toList();
+    return present.isEmpty()
+        ? VariableGradient.dense(null, variable)
+        : rows(Derivative.ofRows(placement.beside(replicas.get(0)).ops(), present), variable);
   }
 
   private <T extends TNumber> GradAndVar<T> pair(
-      Placement placement,
-      Iterator<Optional<Derivative>> derivatives,
-      ShardedVariable<T> variable) {
-    List<Optional<Derivative>> ofReplicas =
-        replicas.stream().map(replica -> derivatives.next()).toList();
-    List<Derivative> present = ofReplicas.stream().flatMap(Optional::stream).toList();
-    if (present.isEmpty()) {
+      Placement placement, List<Optional<Derivative>> ofReplicas, ShardedVariable<T> variable) {
+    if (ofReplicas.stream().noneMatch(Optional::isPresent)) {
       return VariableGradient.dense(null, variable);
-    }
-    if (layout().isFullyReplicated() && present.stream().allMatch(d -> d.indices().isPresent())) {
-      return rows(Derivative.ofRows(placement.beside(replicas.get(0)).ops(), present), variable);
     }
     List<Operand<T>> sums = new ArrayList<>();
     for (Layout.Shard shard : layout().shards()) {

@@ -137,7 +137,7 @@ class ShardedUpdateTest {
         }
       }
       Shape size = Shape.of(shape);
-      List<Way> ways = List.of(Way.LOSS, Way.WHOLE, Way.ROWS);
+      List<Way> ways = List.of(Way.LOSS, Way.WHOLE, Way.ROWS, Way.LOOKED_UP);
       return new Start(
           one(TYPES),
           size,
@@ -170,7 +170,7 @@ class ShardedUpdateTest {
     }
 
     private Fed gradient(Start start) {
-      if (start.way() != Way.ROWS) {
+      if (!start.way().isOfRows()) {
         return new Fed(normal(start.shape().size()), Optional.empty());
       }
       int count = random.nextInt(5);
@@ -393,6 +393,34 @@ class ShardedUpdateTest {
       }
       assertEquals(
           Set.of("CPU:0"), devicesOf(trace, training.adafactor().iterations().op().name()));
+    }
+  }
+
+  /** Clipping sees each value of a row that is looked up several times, and not their sum. */
+  @Example
+  void clipsTheRowsThatAreLookedUp() {
+    List<Arguments> clippings =
+        List.of(
+            (builder, variables) -> builder.clipnorm(0.1),
+            (builder, variables) -> builder.globalClipnorm(0.1),
+            (builder, variables) -> builder.clipvalue(0.2));
+    List<Double> values = List.of(5.0, 1.0, -1.0, 2.0, 0.5, -0.1, 3.0, 0.1);
+    List<Fed> gradients = List.of(new Fed(values, Optional.of(List.of(1L, 1L, 1L, 2L))));
+    for (Mesh mesh : List.of(SQUARE, Mesh.virtualCpus("x=1,y=2"))) {
+      for (List<String> specs :
+          List.of(
+              List.of("x", "y"), List.of("x", Layout.UNSHARDED), List.of(Layout.UNSHARDED, "y"))) {
+        List<Start> starts = List.of(matrix(specs, 4, 2, Way.LOOKED_UP));
+        for (Arguments clipping : clippings) {
+          try (ShardedTraining whole = new ShardedTraining(mesh, clipping, inOnePiece(starts));
+              ShardedTraining sharded = new ShardedTraining(mesh, clipping, starts)) {
+            whole.step(gradients);
+            sharded.step(gradients);
+            double distance = distance(whole.snapshot(), sharded.snapshot());
+            assertTrue(distance <= 1, () -> specs + " over " + mesh + " off by " + distance);
+          }
+        }
+      }
     }
   }
 

@@ -97,6 +97,7 @@ public final class Gradients {
    * import makes them, are added up. Where the loss follows from a variable only by rows that are
    * gathered from it, the derivative has these rows alone.
    *
+   * @param variables or tensors of floats that are computed from them
    * @throws IllegalArgumentException if a native gradient function would crash, or a gradient comes
    *     through a loop of {@code Graph.whileLoop}
    */
@@ -123,8 +124,7 @@ public final class Gradients {
     }
     List<Source> sources = new ArrayList<>(variables.size());
     for (Output<?> variable : variables) {
-      VariableView<?> view = VariableView.create((GraphOperation) variable.op());
-      sources.add(source(view, handles.getOrDefault(view.key(), List.of())));
+      sources.add(source(Origin.of(variable), tensors(variable, handles)));
     }
     Output<?>[] tensors =
         sources.stream().flatMap(source -> source.tensors().stream()).toArray(Output<?>[]::new);
@@ -138,7 +138,7 @@ public final class Gradients {
       derivatives.add(
           parts.isEmpty()
               ? Optional.empty()
-              : Optional.of(Derivative.sum(tf, source.variable(), parts)));
+              : Optional.of(Derivative.sum(tf, source.origin().shape(), parts)));
       next = end;
     }
     return derivatives;
@@ -153,28 +153,54 @@ public final class Gradients {
         : PinnedGradients.add(tf, loss, tensors);
   }
 
-  private Source source(VariableView<?> variable, List<Output<?>> handles) {
-    return RowGather.all(handles, reached, loss)
-        .<Source>map(gathers -> new Rows(variable, gathers))
-        .orElseGet(() -> new Whole(variable, handles));
+  /**
+   * What the loss follows from a variable or tensor by.
+   *
+   * @param handles of the variables, by key
+   */
+  private List<Output<?>> tensors(Output<?> origin, Map<String, List<Output<?>>> handles) {
+    if (VariableView.isVariable(origin.op())) {
+      return handles.getOrDefault(VariableView.key(origin), List.of());
+    }
+    return reached.contains((GraphOperation) origin.op()) ? List.of(origin) : List.of();
   }
 
-  /** What the loss follows from a variable by. */
+  private Source source(Origin origin, List<Output<?>> tensors) {
+    return RowGather.all(tensors, reached, loss)
+        .<Source>map(gathers -> new Rows(origin, gathers))
+        .orElseGet(() -> new Whole(origin, tensors));
+  }
+
+  /**
+   * Whether the loss follows from variables, if at all, only by rows that are gathered from what
+   * they are put together to.
+   *
+   * @param parts the variables
+   * @param wholes what they are put together to
+   */
+  public boolean gathersOnlyFrom(List<Output<?>> wholes, List<Output<?>> parts) {
+    List<Output<?>> used =
+        wholes.stream().filter(whole -> reached.contains((GraphOperation) whole.op())).toList();
+    return RowGather.meetsOnly(used, parts, reached, loss)
+        && (used.isEmpty() || RowGather.all(used, reached, loss).isPresent());
+  }
+
+  /** What the loss follows from a variable or tensor by. */
   private sealed interface Source {
-    VariableView<?> variable();
+    Origin origin();
 
     /** What the loss is differentiated by. */
     List<Output<?>> tensors();
 
     /**
-     * The derivatives that add up to that by the variable.
+     * The derivatives that add up to that by the origin.
      *
      * @param gradients by the tensors; closed where there is none
      */
     List<Derivative> parts(Ops tf, List<Output<?>> gradients);
   }
 
-  private record Whole(VariableView<?> variable, List<Output<?>> tensors) implements Source {
+  private record Whole(Origin origin, List<Output<?>> tensors) implements Source {
     @Override
     public List<Derivative> parts(Ops tf, List<Output<?>> gradients) {
       return gradients.stream()
@@ -184,7 +210,7 @@ public final class Gradients {
     }
   }
 
-  private record Rows(VariableView<?> variable, List<RowGather> gathers) implements Source {
+  private record Rows(Origin origin, List<RowGather> gathers) implements Source {
     @Override
     public List<Output<?>> tensors() {
       return gathers.stream().<Output<?>>map(RowGather::rows).toList();
@@ -197,7 +223,7 @@ public final class Gradients {
         if (!gradients.get(i).isClosed()) {
           parts.add(
               new Derivative(
-                  gathers.get(i).values(tf, gradients.get(i), variable).asOutput(),
+                  gathers.get(i).values(tf, gradients.get(i), origin).asOutput(),
                   Optional.of(gathers.get(i).indices(tf))));
         }
       }

@@ -16,6 +16,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -414,6 +415,41 @@ class DataParallelTest {
         nativeGradient(gathering(gather, whole), whole.asOutput()),
         elements(adafactor.computeGradients(gathering(gather, sharded), List.of(sharded)).get(0)),
         1e-15);
+  }
+
+  @Test
+  void rowsOfShardedVariablesAreThoseOfAllTowers() {
+    Mesh mesh = Mesh.virtualCpus("x=2");
+    ShardedVariable<TFloat64> sharded =
+        ShardedVariable.create(
+            tf, "sharded", Layout.batchSharded(mesh, "x", 2), matrix(tf.withInitScope()));
+    Adafactor adafactor = Adafactor.builder(graph).mesh(mesh).build();
+    Operand<TInt32> rows = tf.array(0, 1, 1, 1);
+    GradAndVar<?> ofTheWhole =
+        adafactor.computeGradients(lookup(ops -> sharded, rows), List.of(sharded)).get(0);
+    GradAndVar<?> ofWholes =
+        adafactor.computeGradients(lookup(sharded::read, rows), List.of(sharded)).get(0);
+    for (GradAndVar<?> pair : List.of(ofTheWhole, ofWholes)) {
+      IndexedSlices<?> slices = IndexedSlices.from(pair).orElseThrow();
+      assertArrayEquals(new double[] {0, 1, 1, 1}, elements(slices.indices()));
+      assertArrayEquals(
+          new double[] {.125, .125, .125, .125, .125, .125, .125, .125}, elements(slices.values()));
+    }
+    // The numbers of a shard's rows are its own.
+    DataParallel<TFloat64> ofShard = lookup(ops -> sharded.shard(0), tf.array(0, 0, 0, 0));
+    assertArrayEquals(
+        new double[] {.5, .5, 0, 0},
+        elements(adafactor.computeGradients(ofShard, List.of(sharded)).get(0)));
+  }
+
+  private DataParallel<TFloat64> lookup(
+      Function<Ops, Operand<TFloat64>> table, Operand<TInt32> rows) {
+    return DataParallel.split(
+        tf,
+        TWO,
+        List.of(rows),
+        (ops, part) ->
+            mean(ops, ops.gather(table.apply(ops), part.input(0, TInt32.class), ops.constant(0))));
   }
 
   @Test
