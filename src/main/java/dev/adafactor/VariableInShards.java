@@ -3,6 +3,7 @@ package dev.adafactor;
 import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.Derivative;
 import dev.adafactor.graph.Placement;
+import dev.adafactor.graph.Snapshots;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.ShardedVariable;
@@ -70,7 +71,7 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
     }
     Optional<ShardedGradient<?>> shards = ShardedGradient.from(pair);
     if (shards.isPresent()) {
-      return gradients(shards.get().shards());
+      return gradients(values(placement, shards.get()));
     }
     Constants there = placement.on(((GraphOperation) values.op()).device());
     return new GradientCut(there, this)
@@ -81,8 +82,19 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
                 .orElse(null));
   }
 
+  /** The gradients may be variables themselves, or parts of them, which this step writes too. */
+  private List<Output<?>> values(Placement placement, ShardedGradient<?> gradient) {
+    List<VariableView<?>> parts = parts();
+    List<Output<?>> values = new ArrayList<>();
+    for (int i = 0; i < parts.size(); i++) {
+      Ops beside = placement.beside(parts.get(i)).ops();
+      values.add(Snapshots.of(beside, gradient.shards().get(i).asOutput()));
+    }
+    return values;
+  }
+
   /**
-   * @param ofParts dense, those of {@link #parts}
+   * @param ofParts dense, those of {@link #parts}, which no step writes
    */
   List<Gradient> gradients(List<? extends Operand<?>> ofParts) {
     List<Gradient> gradients = new ArrayList<>();

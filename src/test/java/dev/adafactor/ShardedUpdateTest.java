@@ -434,6 +434,54 @@ class ShardedUpdateTest {
         .collect(Collectors.toSet());
   }
 
+  private static Operand<TFloat64> manyNumbers(Ops tf, int seed) {
+    return Elements.constant(
+        tf, TFloat64.class, Shape.of(40_000), new Random(seed).doubles(40_000, 1, 2).toArray());
+  }
+
+  private static ShardedGradient<TFloat64> shards(ShardedVariable<TFloat64> variable) {
+    return new ShardedGradient<>(
+        variable.layout().shards().stream()
+            .<Operand<TFloat64>>map(shard -> variable.shard(shard.owner()))
+            .toList());
+  }
+
+  /** Which of the variables a step writes first is chance. */
+  @Example
+  void gradientsThatAreShardsAreThoseOfTheOldValues() {
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      Layout layout = Layout.batchSharded(SQUARE, "x", 1);
+      ShardedVariable<TFloat64> a = ShardedVariable.create(tf, "a", layout, manyNumbers(tf, 1));
+      ShardedVariable<TFloat64> b = ShardedVariable.create(tf, "b", layout, manyNumbers(tf, 2));
+      Output<TFloat64> wholeA = tf.variable(manyNumbers(tf, 1)).asOutput();
+      Output<TFloat64> wholeB = tf.variable(manyNumbers(tf, 2)).asOutput();
+      Op train =
+          Adafactor.builder(graph)
+              .mesh(SQUARE)
+              .learningRate(0.3)
+              .weightDecay(0.5)
+              .build()
+              .applyGradients(List.of(shards(b).of(a), shards(a).of(b)), "train");
+      Op trainWholes =
+          Adafactor.builder(graph)
+              .learningRate(0.3)
+              .weightDecay(0.5)
+              .build()
+              .applyGradients(
+                  List.of(new GradAndVar<>(wholeB, wholeA), new GradAndVar<>(wholeA, wholeB)),
+                  "train_wholes");
+      try (Session session = new Session(graph, SQUARE.config())) {
+        for (int step = 0; step < 10; step++) {
+          session.run(train);
+          session.run(trainWholes);
+        }
+        Elements.assertClose(Elements.of(session, wholeA), Elements.of(session, a), 1e-12);
+        Elements.assertClose(Elements.of(session, wholeB), Elements.of(session, b), 1e-12);
+      }
+    }
+  }
+
   /** A table that each device looks rows up in: the gradient has these rows, the update as well. */
   @Example
   void replicasOfATableGetTheRowsThatAreLookedUp() {
