@@ -217,7 +217,13 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
 
   @Override
   public <S extends TNumber> List<Operand<S>> cut(Ops tf, String name, Operand<S> whole) {
-    List<Operand<S>> each = sharding(name).cut(tf, whole);
+    List<Operand<S>> each;
+    try {
+      each = sharding(name).cut(tf, whole);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "variable '%s', %s: %s".formatted(name(), name, e.getMessage()), e);
+    }
     return shards(name).stream().map(each::get).toList();
   }
 
