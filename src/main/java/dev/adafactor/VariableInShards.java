@@ -230,7 +230,7 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
   @Override
   public Op spread(Placement placement, int part, Op written, Operand<? extends TNumber> rows) {
     Layout.Shard shard = layout().shards().get(part);
-    if (shard.devices().size() == 1) {
+    if (shard.devices().size() == 1 || variable.sharding().localShape().size() == 0) {
       return written;
     }
     VariableView<?> owner = replicas.get(shard.owner());

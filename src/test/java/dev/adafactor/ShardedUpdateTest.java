@@ -434,6 +434,20 @@ class ShardedUpdateTest {
         .collect(Collectors.toSet());
   }
 
+  /** Of a table without rows there is no row that a negative number could stand for. */
+  @Example
+  void ignoresNegativeRowsOfTablesWithoutElements() {
+    Start start = matrix(List.of(Layout.UNSHARDED, Layout.UNSHARDED), 0, 3, Way.ROWS);
+    Fed gradient = new Fed(List.of(1.0, 2.0, 3.0), Optional.of(List.of(-1L)));
+    for (Start each : List.of(start, start.inOnePiece())) {
+      try (ShardedTraining training =
+          new ShardedTraining(SQUARE, ShardedUpdateTest::plain, List.of(each))) {
+        training.step(List.of(gradient));
+        assertEquals(1, training.snapshot().iterations());
+      }
+    }
+  }
+
   private static Operand<TFloat64> manyNumbers(Ops tf, int seed) {
     return Elements.constant(
         tf, TFloat64.class, Shape.of(40_000), new Random(seed).doubles(40_000, 1, 2).toArray());
