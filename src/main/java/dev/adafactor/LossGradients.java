@@ -62,7 +62,10 @@ record LossGradients(Graph graph, KnownVariables known, Placement placement) {
       List<Output<?>> origins,
       Function<List<Optional<Derivative>>, GradAndVar<? extends TType>> pair) {}
 
-  private static Wanted wanted(Output<?> variable) {
+  private Wanted wanted(Output<?> variable) {
+    if (!VariableView.isVariable(variable.op())) {
+      VariableView.of(graph, variable); // Which refuses it.
+    }
     return new Wanted(List.of(variable), derivatives -> pair(derivatives.get(0), variable));
   }
 

@@ -300,6 +300,10 @@ class DataParallelTest {
         "'c:0' is the output of a Const, not a variable: give the output of a VariableV2 or the"
             + " handle of a VarHandleOp",
         () -> loss.gradients(List.of(constant)));
+    assertRefused(
+        "'c:0' is the output of a Const, not a variable: give the output of a VariableV2 or the"
+            + " handle of a VarHandleOp",
+        () -> new Adafactor(graph).computeGradients(loss, List.of(constant)));
     try (Graph other = new Graph()) {
       Operand<TFloat64> foreign =
           Ops.create(other).withName("w").variable(Shape.scalar(), TFloat64.class);
