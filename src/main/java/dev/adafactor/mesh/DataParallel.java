@@ -10,6 +10,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.tensorflow.DeviceSpec;
+import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Operation;
 import org.tensorflow.Output;
@@ -300,6 +301,7 @@ public final class DataParallel<T extends TNumber> implements Operand<T> {
    */
   public List<GradAndVar<? extends TType>> gradients(List<? extends Operand<?>> variables) {
     List<Output<?>> outputs = variables.stream().<Output<?>>map(Operand::asOutput).toList();
+    outputs.forEach(output -> VariableView.of((Graph) tf.scope().env(), output));
     List<Optional<Derivative>> derivatives = derivatives(outputs);
     List<GradAndVar<? extends TType>> pairs = new ArrayList<>();
     for (int i = 0; i < outputs.size(); i++) {
@@ -322,6 +324,8 @@ public final class DataParallel<T extends TNumber> implements Operand<T> {
    * Adds the derivatives by some variables, as {@link #gradients} does: those of gathered rows
    * alone stay so, and a variable that no part's loss follows from has an empty one. For the
    * optimizers of this module.
+   *
+   * @param variables or tensors of floats that are computed from them
    */
   public List<Optional<Derivative>> derivatives(List<? extends Output<?>> variables) {
     return Tower.derivatives(tf, towers, variables);

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.tensorflow.ndarray.Shape;
 
 /**
@@ -140,7 +141,7 @@ public record Layout(Mesh mesh, List<String> shardingSpecs) {
 
   /** Whether every device has the whole tensor. */
   public boolean isFullyReplicated() {
-    return shardingSpecs.stream().allMatch(UNSHARDED::equals);
+    return IntStream.range(0, rank()).allMatch(axis -> numShards(axis) == 1);
   }
 
   /** The layout of what has one value for each line along an axis. */

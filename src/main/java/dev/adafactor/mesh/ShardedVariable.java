@@ -3,6 +3,7 @@ package dev.adafactor.mesh;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Operation;
@@ -36,6 +37,9 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
   private final Sharding sharding;
   private final List<Variable<T>> shards;
   private final Operand<T> whole;
+
+  /** All that {@link #read} gave. */
+  private final List<Operand<T>> wholes = new CopyOnWriteArrayList<>();
 
   private ShardedVariable(Ops tf, String name, Sharding sharding, List<Variable<T>> shards) {
     this.name = name;
@@ -177,7 +181,14 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
    * @param tf where, as {@code tf.withDevice(…)}
    */
   public Operand<T> read(Ops tf) {
-    return sharding.read(tf, shards);
+    Operand<T> read = sharding.read(tf, shards);
+    wholes.add(read);
+    return read;
+  }
+
+  /** The whole, at all places where it was put together by now. */
+  public List<Operand<T>> wholes() {
+    return List.copyOf(wholes);
   }
 
   /**
