@@ -48,6 +48,16 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
   }
 
   @Override
+  public String key() {
+    return variable.key();
+  }
+
+  @Override
+  public VariableInShards requireWhole() {
+    return this;
+  }
+
+  @Override
   public Operand<?> operand() {
     return variable;
   }

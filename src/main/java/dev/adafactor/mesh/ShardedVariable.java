@@ -33,12 +33,15 @@ import org.tensorflow.types.family.TNumber;
 public final class ShardedVariable<T extends TNumber> implements Operand<T> {
 
   private final String name;
+  private final String key;
   private final Sharding sharding;
   private final List<Variable<T>> shards;
   private final Operand<T> whole;
 
-  private ShardedVariable(Ops tf, String name, Sharding sharding, List<Variable<T>> shards) {
+  private ShardedVariable(
+      Ops tf, String name, String key, Sharding sharding, List<Variable<T>> shards) {
     this.name = name;
+    this.key = key;
     this.sharding = sharding;
     this.shards = shards;
     this.whole = read(tf.withDevice(sharding.layout().mesh().device(0)));
@@ -60,7 +63,7 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
     List<Variable<T>> shards =
         declare(tf, name, name, sharding, initialValue.asOutput().dataType());
     sharding.assign(tf.withInitScope(), shards, initialValue);
-    return new ShardedVariable<>(tf, name, sharding, shards);
+    return new ShardedVariable<>(tf, name, "shards:" + name, sharding, shards);
   }
 
   /**
@@ -94,7 +97,7 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
         declare(tf, name, variable.op().name(), sharding, variable.dataType());
     Ops init = tf.withInitScope();
     sharding.assign(init, shards, variable.initialValue(init));
-    return new ShardedVariable<>(tf, name, sharding, shards);
+    return new ShardedVariable<>(tf, name, variable.key(), sharding, shards);
   }
 
   /**
@@ -139,6 +142,14 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
   /** The name of the whole. */
   public String name() {
     return name;
+  }
+
+  /**
+   * What tells the variable from others in its graph. A copy has what its original has: what is
+   * asked for the one, such as no weight decay, is for the other.
+   */
+  public String key() {
+    return key;
   }
 
   /** How it is cut. */
