@@ -1,5 +1,6 @@
 package dev.adafactor.mesh;
 
+import dev.adafactor.graph.Names;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
 import java.util.List;
@@ -53,11 +54,12 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
    * @param name of the variable, which may have slashes; the operations have it whole
    * @param initialValue of the variable's shape, which must be known, and of a floating type; it is
    *     computed once, for all parts
-   * @throws IllegalArgumentException if the layout does not fit the shape, the type is none of
-   *     floats, or the graph has a variable of that name
+   * @throws IllegalArgumentException if operations cannot have the name, the layout does not fit
+   *     the shape, the type is none of floats, or the graph has a variable of that name
    */
   public static <T extends TNumber> ShardedVariable<T> create(
       Ops tf, String name, Layout layout, Operand<T> initialValue) {
+    requireValid(name);
     requireFloating(name, initialValue.asOutput().dataType());
     Sharding sharding = sharding(name, layout, initialValue.shape());
     List<Variable<T>> shards =
@@ -121,6 +123,15 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
                   .build()));
     }
     return List.copyOf(shards);
+  }
+
+  private static void requireValid(String name) {
+    if (!Names.isValid(name)) {
+      throw new IllegalArgumentException(
+          ("variable '%s' cannot have that name: give letters, digits, '.', '_', '-' and '/', the"
+                  + " first a letter, a digit or '.'")
+              .formatted(name));
+    }
   }
 
   private static void requireFloating(String name, DataType type) {

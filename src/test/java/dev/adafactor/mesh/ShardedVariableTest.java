@@ -124,6 +124,10 @@ class ShardedVariableTest {
       assertEquals(
           "variable 'w': the initial value is of type DT_INT32, it must be of floats",
           message(() -> ShardedVariable.create(tf, "w", layout, tf.constant(new int[4]))));
+      assertEquals(
+          "variable 'my var' cannot have that name: give letters, digits, '.', '_', '-' and '/', the"
+              + " first a letter, a digit or '.'",
+          message(() -> ShardedVariable.create(tf, "my var", layout, tf.constant(new float[4]))));
       ShardedVariable.create(tf, "w", layout, tf.constant(new float[4]));
       assertEquals(
           "Duplicate node name in graph: 'w/shard_0'",
