@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.adafactor.mesh.DataParallel;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Reductions;
@@ -136,6 +137,21 @@ class MeshArgumentTest {
       assertTrue(values[2] > 2);
     }
     assertFalse(builder.excludeFromWeightDecay(List.of(copy)).build().decays(original));
+  }
+
+  @Test
+  void needsTheVariableAndNotItsValue() {
+    String message =
+        "'w/whole:0' is the whole of sharded variable 'w', which only Adafactor trains: give that the ShardedVariable";
+    Adafactor.Builder builder = Adafactor.builder(graph).mesh(MESH);
+    assertRefused(message, () -> builder.excludeFromWeightDecay(List.of(w.asOutput())));
+    assertRefused(message, () -> builder.constraint(w.asOutput(), new NonNeg()));
+    Adafactor adafactor = builder.build();
+    assertRefused(message, () -> adafactor.decays(w.asOutput()));
+    assertRefused(message, () -> adafactor.readSlot(w.asOutput(), Adafactor.R));
+    DataParallel<TFloat32> towers =
+        DataParallel.split(tf, MESH.devices(), List.of(w), (ops, part) -> loss());
+    assertRefused(message, () -> towers.gradients(List.of(w)));
   }
 
   private static Operand<? extends TNumber> number(ShardedVariable<?> variable) {

@@ -40,12 +40,12 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
   private final Operand<T> whole;
 
   private ShardedVariable(
-      Ops tf, String name, String key, Sharding sharding, List<Variable<T>> shards) {
+      String name, String key, Sharding sharding, List<Variable<T>> shards, Operand<T> whole) {
     this.name = name;
     this.key = key;
     this.sharding = sharding;
     this.shards = shards;
-    this.whole = read(tf.withDevice(sharding.layout().mesh().device(0)));
+    this.whole = whole;
   }
 
   /**
@@ -65,7 +65,8 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
     List<Variable<T>> shards =
         declare(tf, name, name, sharding, initialValue.asOutput().dataType());
     sharding.assign(tf.withInitScope(), shards, initialValue);
-    return new ShardedVariable<>(tf, name, "shards:" + name, sharding, shards);
+    return new ShardedVariable<>(
+        name, "shards:" + name, sharding, shards, whole(tf, name, name, sharding, shards));
   }
 
   /**
@@ -95,11 +96,12 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
     String name = variable.name();
     Sharding sharding = sharding(name, layout, variable.shape());
     // The operation's name is one, whatever the variable's.
-    List<Variable<T>> shards =
-        declare(tf, name, variable.op().name(), sharding, variable.dataType());
+    String operations = variable.op().name();
+    List<Variable<T>> shards = declare(tf, name, operations, sharding, variable.dataType());
     Ops init = tf.withInitScope();
     sharding.assign(init, shards, variable.initialValue(init));
-    return new ShardedVariable<>(tf, name, variable.key(), sharding, shards);
+    return new ShardedVariable<>(
+        name, variable.key(), sharding, shards, whole(tf, name, operations, sharding, shards));
   }
 
   /**
@@ -123,6 +125,19 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
                   .build()));
     }
     return List.copyOf(shards);
+  }
+
+  private static <T extends TNumber> Operand<T> whole(
+      Ops tf, String name, String operations, Sharding sharding, List<Variable<T>> shards) {
+    Ops there = tf.withDevice(sharding.layout().mesh().device(0));
+    return there
+        .scope()
+        .env()
+        .opBuilder("Identity", operations + "/whole", there.scope())
+        .addInput(sharding.read(there, shards).asOutput())
+        .setAttr(VariableView.WHOLE_OF, name)
+        .build()
+        .output(0);
   }
 
   private static void requireValid(String name) {
