@@ -26,8 +26,7 @@ record InShards(Mesh mesh, Reductions reductions) implements Keeping {
     // The initializers of all variables run at once: they shall not take the memory of more.
     Operand<T> zeros = tf.zeros(tf.constant(initial.shape().asArray()), initial.type());
     ShardedVariable<T> variable = ShardedVariable.create(tf, name, layout, zeros);
-    return new Kept<>(
-        variable, variable, variable.sharding().assign(tf, variable.shards(), initial));
+    return new Kept<>(variable, variable, List.of(variable.assign(tf, initial)));
   }
 
   @Override

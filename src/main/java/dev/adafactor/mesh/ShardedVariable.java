@@ -194,7 +194,8 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
   }
 
   /**
-   * The part of a device.
+   * The part of a device. Who assigns to it leaves its replicas as they are: {@link #assign} sets
+   * them all.
    *
    * @param device its place in the mesh
    */
@@ -221,11 +222,24 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
    * Adds the operations that set the whole: the parts on all devices, replicas among them.
    *
    * @param tf where the value is
-   * @param value of the variable's shape
+   * @param value of the variable's shape and type
    * @return a target to run
+   * @throws IllegalArgumentException if it is of another shape or type
    */
   public Op assign(Ops tf, Operand<T> value) {
-    return tf.withControlDependencies(sharding.assign(tf, shards, value)).noOp();
+    if (value.type() != whole.type() || !value.shape().isCompatibleWith(sharding.shape())) {
+      throw new IllegalArgumentException(
+          "the value for variable '%s' is a %s of shape %s, it must be a %s of shape %s"
+              .formatted(
+                  name,
+                  value.type().getSimpleName(),
+                  value.shape(),
+                  whole.type().getSimpleName(),
+                  sharding.shape()));
+    }
+    Operand<T> exact =
+        value.shape().equals(sharding.shape()) ? value : tf.ensureShape(value, sharding.shape());
+    return tf.withControlDependencies(sharding.assign(tf, shards, exact)).noOp();
   }
 
   @Override

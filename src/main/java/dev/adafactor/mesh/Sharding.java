@@ -115,7 +115,7 @@ public record Sharding(Layout layout, Shape shape) {
    * @param tf of the scope where it is needed
    * @param shards a variable on each device of the mesh; the owner of each shard is read
    */
-  public <T extends TType> Operand<T> read(Ops tf, List<Variable<T>> shards) {
+  <T extends TType> Operand<T> read(Ops tf, List<Variable<T>> shards) {
     List<Operand<T>> parts = new ArrayList<>();
     for (Layout.Shard shard : layout.shards()) {
       // A value, in place of a reference: some gradients cannot be computed by references.
@@ -131,7 +131,7 @@ public record Sharding(Layout layout, Shape shape) {
    * @param shards a variable on each device of the mesh; all replicas are set
    * @return the writes
    */
-  public <T extends TType> List<Op> assign(Ops tf, List<Variable<T>> shards, Operand<T> whole) {
+  <T extends TType> List<Op> assign(Ops tf, List<Variable<T>> shards, Operand<T> whole) {
     List<Operand<T>> parts = cut(tf, whole);
     List<Op> writes = new ArrayList<>();
     for (int i = 0; i < parts.size(); i++) {

@@ -16,9 +16,11 @@ import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Placeholder;
 import org.tensorflow.op.core.Variable;
 import org.tensorflow.types.TFloat64;
 
@@ -109,6 +111,40 @@ class ShardedVariableTest {
         session.initialize();
         assertArrayEquals(fetch(session, counting(tf)), fetch(session, w));
       }
+    }
+  }
+
+  @Example
+  void isSetOnAllDevices() {
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      Layout layout = new Layout(MESH, List.of("x", Layout.UNSHARDED, "y"));
+      ShardedVariable<TFloat64> w =
+          ShardedVariable.create(
+              tf, "w", layout, tf.zeros(tf.constant(SHAPE.asArray()), TFloat64.class));
+      Placeholder<TFloat64> value = tf.placeholder(TFloat64.class);
+      Op assign = w.assign(tf, value);
+      try (Session session = new Session(graph, MESH.config());
+          TFloat64 counted = Elements.tensor(SHAPE, fetch(session, counting(tf)));
+          TFloat64 larger = TFloat64.tensorOf(Shape.of(8, 2, 6))) {
+        session.runner().feed(value, counted).addTarget(assign).run().close();
+        double[] whole = fetch(session, w);
+        assertArrayEquals(fetch(session, counting(tf)), whole);
+        for (Layout.Shard shard : layout.shards()) {
+          for (int device : shard.devices()) {
+            assertArrayEquals(
+                fetch(session, w.shard(shard.owner())), fetch(session, w.shard(device)));
+          }
+        }
+        assertThrows(
+            TFInvalidArgumentException.class,
+            () -> session.runner().feed(value, larger).addTarget(assign).run());
+        assertArrayEquals(whole, fetch(session, w));
+      }
+      assertEquals(
+          "the value for variable 'w' is a TFloat64 of shape [8, 2, 6], it must be a TFloat64 of"
+              + " shape [4, 2, 6]",
+          message(() -> w.assign(tf, tf.zeros(tf.constant(new int[] {8, 2, 6}), TFloat64.class))));
     }
   }
 
