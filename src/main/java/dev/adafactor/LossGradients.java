@@ -48,7 +48,9 @@ record LossGradients(Graph graph, KnownVariables known, Placement placement) {
 
   private List<Optional<Derivative>> derivatives(Operand<?> loss, List<Output<?>> variables) {
     return loss instanceof DataParallel<?> parts
-        ? parts.derivatives(variables)
+        ? parts.sparseGradients(variables).stream()
+            .map(each -> each.map(found -> new Derivative(found.values(), found.indices())))
+            .toList()
         : Gradients.of(graph, loss).with(variables);
   }
 
