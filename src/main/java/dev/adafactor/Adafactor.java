@@ -632,9 +632,11 @@ public final class Adafactor extends Optimizer {
    *
    * @param variable the output of a {@code VariableV2}, the handle of a {@code VarHandleOp}, or a
    *     {@link ShardedVariable}
+   * @throws IllegalArgumentException if it is none of them, or a shard
    */
   public boolean decays(Operand<?> variable) {
-    return settings.weightDecay().filter(decay -> decay.applies(known.of(variable))).isPresent();
+    LogicalVariable found = known.of(variable).requireWhole();
+    return settings.weightDecay().filter(decay -> decay.applies(found)).isPresent();
   }
 
   /** How the update is computed. */
@@ -697,9 +699,9 @@ public final class Adafactor extends Optimizer {
     private String name = "Adafactor";
     private Numerics numerics = Numerics.STABLE;
     private long transientBytes = 16 << 20;
-    private List<LogicalVariable> excludedVariables = List.of();
+    private Set<String> excludedVariables = Set.of();
     private List<Pattern> excludedNames = List.of();
-    private final Map<LogicalVariable, Constraint> constraints = new HashMap<>();
+    private final Map<String, Constraint> constraints = new HashMap<>();
     private Optional<Mesh> mesh = Optional.empty();
     private Reduction reduction = Reductions.ADD_N;
 
@@ -801,13 +803,13 @@ public final class Adafactor extends Optimizer {
     /**
      * Exempts variables from the weight decay, and those in whose {@code name:0} one of the regular
      * expressions is found. Like tf_keras's {@code exclude_from_weight_decay}, it replaces an
-     * earlier call.
+     * earlier call. A variable and its copy in shards are one.
      *
-     * @throws IllegalArgumentException if an operand is no variable, or a text no regular
-     *     expression
+     * @throws IllegalArgumentException if an operand is no variable, or a shard, or a text no
+     *     regular expression
      */
     public Builder excludeFromWeightDecay(List<? extends Operand<?>> variables, String... names) {
-      this.excludedVariables = variables.stream().map(v -> LogicalVariable.of(graph, v)).toList();
+      this.excludedVariables = variables.stream().map(this::key).collect(Collectors.toSet());
       this.excludedNames = Stream.of(names).map(WeightDecay::compile).toList();
       return this;
     }
@@ -908,14 +910,19 @@ public final class Adafactor extends Optimizer {
 
     /**
      * Sets what a variable is mapped to after each step, as {@code tf.Variable}'s constraint. A
-     * {@link ShardedVariable} is put together for it, on one device, and cut again.
+     * {@link ShardedVariable} is put together for it, on one device, and cut again. A variable and
+     * its copy in shards are one.
      *
-     * @throws IllegalArgumentException if the operand is no variable
+     * @throws IllegalArgumentException if the operand is no variable, or a shard
      */
     public Builder constraint(Operand<?> variable, Constraint constraint) {
-      constraints.put(
-          LogicalVariable.of(graph, variable), Objects.requireNonNull(constraint, "constraint"));
+      constraints.put(key(variable), Objects.requireNonNull(constraint, "constraint"));
       return this;
+    }
+
+    /** What tells the variable from others. */
+    private String key(Operand<?> variable) {
+      return LogicalVariable.of(graph, variable).requireWhole().key();
     }
 
     /**
@@ -979,12 +986,7 @@ public final class Adafactor extends Optimizer {
 
     private Settings settings() {
       return Settings.of(
-          config(),
-          Set.copyOf(excludedVariables),
-          List.copyOf(excludedNames),
-          constraints,
-          mesh,
-          reduction);
+          config(), excludedVariables, List.copyOf(excludedNames), constraints, mesh, reduction);
     }
 
     private AdafactorConfig config() {

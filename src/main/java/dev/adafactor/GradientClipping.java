@@ -1,6 +1,7 @@
 package dev.adafactor;
 
 import dev.adafactor.graph.Constants;
+import dev.adafactor.graph.OrderedSum;
 import java.util.ArrayList;
 import java.util.List;
 import org.tensorflow.Operand;
@@ -84,7 +85,7 @@ final class GradientClipping {
                   part.constants().allAxes(g),
                   ReduceSum.keepDims(true)));
     }
-    Operand<T> squares = ofParts.size() == 1 ? ofParts.get(0) : tf.math.addN(ofParts);
+    Operand<T> squares = OrderedSum.of(tf, ofParts);
     Operand<T> limit = constants.number(type, clipnorm);
     Operand<T> zero = constants.number(type, 0);
     Operand<T> norm = tf.select(tf.math.greater(squares, zero), tf.math.sqrt(squares), squares);

@@ -30,6 +30,16 @@ sealed interface LogicalVariable permits PlainVariable, VariableInShards {
   /** The name as Python's {@code variable.name} has it, without the {@code :0}. */
   String name();
 
+  /** What tells it from others; a copy in shards has what its original has. */
+  String key();
+
+  /**
+   * This variable, as one that settings can name.
+   *
+   * @throws IllegalArgumentException if it is a part of another
+   */
+  LogicalVariable requireWhole();
+
   /** The output or the handle, or the sharded variable. */
   Operand<?> operand();
 

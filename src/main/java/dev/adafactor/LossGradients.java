@@ -40,7 +40,9 @@ record LossGradients(Graph graph, KnownVariables known, Placement placement) {
     List<Output<?>> origins = wanted.stream().flatMap(each -> each.origins().stream()).toList();
     List<Optional<Derivative>> derivatives =
         loss instanceof DataParallel<?> parts
-            ? parts.derivatives(origins)
+            ? parts.sparseGradients(origins).stream()
+                .map(each -> each.map(found -> new Derivative(found.values(), found.indices())))
+                .toList()
             : losses.get(0).with(origins);
     List<GradAndVar<? extends TType>> pairs = new ArrayList<>(variables.size());
     int next = 0;

@@ -20,6 +20,24 @@ record PlainVariable(VariableView<?> view) implements LogicalVariable {
   }
 
   @Override
+  public String key() {
+    return view.key();
+  }
+
+  @Override
+  public PlainVariable requireWhole() {
+    view.shardOf()
+        .ifPresent(
+            whole -> {
+              throw new IllegalArgumentException(
+                  ("'%s' is a shard of variable '%s', which is trained as a whole: give the"
+                          + " ShardedVariable")
+                      .formatted(view.name(), whole));
+            });
+    return this;
+  }
+
+  @Override
   public Operand<?> operand() {
     return view.output();
   }
@@ -31,14 +49,7 @@ record PlainVariable(VariableView<?> view) implements LogicalVariable {
 
   @Override
   public List<Gradient> gradient(Placement placement, GradAndVar<?> pair) {
-    view.shardOf()
-        .ifPresent(
-            whole -> {
-              throw new IllegalArgumentException(
-                  ("'%s' is a shard of variable '%s', which is trained as a whole: give the"
-                          + " ShardedVariable among the variables")
-                      .formatted(view.name(), whole));
-            });
+    requireWhole();
     Output<?> values = pair.getGradient();
     if (values == null || values.isClosed()) {
       return List.of();

@@ -16,6 +16,7 @@ import org.tensorflow.op.Op;
  * The arguments of an optimizer, for the graph and the machine that it is on.
  *
  * @param jitCompile whether the update is compiled
+ * @param constraints by the keys of their variables
  * @param rule how it is computed
  * @param reduction how sums over shards are taken
  */
@@ -25,19 +26,19 @@ record Settings(
     UpdateRule rule,
     Optional<WeightDecay> weightDecay,
     Optional<MovingAverage> movingAverage,
-    Map<LogicalVariable, Constraint> constraints,
+    Map<String, Constraint> constraints,
     Optional<Mesh> mesh,
     Reduction reduction) {
 
   /**
-   * @param undecayed the variables, and the regular expressions for names, that are exempt from
-   *     weight decay
+   * @param undecayed the keys of variables, and the regular expressions for names, that are exempt
+   *     from weight decay
    */
   static Settings of(
       AdafactorConfig config,
-      Set<LogicalVariable> undecayed,
+      Set<String> undecayed,
       List<Pattern> undecayedNames,
-      Map<LogicalVariable, Constraint> constraints,
+      Map<String, Constraint> constraints,
       Optional<Mesh> mesh,
       Reduction reduction) {
     boolean jitCompile =

@@ -215,7 +215,7 @@ final class TrainingStep {
     for (int i = 0; i < updated.size(); i++) {
       written.add(averaged(task.known().parts().get(i), updated.get(i).write()));
     }
-    Constraint constraint = settings.constraints().get(task.variable());
+    Constraint constraint = settings.constraints().get(task.variable().key());
     List<Op> all = new ArrayList<>();
     if (constraint == null) {
       for (int i = 0; i < written.size(); i++) {

@@ -2,6 +2,7 @@ package dev.adafactor;
 
 import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.Derivative;
+import dev.adafactor.graph.OrderedSum;
 import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.Snapshots;
 import dev.adafactor.graph.VariableView;
@@ -45,6 +46,16 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
   @Override
   public String name() {
     return variable.name();
+  }
+
+  @Override
+  public String key() {
+    return variable.key();
+  }
+
+  @Override
+  public VariableInShards requireWhole() {
+    return this;
   }
 
   @Override
@@ -146,8 +157,7 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
       sums.add(
           switch (ofShard.size()) {
             case 0 -> owner.filled(variable.type(), variable.sharding().localShape(), 0);
-            case 1 -> ofShard.get(0);
-            default -> owner.ops().math.addN(ofShard);
+            default -> OrderedSum.of(owner.ops(), ofShard);
           });
     }
     return new ShardedGradient<>(sums).of(variable);

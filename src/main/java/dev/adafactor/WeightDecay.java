@@ -15,9 +15,10 @@ import org.tensorflow.types.family.TNumber;
  * tf_keras's weight decay, {@code w -= w * weight_decay * learning_rate}, and the variables that
  * are exempt from it.
  *
+ * @param excluded the keys of variables
  * @param names regular expressions, searched for in {@code name:0} as Python's {@code re.search}
  */
-record WeightDecay(double rate, Set<LogicalVariable> excluded, List<Pattern> names) {
+record WeightDecay(double rate, Set<String> excluded, List<Pattern> names) {
 
   /**
    * @throws IllegalArgumentException if the text is no regular expression
@@ -27,7 +28,7 @@ record WeightDecay(double rate, Set<LogicalVariable> excluded, List<Pattern> nam
   }
 
   boolean applies(LogicalVariable variable) {
-    return !excluded.contains(variable)
+    return !excluded.contains(variable.key())
         && names.stream().noneMatch(name -> name.matcher(variable.name() + ":0").find());
   }
 

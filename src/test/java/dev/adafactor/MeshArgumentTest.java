@@ -1,9 +1,11 @@
 package dev.adafactor;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.adafactor.mesh.DataParallel;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Reductions;
@@ -14,11 +16,15 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
+import org.tensorflow.Output;
 import org.tensorflow.Session;
 import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.framework.constraints.Constraint;
+import org.tensorflow.framework.constraints.NonNeg;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
@@ -101,9 +107,58 @@ class MeshArgumentTest {
   void trainsShardsOnlyTogether() {
     Adafactor adafactor = Adafactor.builder(graph).mesh(MESH).build();
     String message =
-        "'w/shard_0' is a shard of variable 'w', which is trained as a whole: give the ShardedVariable among the variables";
+        "'w/shard_0' is a shard of variable 'w', which is trained as a whole: give the ShardedVariable";
     assertRefused(message, () -> adafactor.minimize(loss()));
     assertRefused(message, () -> adafactor.minimize(loss(), List.of(w.shard(0))));
+    Adafactor.Builder builder = Adafactor.builder(graph).mesh(MESH);
+    assertRefused(message, () -> builder.excludeFromWeightDecay(List.of(w.shard(0))));
+    assertRefused(message, () -> builder.constraint(w.shard(0), new NonNeg()));
+    assertRefused(message, () -> adafactor.decays(w.shard(0)));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void takesAVariableAndItsCopyForOne(VariableKind kind) {
+    Output<?> original = kind.create(tf, "v", tf.constant(new double[][] {{1, -2}, {3, -4}}));
+    ShardedVariable<?> copy =
+        ShardedVariable.copyOf(tf, original, new Layout(MESH, List.of("x", "y")));
+    Adafactor.Builder builder =
+        Adafactor.builder(graph)
+            .mesh(MESH)
+            .weightDecay(0.1)
+            .excludeFromWeightDecay(List.of(original))
+            .constraint(original, new NonNeg());
+    Adafactor adafactor = builder.build();
+    assertFalse(adafactor.decays(copy));
+    assertFalse(adafactor.decays(original));
+    assertTrue(adafactor.decays(w));
+    Op train = adafactor.minimize(copy, List.of(copy));
+    try (Session session = new Session(graph, MESH.config())) {
+      session.run(train);
+      double[] values = Elements.of(session, tf.dtypes.cast(number(copy), TFloat64.class));
+      assertEquals(0, values[1], 1e-12);
+      assertTrue(values[2] > 2);
+    }
+    assertFalse(builder.excludeFromWeightDecay(List.of(copy)).build().decays(original));
+  }
+
+  @Test
+  void needsTheVariableAndNotItsValue() {
+    String message =
+        "'w/whole:0' is the whole of sharded variable 'w', which only Adafactor trains: give that the ShardedVariable";
+    Adafactor.Builder builder = Adafactor.builder(graph).mesh(MESH);
+    assertRefused(message, () -> builder.excludeFromWeightDecay(List.of(w.asOutput())));
+    assertRefused(message, () -> builder.constraint(w.asOutput(), new NonNeg()));
+    Adafactor adafactor = builder.build();
+    assertRefused(message, () -> adafactor.decays(w.asOutput()));
+    assertRefused(message, () -> adafactor.readSlot(w.asOutput(), Adafactor.R));
+    DataParallel<TFloat32> towers =
+        DataParallel.split(tf, MESH.devices(), List.of(w), (ops, part) -> loss());
+    assertRefused(message, () -> towers.gradients(List.of(w)));
+  }
+
+  private static Operand<? extends TNumber> number(ShardedVariable<?> variable) {
+    return variable;
   }
 
   @Test
@@ -139,7 +194,7 @@ class MeshArgumentTest {
         () -> adafactor.assignSlot(w, Adafactor.R, tf.constant(new float[7])));
     assertRefused(
         "a tensor of shape [9, 2] is given, it must be of shape [4, 2]",
-        () -> w.sharding().assign(tf, w.shards(), tf.constant(new float[9][2])));
+        () -> w.sharding().cut(tf, tf.constant(new float[9][2])));
     Constraint doubled =
         new Constraint() {
           @Override

@@ -24,10 +24,14 @@ record InShards(Mesh mesh, Reductions reductions) implements Keeping {
   public <T extends TNumber> Kept<T> variable(Ops tf, String name, Operand<T> initial) {
     Layout layout = Layout.ofMatrices(mesh, initial.shape());
     // The initializers of all variables run at once: they shall not take the memory of more.
-    Operand<T> zeros = tf.zeros(tf.constant(initial.shape().asArray()), initial.type());
-    ShardedVariable<T> variable = ShardedVariable.create(tf, name, layout, zeros);
-    return new Kept<>(
-        variable, variable, variable.sharding().assign(tf, variable.shards(), initial));
+    ShardedVariable<T> variable =
+        ShardedVariable.create(
+            tf,
+            name,
+            layout,
+            initial.shape(),
+            (there, offset, part) -> there.zeros(there.constant(part.asArray()), initial.type()));
+    return new Kept<>(variable, variable, List.of(variable.assign(tf, initial)));
   }
 
   @Override

@@ -12,6 +12,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import org.tensorflow.ndarray.Shape;
+import org.tensorflow.proto.DataType;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject;
 import org.tensorflow.proto.TrackableObjectGraphOuterClass.TrackableObjectGraph.TrackableObject.SerializedTensor;
@@ -53,7 +55,16 @@ public final class SavedState {
    *
    * @param variable the name of the variable that it belongs to; empty if it belongs to none
    */
-  public record Item(Part part, String variable, TensorKind kind) {}
+  public record Item(Part part, String variable, DataType dtype, Shape shape) {
+
+    Item(Part part, String variable, TensorKind kind) {
+      this(part, variable, kind.dtype(), kind.shape());
+    }
+
+    TensorKind kind() {
+      return new TensorKind(dtype, shape);
+    }
+  }
 
   private final TensorBundle bundle;
   private final TrackableObjectGraph objects;

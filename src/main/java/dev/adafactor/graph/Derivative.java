@@ -87,6 +87,6 @@ public record Derivative(Output<?> values, Optional<Operand<? extends TNumber>> 
   @SuppressWarnings({"unchecked", "rawtypes"}) // All are of one type.
   static Operand<? extends TNumber> added(
       Ops tf, List<? extends Operand<? extends TNumber>> parts) {
-    return tf.math.addN((List) parts);
+    return OrderedSum.of(tf, (List) parts);
   }
 }

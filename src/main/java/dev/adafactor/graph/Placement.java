@@ -22,6 +22,10 @@ public final class Placement {
               + "(?:/(?:device:)?(CPU|GPU|TPU)(?::(\\d{1,9}|\\*))?)?",
           Pattern.CASE_INSENSITIVE);
 
+  /** In canonical names. */
+  private static final Pattern IMPLIED =
+      Pattern.compile("^/job:localhost(/replica:0)?(/task:0)?(?=/device)|/replica:0(?=/|$)");
+
   private final Constants anywhere;
   private final Map<String, Constants> byDevice = new HashMap<>();
 
@@ -78,13 +82,16 @@ public final class Placement {
 
   /**
    * A device as operations name it, and not a kind of devices or a machine: the main device of a
-   * task counts as one.
+   * task counts as one. What goes without saying is left out, so that a device has one name: its
+   * replica 0, and that it is of this process.
    *
    * @throws IllegalArgumentException if the text does not name one device
    */
   public static DeviceSpec one(String device) {
     return parse(Objects.requireNonNull(device, "device"))
-        .filter(s -> s.deviceType() == null ? s.task() != null : s.deviceIndex() != null)
+        .flatMap(spec -> parse(IMPLIED.matcher(spec.toString()).replaceAll("")))
+        .filter(spec -> (spec.job() == null) == (spec.task() == null))
+        .filter(spec -> spec.deviceType() == null ? spec.job() != null : spec.deviceIndex() != null)
         .orElseThrow(
             () ->
                 new IllegalArgumentException(

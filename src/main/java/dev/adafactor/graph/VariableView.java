@@ -30,6 +30,9 @@ public abstract sealed class VariableView<T extends TNumber>
   /** The attribute of an operation that holds a part of a variable: the variable's name. */
   public static final String SHARD_OF = "_shard_of";
 
+  /** The attribute of the operation that puts a variable in parts together: its name. */
+  public static final String WHOLE_OF = "_whole_of";
+
   private static final Set<DataType> FLOATING =
       Set.of(DataType.DT_FLOAT, DataType.DT_DOUBLE, DataType.DT_HALF, DataType.DT_BFLOAT16);
 
@@ -60,6 +63,14 @@ public abstract sealed class VariableView<T extends TNumber>
       throw new IllegalArgumentException(
           "variable '" + op.name() + "' is of another graph than the optimizer");
     }
+    attribute(op, WHOLE_OF)
+        .ifPresent(
+            name -> {
+              throw new IllegalArgumentException(
+                  ("'%s' is the whole of sharded variable '%s', which only Adafactor trains: give"
+                          + " that the ShardedVariable")
+                      .formatted(variable.asOutput().name(), name));
+            });
     if (!isVariable(op)) {
       throw new IllegalArgumentException(
           "'"
@@ -168,8 +179,13 @@ public abstract sealed class VariableView<T extends TNumber>
 
   /** The name of the variable that this is a part of; empty if it is a whole one. */
   public final Optional<String> shardOf() {
+    return attribute(op, SHARD_OF);
+  }
+
+  private static Optional<String> attribute(Operation op, String name) {
     try {
-      return Optional.of(op.attributes().getAttrValueProto(SHARD_OF).getS().toStringUtf8());
+      return Optional.of(
+          ((GraphOperation) op).attributes().getAttrValueProto(name).getS().toStringUtf8());
     } catch (IllegalArgumentException e) {
       // There is no other way to ask.
       return Optional.empty();

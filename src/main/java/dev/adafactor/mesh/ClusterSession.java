@@ -94,16 +94,22 @@ public final class ClusterSession implements AutoCloseable {
     } catch (TensorFlowException e) {
       throw explain(cluster, timeout, List.of(), e);
     }
-    List<Task> strange =
+    List<Task> missing =
         cluster.tasks().stream()
             .filter(task -> opened.devices().stream().noneMatch(device -> isOf(task, device)))
             .toList();
-    if (!strange.isEmpty()) {
+    // Who cannot be reached from here may well be reached by the first process.
+    String difference =
+        missing.isEmpty()
+            ? ask(cluster)
+                .flatMap(answer -> answer.stranger(opened.devices()))
+                .collect(Collectors.joining(", "))
+            : "without " + missing.stream().map(Task::toString).collect(Collectors.joining(", "));
+    if (!difference.isEmpty()) {
       opened.close();
       throw new IllegalArgumentException(
-          "cluster: the processes of '%s' were started as those of another one, without %s"
-              .formatted(
-                  cluster, strange.stream().map(Task::toString).collect(Collectors.joining(", "))));
+          "cluster: the processes of '%s' were started as those of another one, %s"
+              .formatted(cluster, difference));
     }
     return new ClusterSession(cluster, timeout, opened);
   }
@@ -143,10 +149,8 @@ public final class ClusterSession implements AutoCloseable {
 
   private static RuntimeException explain(
       Cluster cluster, Duration timeout, List<Device> before, RuntimeException e) {
-    List<CompletableFuture<Optional<String>>> asked =
-        cluster.tasks().stream().map(task -> ask(task, cluster.address(task), before)).toList();
     String faults =
-        asked.stream().flatMap(each -> each.join().stream()).collect(Collectors.joining("; "));
+        ask(cluster).flatMap(answer -> answer.fault(before)).collect(Collectors.joining("; "));
     if (!faults.isEmpty()) {
       return new ClusterException(faults, e);
     }
@@ -159,14 +163,65 @@ public final class ClusterSession implements AutoCloseable {
     return e;
   }
 
-  /** What is wrong with a process, soon: even the look-up of its name may hang. */
-  private static CompletableFuture<Optional<String>> ask(
-      Task task, Address address, List<Device> before) {
-    String process = "%s at '%s' ".formatted(task, address);
-    return CompletableFuture.supplyAsync(
-            () -> fault(task, address, before).map(process::concat), ClusterSession::startDaemon)
-        .completeOnTimeout(
-            Optional.of(process + "gives no answer"), ASKING.toMillis(), TimeUnit.MILLISECONDS);
+  /**
+   * What a process says that is asked for its devices.
+   *
+   * @param devices its own and those of the task
+   * @param failure why it has none of the task
+   */
+  private record Answer(
+      Task task, Address address, List<Device> devices, Optional<String> failure) {
+
+    /**
+     * What is wrong with it.
+     *
+     * @param before the devices of a session; none if there is no session
+     */
+    Stream<String> fault(List<Device> before) {
+      boolean changed =
+          devices.stream().anyMatch(device -> isOf(task, device) && !before.contains(device));
+      return failure
+          .or(
+              () ->
+                  before.isEmpty() || !changed
+                      ? Optional.empty()
+                      : Optional.of("was started anew, without what it had in its memory"))
+          .map(fault -> "%s at '%s' %s".formatted(task, address, fault))
+          .stream();
+    }
+
+    /**
+     * What other process it is than the one that a session has there.
+     *
+     * @param session the devices of the session
+     */
+    Stream<String> stranger(List<Device> session) {
+      return devices.stream()
+          .filter(device -> !isOf(task, device) || !session.contains(device))
+          .map(device -> isOf(task, device) ? "another " + task : taskOf(device))
+          .map(other -> "with %s at '%s'".formatted(other, address))
+          .limit(1);
+    }
+
+    private static String taskOf(Device device) {
+      return device.name().replaceFirst("/replica:0", "").replaceFirst("/device:.*", "");
+    }
+  }
+
+  /** Asks all processes at once, for some seconds: even the look-up of a name may hang. */
+  private static Stream<Answer> ask(Cluster cluster) {
+    List<CompletableFuture<Answer>> asked =
+        cluster.tasks().stream()
+            .map(
+                task ->
+                    CompletableFuture.supplyAsync(
+                            () -> ask(task, cluster.address(task)), ClusterSession::startDaemon)
+                        .completeOnTimeout(
+                            failure(task, cluster.address(task), "gives no answer"),
+                            ASKING.toMillis(),
+                            TimeUnit.MILLISECONDS))
+            .toList();
+    return asked.stream().map(CompletableFuture::join);
   }
 
   private static void startDaemon(Runnable action) {
@@ -175,14 +230,14 @@ public final class ClusterSession implements AutoCloseable {
     thread.start();
   }
 
-  private static Optional<String> fault(Task task, Address address, List<Device> before) {
+  private static Answer ask(Task task, Address address) {
     try (Socket socket = new Socket()) {
       socket.connect(
           new InetSocketAddress(address.host(), address.port()), (int) CONNECTING.toMillis());
     } catch (UnknownHostException e) {
-      return Optional.of("cannot be reached (no host has that name)");
+      return failure(task, address, "cannot be reached (no host has that name)");
     } catch (IOException e) {
-      return Optional.of("cannot be reached (" + e.getMessage() + ")");
+      return failure(task, address, "cannot be reached (" + e.getMessage() + ")");
     }
     ConfigProto alone =
         ConfigProto.newBuilder()
@@ -191,18 +246,22 @@ public final class ClusterSession implements AutoCloseable {
             .build();
     try (Graph graph = new Graph();
         RemoteSession asked = RemoteSession.open(graph, target(address), alone)) {
-      if (asked.devices().stream().noneMatch(device -> isOf(task, device))) {
-        return Optional.of("was started as a process of another cluster");
-      }
-      Stream<Device> changed =
-          asked.devices().stream().filter(now -> isOf(task, now) && !before.contains(now));
-      return before.isEmpty() || changed.findAny().isEmpty()
-          ? Optional.empty()
-          : Optional.of("was started anew, without what it had in its memory");
+      boolean known = asked.devices().stream().anyMatch(device -> isOf(task, device));
+      return new Answer(
+          task,
+          address,
+          asked.devices(),
+          known ? Optional.empty() : Optional.of("was started as a process of another cluster"));
     } catch (TensorFlowException e) {
-      return Optional.of(
+      return failure(
+          task,
+          address,
           "gives no answer, though it accepts connections (" + ErrorLine.of(e) + ")");
     }
+  }
+
+  private static Answer failure(Task task, Address address, String failure) {
+    return new Answer(task, address, List.of(), Optional.of(failure));
   }
 
   /** Frees its variables; where a process is lost this goes on after a few seconds by itself. */

@@ -83,6 +83,16 @@ public final class DataParallel<T extends TNumber> implements Operand<T> {
   }
 
   /**
+   * The gradient of the batch by a variable.
+   *
+   * @param values of the variable's type and shape; with indices, of shape {@code [k] +
+   *     variable.shape[1:]}
+   * @param indices of shape {@code [k]}, int32 or int64: the row of each of the values, which add
+   *     up where they are of one row; empty where the values are those of all rows
+   */
+  public record Gradient(Output<?> values, Optional<Operand<? extends TNumber>> indices) {}
+
+  /**
    * A part of a batch.
    *
    * @param inputs what the model computes with; along their first axis all have the same rows
@@ -302,7 +312,7 @@ public final class DataParallel<T extends TNumber> implements Operand<T> {
   public List<GradAndVar<? extends TType>> gradients(List<? extends Operand<?>> variables) {
     List<Output<?>> outputs = variables.stream().<Output<?>>map(Operand::asOutput).toList();
     outputs.forEach(output -> VariableView.of((Graph) tf.scope().env(), output));
-    List<Optional<Derivative>> derivatives = derivatives(outputs);
+    List<Optional<Derivative>> derivatives = Tower.derivatives(tf, towers, outputs);
     List<GradAndVar<? extends TType>> pairs = new ArrayList<>();
     for (int i = 0; i < outputs.size(); i++) {
       Output<?> variable = outputs.get(i);
@@ -321,13 +331,16 @@ public final class DataParallel<T extends TNumber> implements Operand<T> {
   }
 
   /**
-   * Adds the derivatives by some variables, as {@link #gradients} does: those of gathered rows
-   * alone stay so, and a variable that no part's loss follows from has an empty one. For the
-   * optimizers of this module.
+   * Adds the gradients by some variables, as {@link #gradients} does, but leaves those of gathered
+   * rows sparse.
    *
    * @param variables or tensors of floats that are computed from them
+   * @return one for each, in their order; empty where no part's loss follows from it
    */
-  public List<Optional<Derivative>> derivatives(List<? extends Output<?>> variables) {
-    return Tower.derivatives(tf, towers, variables);
+  public List<Optional<Gradient>> sparseGradients(List<? extends Operand<?>> variables) {
+    return Tower.derivatives(tf, towers, variables.stream().map(Operand::asOutput).toList())
+        .stream()
+        .map(each -> each.map(found -> new Gradient(found.values(), found.indices())))
+        .toList();
   }
 }

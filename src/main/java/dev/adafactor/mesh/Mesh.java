@@ -24,6 +24,8 @@ public record Mesh(List<Dimension> dimensions, List<String> devices) {
 
   private static final Pattern DIMENSION = Pattern.compile("(\\w+)=(\\d{1,9})");
 
+  private static final String OWN_TASK = "/job:localhost/task:0";
+
   /** The most CPU devices that one process is divided into. */
   private static final int MOST_VIRTUAL = 1024;
 
@@ -58,7 +60,8 @@ public record Mesh(List<Dimension> dimensions, List<String> devices) {
 
   /**
    * @throws IllegalArgumentException if there is no dimension, two have one name, there are more or
-   *     fewer devices than points, or a device is given twice or is none
+   *     fewer devices than points, a device is given twice or is none, or this process cannot have
+   *     it
    */
   public Mesh {
     dimensions = List.copyOf(dimensions);
@@ -78,6 +81,17 @@ public record Mesh(List<Dimension> dimensions, List<String> devices) {
               .formatted(text(dimensions), points(dimensions), devices.size()));
     }
     devices = devices.stream().map(device -> Placement.one(device).toString()).toList();
+    requireDistinct(devices);
+    for (String device : devices) {
+      if (isOwnCpu(Placement.one(device)) && Placement.one(device).deviceIndex() >= MOST_VIRTUAL) {
+        throw new IllegalArgumentException(
+            "device '%s' is one of too many: a process has %d CPU devices at most"
+                .formatted(device, MOST_VIRTUAL));
+      }
+    }
+  }
+
+  private static void requireDistinct(List<String> devices) {
     Set<String> seen = new HashSet<>();
     for (String device : devices) {
       if (!seen.add(device)) {
@@ -85,6 +99,19 @@ public record Mesh(List<Dimension> dimensions, List<String> devices) {
             "device '%s' is given twice; each must be another".formatted(device));
       }
     }
+    for (String device : devices) {
+      String task =
+          device.replaceFirst("^/device", OWN_TASK + "/device").replaceFirst("/device:.*", "");
+      if (!task.equals(device) && seen.contains(task)) {
+        throw new IllegalArgumentException(
+            "'%s' may be the device '%s', which is given too; name a device of that task each time"
+                .formatted(task, device));
+      }
+    }
+  }
+
+  private static boolean isOwnCpu(DeviceSpec device) {
+    return device.job() == null && device.deviceType() == DeviceSpec.DeviceType.CPU;
   }
 
   /**
@@ -206,8 +233,7 @@ public record Mesh(List<Dimension> dimensions, List<String> devices) {
     int cpus =
         IntStream.range(0, size())
             .mapToObj(this::device)
-            .filter(spec -> spec.job() == null && spec.task() == null)
-            .filter(spec -> spec.deviceType() == DeviceSpec.DeviceType.CPU)
+            .filter(Mesh::isOwnCpu)
             .mapToInt(spec -> spec.deviceIndex() + 1)
             .max()
             .orElse(1);

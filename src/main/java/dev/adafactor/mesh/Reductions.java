@@ -1,5 +1,6 @@
 package dev.adafactor.mesh;
 
+import dev.adafactor.graph.OrderedSum;
 import java.util.Collections;
 import java.util.List;
 import org.tensorflow.Operand;
@@ -13,7 +14,7 @@ public enum Reductions implements Reduction {
     @Override
     public <T extends TNumber> List<Operand<T>> sum(List<Part<T>> parts) {
       List<Operand<T>> values = parts.stream().map(Part::value).toList();
-      Operand<T> sum = values.size() == 1 ? values.get(0) : parts.get(0).ops().math.addN(values);
+      Operand<T> sum = OrderedSum.of(parts.get(0).ops(), values);
       return Collections.nCopies(parts.size(), sum);
     }
   },

@@ -1,5 +1,6 @@
 package dev.adafactor.mesh;
 
+import dev.adafactor.graph.Names;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
 import java.util.List;
@@ -33,19 +34,40 @@ import org.tensorflow.types.family.TNumber;
  */
 public final class ShardedVariable<T extends TNumber> implements Operand<T> {
 
-  private final String name;
+  /**
+   * Gives the initial value of the parts.
+   *
+   * @param <T> the type of the variable
+   */
+  @FunctionalInterface
+  public interface Initializer<T extends TNumber> {
+
+    /**
+     * Adds the operations that compute a part.
+     *
+     * @param tf adds operations on the part's device
+     * @param offset where the part begins in the whole, along each axis
+     * @param shape of the part
+     * @return of that shape and a floating type
+     */
+    Operand<T> part(Ops tf, List<Long> offset, Shape shape);
+  }
+
+  private final Naming naming;
   private final Sharding sharding;
   private final List<Variable<T>> shards;
   private final Operand<T> whole;
 
-  /** All that {@link #read} gave. */
-  private final List<Operand<T>> wholes = new CopyOnWriteArrayList<>();
+  /** The whole, wherever it was put together. */
+  private final List<Operand<T>> wholes;
 
-  private ShardedVariable(Ops tf, String name, Sharding sharding, List<Variable<T>> shards) {
-    this.name = name;
+  private ShardedVariable(
+      Naming naming, Sharding sharding, List<Variable<T>> shards, Operand<T> whole) {
+    this.naming = naming;
     this.sharding = sharding;
     this.shards = shards;
-    this.whole = read(tf.withDevice(sharding.layout().mesh().device(0)));
+    this.whole = whole;
+    this.wholes = new CopyOnWriteArrayList<>(List.of(whole));
   }
 
   /**
@@ -53,18 +75,53 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
    *
    * @param name of the variable, which may have slashes; the operations have it whole
    * @param initialValue of the variable's shape, which must be known, and of a floating type; it is
-   *     computed once, for all parts
-   * @throws IllegalArgumentException if the layout does not fit the shape, the type is none of
-   *     floats, or the graph has a variable of that name
+   *     computed once and as a whole, for all parts
+   * @throws IllegalArgumentException if operations cannot have the name, the layout does not fit
+   *     the shape, the type is none of floats, or the graph has a variable of that name
    */
   public static <T extends TNumber> ShardedVariable<T> create(
       Ops tf, String name, Layout layout, Operand<T> initialValue) {
+    requireValid(name);
     requireFloating(name, initialValue.asOutput().dataType());
     Sharding sharding = sharding(name, layout, initialValue.shape());
-    List<Variable<T>> shards =
-        declare(tf, name, name, sharding, initialValue.asOutput().dataType());
-    sharding.assign(tf.withInitScope(), shards, initialValue);
-    return new ShardedVariable<>(tf, name, sharding, shards);
+    return of(tf, Naming.of(name), sharding, sharding.cut(tf.withInitScope(), initialValue));
+  }
+
+  /**
+   * Adds the parts to the graph, and their initializers: a variable that is never on one device as
+   * a whole, and may be too large for any. Each part is computed on its device; replicas get the
+   * bits of the first.
+   *
+   * <pre>{@code
+   * ShardedVariable<TFloat32> w = ShardedVariable.create(tf, "w", layout, Shape.of(1 << 20, 512),
+   *     (ops, offset, shape) -> ops.random.truncatedNormal(ops.constant(shape.asArray()), TFloat32.class));
+   * }</pre>
+   *
+   * @param name of the variable, which may have slashes; the operations have it whole
+   * @param shape of the variable
+   * @param initializer is called once for each part that is no replica
+   * @throws IllegalArgumentException if operations cannot have the name, the layout does not fit
+   *     the shape, a part's initial value is of another shape or none of floats, or the graph has a
+   *     variable of that name
+   */
+  public static <T extends TNumber> ShardedVariable<T> create(
+      Ops tf, String name, Layout layout, Shape shape, Initializer<T> initializer) {
+    requireValid(name);
+    Sharding sharding = sharding(name, layout, shape);
+    List<Operand<T>> parts = new ArrayList<>();
+    for (Layout.Shard shard : layout.shards()) {
+      Ops there = tf.withInitScope().withDevice(layout.mesh().device(shard.owner()));
+      parts.add(initializer.part(there, sharding.offset(shard), sharding.localShape()));
+    }
+    for (Operand<T> part : parts) {
+      requireFloating(name, part.asOutput().dataType());
+      if (!part.shape().isCompatibleWith(sharding.localShape())) {
+        throw new IllegalArgumentException(
+            "variable '%s': the initial value of a part has shape %s, it must be %s"
+                .formatted(name, part.shape(), sharding.localShape()));
+      }
+    }
+    return of(tf, Naming.of(name), sharding, parts);
   }
 
   /**
@@ -94,18 +151,34 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
     String name = variable.name();
     Sharding sharding = sharding(name, layout, variable.shape());
     // The operation's name is one, whatever the variable's.
-    List<Variable<T>> shards =
-        declare(tf, name, variable.op().name(), sharding, variable.dataType());
+    Naming naming = new Naming(name, variable.key(), variable.op().name());
     Ops init = tf.withInitScope();
-    sharding.assign(init, shards, variable.initialValue(init));
-    return new ShardedVariable<>(tf, name, sharding, shards);
+    return of(tf, naming, sharding, sharding.cut(init, variable.initialValue(init)));
   }
 
   /**
-   * @param operations what the names of the parts begin with
+   * What a variable is called.
+   *
+   * @param key what tells it from others
+   * @param operations what the names of its operations begin with
    */
+  private record Naming(String name, String key, String operations) {
+
+    static Naming of(String name) {
+      return new Naming(name, "shards:" + name, name);
+    }
+  }
+
+  private static <T extends TNumber> ShardedVariable<T> of(
+      Ops tf, Naming naming, Sharding sharding, List<Operand<T>> initialParts) {
+    DataType type = initialParts.get(0).asOutput().dataType();
+    List<Variable<T>> shards = declare(tf, naming, sharding, type);
+    sharding.assign(tf.withInitScope(), shards, initialParts);
+    return new ShardedVariable<>(naming, sharding, shards, whole(tf, naming, sharding, shards));
+  }
+
   private static <T extends TNumber> List<Variable<T>> declare(
-      Ops tf, String name, String operations, Sharding sharding, DataType type) {
+      Ops tf, Naming naming, Sharding sharding, DataType type) {
     List<Variable<T>> shards = new ArrayList<>();
     Mesh mesh = sharding.layout().mesh();
     for (int device = 0; device < mesh.size(); device++) {
@@ -115,13 +188,35 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
           new Variable<>(
               there
                   .env()
-                  .opBuilder("VariableV2", operations + "/shard_" + device, there)
+                  .opBuilder("VariableV2", naming.operations() + "/shard_" + device, there)
                   .setAttr("shape", sharding.localShape())
                   .setAttr("dtype", type)
-                  .setAttr(VariableView.SHARD_OF, name)
+                  .setAttr(VariableView.SHARD_OF, naming.name())
                   .build()));
     }
     return List.copyOf(shards);
+  }
+
+  private static <T extends TNumber> Operand<T> whole(
+      Ops tf, Naming naming, Sharding sharding, List<Variable<T>> shards) {
+    Ops there = tf.withDevice(sharding.layout().mesh().device(0));
+    return there
+        .scope()
+        .env()
+        .opBuilder("Identity", naming.operations() + "/whole", there.scope())
+        .addInput(sharding.read(there, shards).asOutput())
+        .setAttr(VariableView.WHOLE_OF, naming.name())
+        .build()
+        .output(0);
+  }
+
+  private static void requireValid(String name) {
+    if (!Names.isValid(name)) {
+      throw new IllegalArgumentException(
+          ("variable '%s' cannot have that name: give letters, digits, '.', '_', '-' and '/', the"
+                  + " first a letter, a digit or '.'")
+              .formatted(name));
+    }
   }
 
   private static void requireFloating(String name, DataType type) {
@@ -142,7 +237,15 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
 
   /** The name of the whole. */
   public String name() {
-    return name;
+    return naming.name();
+  }
+
+  /**
+   * What tells the variable from others in its graph. A copy has what its original has: what is
+   * asked for the one, such as no weight decay, is for the other.
+   */
+  public String key() {
+    return naming.key();
   }
 
   /** How it is cut. */
@@ -161,7 +264,8 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
   }
 
   /**
-   * The part of a device.
+   * The part of a device. Who assigns to it leaves its replicas as they are: {@link #assign} sets
+   * them all.
    *
    * @param device its place in the mesh
    */
@@ -195,11 +299,22 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
    * Adds the operations that set the whole: the parts on all devices, replicas among them.
    *
    * @param tf where the value is
-   * @param value of the variable's shape
+   * @param value of the variable's shape and type
    * @return a target to run
+   * @throws IllegalArgumentException if it is of another shape or type
    */
   public Op assign(Ops tf, Operand<T> value) {
-    return tf.withControlDependencies(sharding.assign(tf, shards, value)).noOp();
+    if (value.type() != whole.type() || !value.shape().isCompatibleWith(sharding.shape())) {
+      throw new IllegalArgumentException(
+          "the value for variable '%s' is a %s of shape %s, it must be a %s of shape %s"
+              .formatted(
+                  name(),
+                  value.type().getSimpleName(),
+                  value.shape(),
+                  whole.type().getSimpleName(),
+                  sharding.shape()));
+    }
+    return tf.withControlDependencies(sharding.assign(tf, shards, sharding.cut(tf, value))).noOp();
   }
 
   @Override
@@ -209,6 +324,7 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
 
   @Override
   public String toString() {
-    return "%s %s %s, %s".formatted(name, sharding.shape(), whole.asOutput().dataType(), layout());
+    return "%s %s %s, %s"
+        .formatted(name(), sharding.shape(), whole.asOutput().dataType(), layout());
   }
 }

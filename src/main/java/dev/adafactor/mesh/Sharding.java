@@ -3,6 +3,7 @@ package dev.adafactor.mesh;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.tensorflow.Operand;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
@@ -60,6 +61,11 @@ public record Sharding(Layout layout, Shape shape) {
   /** Where along an axis a shard begins. */
   public long offset(Layout.Shard shard, int axis) {
     return shard.coordinates().get(axis) * localShape().get(axis);
+  }
+
+  /** Where a shard begins, along each axis. */
+  List<Long> offset(Layout.Shard shard) {
+    return IntStream.range(0, layout.rank()).mapToObj(axis -> offset(shard, axis)).toList();
   }
 
   /** The sharding of what has one value for each line along an axis. */
@@ -126,7 +132,7 @@ public record Sharding(Layout layout, Shape shape) {
    * @param tf of the scope where it is needed
    * @param shards a variable on each device of the mesh; the owner of each shard is read
    */
-  public <T extends TType> Operand<T> read(Ops tf, List<Variable<T>> shards) {
+  <T extends TType> Operand<T> read(Ops tf, List<Variable<T>> shards) {
     List<Operand<T>> parts = new ArrayList<>();
     for (Layout.Shard shard : layout.shards()) {
       // A value, in place of a reference: some gradients cannot be computed by references.
@@ -136,16 +142,14 @@ public record Sharding(Layout layout, Shape shape) {
   }
 
   /**
-   * Adds the operations that set variables on the devices to the parts of a tensor.
+   * Adds the operations that set variables on the devices.
    *
-   * @param tf of the scope where the tensor is
    * @param shards a variable on each device of the mesh; all replicas are set
-   * @param whole as for {@link #cut}
+   * @param parts in the order of {@link Layout#shards}
    * @return the writes
-   * @throws IllegalArgumentException if it is of another shape
    */
-  public <T extends TType> List<Op> assign(Ops tf, List<Variable<T>> shards, Operand<T> whole) {
-    List<Operand<T>> parts = cut(tf, whole);
+  <T extends TType> List<Op> assign(
+      Ops tf, List<Variable<T>> shards, List<? extends Operand<T>> parts) {
     List<Op> writes = new ArrayList<>();
     for (int i = 0; i < parts.size(); i++) {
       for (int device : layout.shards().get(i).devices()) {

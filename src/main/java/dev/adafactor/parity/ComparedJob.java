@@ -71,7 +71,7 @@ final class ComparedJob {
         variables.add(
             new CaseVariable(
                 item.variable(),
-                item.kind().shape().toListOrNull(),
+                item.shape().toListOrNull(),
                 JobSides.type(item).get(),
                 new Values(JobSides.type(item).get(), new byte[0])));
       }
@@ -169,8 +169,7 @@ final class ComparedJob {
     steps.put(subject, tallies);
     if (!spans.isEmpty() && item.part() != Part.ITERATIONS) {
       courses.add(
-          Course.of(
-              subject, item.kind().shape().toListOrNull(), tallies, recorded, computed, spans));
+          Course.of(subject, item.shape().toListOrNull(), tallies, recorded, computed, spans));
     }
     findings.forEach(
         (moment, each) -> {

@@ -170,7 +170,7 @@ public final class JobSides {
 
   /** The type of a tensor's elements; empty for integers. */
   static Optional<ElementType> type(Item item) {
-    return ElementType.of(DataTypeNames.ofPython(item.kind().dtype()));
+    return ElementType.of(DataTypeNames.ofPython(item.dtype()));
   }
 
   /** From where a tensor moves; moments and rates do not. */
@@ -240,7 +240,7 @@ public final class JobSides {
     private Bits() {}
 
     static Deviation compare(Item item, long step, byte[] ours, byte[] theirs) {
-      int width = (int) Math.max(1, theirs.length / Math.max(1, item.kind().shape().size()));
+      int width = (int) Math.max(1, theirs.length / Math.max(1, item.shape().size()));
       long different = 0;
       for (int i = 0; i < theirs.length; i += width) {
         different += Arrays.equals(ours, i, i + width, theirs, i, i + width) ? 0 : 1;
@@ -250,13 +250,7 @@ public final class JobSides {
           item,
           step,
           new Tally(
-              item.kind().shape().size(),
-              0,
-              different,
-              0,
-              different == 0 ? 0 : Long.MAX_VALUE,
-              off,
-              off),
+              item.shape().size(), 0, different, 0, different == 0 ? 0 : Long.MAX_VALUE, off, off),
           off,
           1);
     }

@@ -122,7 +122,7 @@ public final class Replay {
       Set<String> taken = new HashSet<>();
       boolean byName = input.exclusion() instanceof Exclusion.ByName;
       for (CaseVariable variable : input.variables()) {
-        String clean = variable.name().replaceAll("[^A-Za-z0-9_.\\\\/>-]", "_");
+        String clean = variable.name().replaceAll("[^A-Za-z0-9_./-]", "_");
         if (!clean.matches("[A-Za-z0-9.].*")) {
           clean = "variable" + clean;
         }

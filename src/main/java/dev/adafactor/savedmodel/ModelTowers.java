@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.OrderedSum;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
@@ -57,7 +58,7 @@ public final class ModelTowers {
         Ops tf, List<Operand<? extends TNumber>> values) {
       Operand<? extends TNumber> count =
           tf.dtypes.cast(tf.constant((float) values.size()), values.get(0).type());
-      return tf.math.div((Operand) tf.math.addN((List) values), (Operand) count);
+      return tf.math.div(OrderedSum.of(tf, (List) values), (Operand) count);
     }
 
     @SuppressWarnings("unchecked") // Only floats have means.

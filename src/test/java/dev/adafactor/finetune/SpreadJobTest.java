@@ -9,6 +9,8 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.mesh.Mesh;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -16,6 +18,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.tensorflow.Graph;
+import org.tensorflow.Output;
+import org.tensorflow.framework.constraints.MaxNorm;
 
 /** Jobs whose variables are spread over devices of this process, or that divide batches. */
 class SpreadJobTest {
@@ -40,20 +45,36 @@ class SpreadJobTest {
             .logEvery(3)
             .optimizer(
                 graph -> {
+                  List<Output<?>> biases = handles(graph, "bias");
                   Adafactor.Builder adafactor =
                       Adafactor.builder(graph)
                           .learningRate(0.03)
                           .weightDecay(0.004)
-                          .excludeFromWeightDecay("bias")
+                          .excludeFromWeightDecay(biases)
                           .globalClipnorm(1)
                           .useEma(true)
                           .emaMomentum(0.9)
                           .emaOverwriteFrequency(4);
+                  biases.forEach(bias -> adafactor.constraint(bias, new MaxNorm(0.05f)));
                   mesh.ifPresent(adafactor::mesh);
                   return adafactor.build();
                 });
     mesh.ifPresent(job::mesh);
     return job;
+  }
+
+  /** The model's own variables; the shards are made of them later. */
+  private static List<Output<?>> handles(Graph graph, String name) {
+    List<Output<?>> handles = new ArrayList<>();
+    graph
+        .operations()
+        .forEachRemaining(
+            op -> {
+              if (op.type().equals("VarHandleOp") && op.name().contains(name)) {
+                handles.add(op.output(0));
+              }
+            });
+    return handles;
   }
 
   private static TrainingListener stopAfter(long step, StopRequest stop) {

@@ -1,12 +1,18 @@
 package dev.adafactor.graph;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.tensorflow.Graph;
+import org.tensorflow.Session;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
+import org.tensorflow.op.Ops;
 
 class NamesTest {
 
@@ -22,6 +28,26 @@ class NamesTest {
   })
   void replacesWhatTensorFlowForbids(String name, String sanitized) {
     assertEquals(sanitized, Names.sanitize(name));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "w", "layer/w", ".w", "3", "a>b", "w/", "a//b", "", " ", "my var", "_w", "-w", "/w", ">w",
+        "a>", "a>_b", "a\\b", "w:0", "é", "w\n"
+      })
+  void knowsWhatTensorFlowAdmits(String name) {
+    try (Graph graph = new Graph()) {
+      graph.opBuilder("NoOp", name, Ops.create(graph).scope()).build();
+      try (Session session = new Session(graph)) {
+        Runnable run = () -> session.run(Ops.create(graph).constant(1));
+        if (Names.isValid(name)) {
+          run.run();
+        } else {
+          assertThrows(TFInvalidArgumentException.class, run::run);
+        }
+      }
+    }
   }
 
   @Property(tries = 200)

@@ -173,6 +173,41 @@ class ClusterSessionTest {
     }
   }
 
+  @Test
+  void refusesProcessesAtEachOthersAddresses() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(3)) {
+      assertRefused(
+          "worker=127.0.0.1:2000,127.0.0.1:2002,127.0.0.1:2001",
+          "with /job:worker/task:2 at '127.0.0.1:2002', with /job:worker/task:1 at '127.0.0.1:2001'");
+      assertRefused(
+          "worker=127.0.0.1:2001,127.0.0.1:2000,127.0.0.1:2002",
+          "with /job:worker/task:1 at '127.0.0.1:2001', with /job:worker/task:0 at '127.0.0.1:2000'");
+    }
+  }
+
+  @Test
+  void refusesProcessesOfTwoClusters() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(2);
+        WorkerProcesses others =
+            new WorkerProcesses(
+                2, (all, task) -> WorkerProcesses.program(all.replace(":2", ":3"), task))) {
+      assertRefused(
+          "worker=127.0.0.1:2000,127.0.0.1:3001",
+          "with another /job:worker/task:1 at '127.0.0.1:3001'");
+    }
+  }
+
+  private static void assertRefused(String cluster, String difference) {
+    Cluster other = Cluster.parse(List.of(cluster));
+    assertEquals(
+        "cluster: the processes of '%s' were started as those of another one, %s"
+            .formatted(cluster, difference),
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> new PinnedTraining(other, TIMEOUT, builder -> builder))
+            .getMessage());
+  }
+
   /** What has nothing to do with who is there stays what it is. */
   @Test
   void errorsOfTheGraphAreLeftAsTheyAre() throws Exception {

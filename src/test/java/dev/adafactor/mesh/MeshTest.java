@@ -44,6 +44,10 @@ class MeshTest {
     assertEquals(6, Mesh.virtualCpus("x=2,y=3").config().getDeviceCountOrThrow("CPU"));
     Mesh remote = Mesh.parse("x=2", List.of("/job:a/task:0/cpu:3", "/job:a/task:1/cpu:3"));
     assertEquals(1, remote.config().getDeviceCountOrThrow("CPU"));
+    String own = "/job:localhost/replica:0/task:0/device:CPU:";
+    Mesh full = Mesh.parse("x=2", List.of(own + 0, own + 1));
+    assertEquals(Mesh.virtualCpus("x=2"), full);
+    assertEquals(2, full.config().getDeviceCountOrThrow("CPU"));
   }
 
   @ParameterizedTest
@@ -80,6 +84,15 @@ class MeshTest {
       value = {
         "/cpu:0 | the mesh x=2 has 2 points, but 1 devices are given",
         "/cpu:0;/device:CPU:0 | device '/device:CPU:0' is given twice; each must be another",
+        "/cpu:0;/job:localhost/replica:0/task:0/device:CPU:0 | device '/device:CPU:0' is given twice;"
+            + " each must be another",
+        "/job:a/task:1/cpu:0;/job:a/task:1 | '/job:a/task:1' may be the device"
+            + " '/job:a/task:1/device:CPU:0', which is given too; name a device of that task each"
+            + " time",
+        "/job:localhost/task:0;/cpu:0 | '/job:localhost/task:0' may be the device '/device:CPU:0',"
+            + " which is given too; name a device of that task each time",
+        "/cpu:0;/cpu:1024 | device '/device:CPU:1024' is one of too many: a process has 1024 CPU"
+            + " devices at most",
         "/cpu:0;/cpu | '/cpu' does not name one device: give such as /device:CPU:0,"
             + " /job:worker/task:1/device:GPU:0 or /job:worker/task:1",
         "/cpu:0;/job:a | '/job:a' does not name one device: give such as /device:CPU:0,"

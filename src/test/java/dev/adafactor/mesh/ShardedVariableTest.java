@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.adafactor.Elements;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.DoubleStream;
 import net.jqwik.api.Example;
@@ -12,14 +13,18 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import org.tensorflow.Graph;
+import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Placeholder;
 import org.tensorflow.op.core.Variable;
+import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TFloat64;
 
 class ShardedVariableTest {
@@ -112,6 +117,94 @@ class ShardedVariableTest {
     }
   }
 
+  /** The parts are of what is at their place, computed where they are, and never put together. */
+  @Example
+  void isInitializedWhereItsPartsAre() {
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      Layout layout = new Layout(MESH, List.of("x", Layout.UNSHARDED, "y"));
+      List<String> devices = new ArrayList<>();
+      ShardedVariable<TFloat64> w =
+          ShardedVariable.create(
+              tf,
+              "w",
+              layout,
+              SHAPE,
+              (there, offset, shape) -> {
+                Operand<TFloat64> part =
+                    there.slice(
+                        counting(there),
+                        there.constant(offset.stream().mapToLong(Long::longValue).toArray()),
+                        there.constant(shape.asArray()));
+                devices.add(((GraphOperation) part.op()).device());
+                return part;
+              });
+      assertEquals(
+          layout.shards().stream().map(s -> MESH.devices().get(s.owner())).toList(), devices);
+      try (Session session = new Session(graph, MESH.config())) {
+        assertArrayEquals(fetch(session, counting(tf)), fetch(session, w));
+      }
+    }
+  }
+
+  @Example
+  void hasReplicasOfTheSameBitsWhateverTheInitializer() {
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      Layout layout = new Layout(MESH, List.of("x", Layout.UNSHARDED, Layout.UNSHARDED));
+      ShardedVariable<TFloat64> w =
+          ShardedVariable.create(
+              tf,
+              "w",
+              layout,
+              SHAPE,
+              (there, offset, shape) ->
+                  there.random.randomUniform(there.constant(shape.asArray()), TFloat64.class));
+      try (Session session = new Session(graph, MESH.config())) {
+        for (Layout.Shard shard : layout.shards()) {
+          double[] owned = fetch(session, w.shard(shard.owner()));
+          for (int device : shard.devices()) {
+            assertArrayEquals(owned, fetch(session, w.shard(device)));
+          }
+        }
+      }
+    }
+  }
+
+  @Example
+  void isSetOnAllDevices() {
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      Layout layout = new Layout(MESH, List.of("x", Layout.UNSHARDED, "y"));
+      ShardedVariable<TFloat64> w =
+          ShardedVariable.create(
+              tf, "w", layout, tf.zeros(tf.constant(SHAPE.asArray()), TFloat64.class));
+      Placeholder<TFloat64> value = tf.placeholder(TFloat64.class);
+      Op assign = w.assign(tf, value);
+      try (Session session = new Session(graph, MESH.config());
+          TFloat64 counted = Elements.tensor(SHAPE, fetch(session, counting(tf)));
+          TFloat64 larger = TFloat64.tensorOf(Shape.of(8, 2, 6))) {
+        session.runner().feed(value, counted).addTarget(assign).run().close();
+        double[] whole = fetch(session, w);
+        assertArrayEquals(fetch(session, counting(tf)), whole);
+        for (Layout.Shard shard : layout.shards()) {
+          for (int device : shard.devices()) {
+            assertArrayEquals(
+                fetch(session, w.shard(shard.owner())), fetch(session, w.shard(device)));
+          }
+        }
+        assertThrows(
+            TFInvalidArgumentException.class,
+            () -> session.runner().feed(value, larger).addTarget(assign).run());
+        assertArrayEquals(whole, fetch(session, w));
+      }
+      assertEquals(
+          "the value for variable 'w' is a TFloat64 of shape [8, 2, 6], it must be a TFloat64 of"
+              + " shape [4, 2, 6]",
+          message(() -> w.assign(tf, tf.zeros(tf.constant(new int[] {8, 2, 6}), TFloat64.class))));
+    }
+  }
+
   @Example
   void refusesWhatCannotBeSharded() {
     try (Graph graph = new Graph()) {
@@ -124,6 +217,20 @@ class ShardedVariableTest {
       assertEquals(
           "variable 'w': the initial value is of type DT_INT32, it must be of floats",
           message(() -> ShardedVariable.create(tf, "w", layout, tf.constant(new int[4]))));
+      assertEquals(
+          "variable 'w': the initial value of a part has shape [4], it must be [2]",
+          message(
+              () ->
+                  ShardedVariable.<TFloat32>create(
+                      tf,
+                      "w",
+                      layout,
+                      Shape.of(4),
+                      (there, offset, shape) -> there.constant(new float[4]))));
+      assertEquals(
+          "variable 'my var' cannot have that name: give letters, digits, '.', '_', '-' and '/', the"
+              + " first a letter, a digit or '.'",
+          message(() -> ShardedVariable.create(tf, "my var", layout, tf.constant(new float[4]))));
       ShardedVariable.create(tf, "w", layout, tf.constant(new float[4]));
       assertEquals(
           "Duplicate node name in graph: 'w/shard_0'",
