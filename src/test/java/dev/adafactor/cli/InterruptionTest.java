@@ -243,7 +243,7 @@ class InterruptionTest {
 
   @Test
   void whileTheDataAreBeingCheckedNothingIsWritten() throws Exception {
-    long rows = 8_000_000;
+    long rows = 50_000_000;
     Path images = sparse("x.npy", "<f8", Shape.of(rows, 8, 8, 1), Double.BYTES);
     Path labels = sparse("y.npy", "<i8", Shape.of(rows), Long.BYTES);
     start(images, labels);
