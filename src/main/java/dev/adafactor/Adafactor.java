@@ -520,7 +520,8 @@ public final class Adafactor extends Optimizer {
    * @param slotName {@link #R}, {@link #C}, {@link #V} or {@link #AVERAGE}
    * @param value of the slot's shape and type
    * @return a target to run
-   * @throws IllegalArgumentException if the variable has no such slot or is unknown
+   * @throws IllegalArgumentException if the variable has no such slot or is unknown, or the value
+   *     for a sharded one has another shape
    */
   public Op assignSlot(Operand<?> variable, String slotName, Operand<? extends TNumber> value) {
     return known

@@ -69,6 +69,7 @@ sealed interface LogicalVariable permits PlainVariable, VariableInShards {
    *
    * @param name that of a slot, or {@link Snapshot.Form#VALUE}
    * @return what {@link #parts} have of it
+   * @throws IllegalArgumentException if the whole has another shape, as far as it must be cut
    */
   <S extends TNumber> List<Operand<S>> cut(Ops tf, String name, Operand<S> whole);
 

@@ -3,12 +3,12 @@ package dev.adafactor;
 import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.Derivative;
 import dev.adafactor.graph.Placement;
+import dev.adafactor.graph.Snapshots;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.ShardedVariable;
 import dev.adafactor.mesh.Sharding;
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -81,7 +81,7 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
     }
     Optional<ShardedGradient<?>> shards = ShardedGradient.from(pair);
     if (shards.isPresent()) {
-      return gradients(shards.get().shards());
+      return gradients(values(placement, shards.get()));
     }
     Constants there = placement.on(((GraphOperation) values.op()).device());
     return new GradientCut(there, this)
@@ -92,8 +92,19 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
                 .orElse(null));
   }
 
+  /** The gradients may be variables themselves, or parts of them, which this step writes too. */
+  private List<Output<?>> values(Placement placement, ShardedGradient<?> gradient) {
+    List<VariableView<?>> parts = parts();
+    List<Output<?>> values = new ArrayList<>();
+    for (int i = 0; i < parts.size(); i++) {
+      Ops beside = placement.beside(parts.get(i)).ops();
+      values.add(Snapshots.of(beside, gradient.shards().get(i).asOutput()));
+    }
+    return values;
+  }
+
   /**
-   * @param ofParts dense, those of {@link #parts}
+   * @param ofParts dense, those of {@link #parts}, which no step writes
    */
   List<Gradient> gradients(List<? extends Operand<?>> ofParts) {
     List<Gradient> gradients = new ArrayList<>();
@@ -107,24 +118,32 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
   /**
    * Adds up what a loss follows from by the replicas of each shard.
    *
-   * @param derivatives by {@link #replicas}
+   * @param ofReplicas the derivatives by {@link #replicas}
    */
-  GradAndVar<?> pair(Placement placement, Iterator<Optional<Derivative>> derivatives) {
-    return pair(placement, derivatives, variable);
+  GradAndVar<?> pair(Placement placement, List<Optional<Derivative>> ofReplicas) {
+    boolean inRows =
+        ofReplicas.stream().flatMap(Optional::stream).allMatch(d -> d.indices().isPresent());
+    return layout().isFullyReplicated() && inRows
+        ? pairOfRows(placement, ofReplicas)
+        : pair(placement, ofReplicas, variable);
+  }
+
+  /**
+   * Puts the rows together that a loss follows from.
+   *
+   * @param ofWholes the derivatives by what has all rows; those that are present are of rows alone
+   */
+  GradAndVar<?> pairOfRows(Placement placement, List<Optional<Derivative>> ofWholes) {
+    List<Derivative> present = ofWholes.stream().flatMap(Optional::stream).toList();
+    return present.isEmpty()
+        ? VariableGradient.dense(null, variable)
+        : rows(Derivative.ofRows(placement.beside(replicas.get(0)).ops(), present), variable);
   }
 
   private <T extends TNumber> GradAndVar<T> pair(
-      Placement placement,
-      Iterator<Optional<Derivative>> derivatives,
-      ShardedVariable<T> variable) {
-    List<Optional<Derivative>> ofReplicas =
-        replicas.stream().map(replica -> derivatives.next()).toList();
-    List<Derivative> present = ofReplicas.stream().flatMap(Optional::stream).toList();
-    if (present.isEmpty()) {
+      Placement placement, List<Optional<Derivative>> ofReplicas, ShardedVariable<T> variable) {
+    if (ofReplicas.stream().noneMatch(Optional::isPresent)) {
       return VariableGradient.dense(null, variable);
-    }
-    if (layout().isFullyReplicated() && present.stream().allMatch(d -> d.indices().isPresent())) {
-      return rows(Derivative.ofRows(placement.beside(replicas.get(0)).ops(), present), variable);
     }
     List<Operand<T>> sums = new ArrayList<>();
     for (Layout.Shard shard : layout().shards()) {
@@ -208,14 +227,20 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
 
   @Override
   public <S extends TNumber> List<Operand<S>> cut(Ops tf, String name, Operand<S> whole) {
-    List<Operand<S>> each = sharding(name).cut(tf, whole);
+    List<Operand<S>> each;
+    try {
+      each = sharding(name).cut(tf, whole);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "variable '%s', %s: %s".formatted(name(), name, e.getMessage()), e);
+    }
     return shards(name).stream().map(each::get).toList();
   }
 
   @Override
   public Op spread(Placement placement, int part, Op written, Operand<? extends TNumber> rows) {
     Layout.Shard shard = layout().shards().get(part);
-    if (shard.devices().size() == 1) {
+    if (shard.devices().size() == 1 || variable.sharding().localShape().size() == 0) {
       return written;
     }
     VariableView<?> owner = replicas.get(shard.owner());

@@ -22,10 +22,13 @@ import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Session;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
+import org.tensorflow.framework.constraints.Constraint;
 import org.tensorflow.framework.constraints.NonNeg;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Placeholder;
 import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TFloat64;
 import org.tensorflow.types.family.TNumber;
@@ -179,6 +182,39 @@ class MeshArgumentTest {
         () ->
             adafactor.applyGradients(
                 List.of(ShardedGradient.ofWhole(w, w), ShardedGradient.ofWhole(w, w)), "t"));
+  }
+
+  /** Of what is larger no part may be taken for the whole. */
+  @Test
+  void takesValuesOfTheVariablesShape() {
+    Adafactor adafactor = Adafactor.builder(graph).mesh(MESH).build();
+    adafactor.minimize(loss(), List.of(w));
+    assertRefused(
+        "variable 'w', r: a tensor of shape [7] is given, it must be of shape [4]",
+        () -> adafactor.assignSlot(w, Adafactor.R, tf.constant(new float[7])));
+    assertRefused(
+        "the value for variable 'w' is a TFloat32 of shape [9, 2], it must be a TFloat32 of shape [4, 2]",
+        () -> w.assign(tf, tf.constant(new float[9][2])));
+    Constraint doubled =
+        new Constraint() {
+          @Override
+          public <T extends TNumber> Operand<T> call(Ops ops, Operand<T> weights) {
+            return ops.concat(List.of(weights, weights), ops.constant(0));
+          }
+        };
+    assertRefused(
+        "variable 'w', value: a tensor of shape [8, 2] is given, it must be of shape [4, 2]",
+        () -> minimize(Adafactor.builder(graph).mesh(MESH).constraint(w, doubled)));
+    Placeholder<TFloat32> any = tf.placeholder(TFloat32.class);
+    Op assign = adafactor.assignSlot(w, Adafactor.R, any);
+    try (Session session = new Session(graph, MESH.config());
+        TFloat32 four = TFloat32.vectorOf(1, 2, 3, 4);
+        TFloat32 five = TFloat32.vectorOf(1, 2, 3, 4, 5)) {
+      session.runner().feed(any, four).addTarget(assign).run().close();
+      assertThrows(
+          TFInvalidArgumentException.class,
+          () -> session.runner().feed(any, five).addTarget(assign).run());
+    }
   }
 
   @Test

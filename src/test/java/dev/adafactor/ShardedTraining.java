@@ -38,7 +38,13 @@ final class ShardedTraining implements AutoCloseable {
     /** As a tensor. */
     WHOLE,
     /** As rows of a tensor, which are given by their indices. */
-    ROWS
+    ROWS,
+    /** By the derivative of a loss that rows of the variable are looked up for. */
+    LOOKED_UP;
+
+    boolean isOfRows() {
+      return this == ROWS || this == LOOKED_UP;
+    }
   }
 
   /**
@@ -118,8 +124,8 @@ final class ShardedTraining implements AutoCloseable {
       List<GradAndVar<? extends TType>> pairs,
       List<Operand<TFloat64>> losses,
       List<Operand<?>> differentiated) {
-    boolean inRows = start.way() == Way.ROWS;
-    Shape shape = inRows ? start.shape().tail().prepend(Shape.UNKNOWN_SIZE) : start.shape();
+    Shape shape =
+        start.way().isOfRows() ? start.shape().tail().prepend(Shape.UNKNOWN_SIZE) : start.shape();
     Placeholder<TFloat64> fed = tf.placeholder(TFloat64.class, Placeholder.shape(shape));
     Placeholder<TInt64> indices =
         tf.placeholder(TInt64.class, Placeholder.shape(Shape.of(Shape.UNKNOWN_SIZE)));
@@ -133,8 +139,10 @@ final class ShardedTraining implements AutoCloseable {
               variable instanceof ShardedVariable<T> sharded
                   ? ShardedGradient.ofWhole(gradient, sharded)
                   : new GradAndVar<>(gradient.asOutput(), variable.asOutput()));
-      case LOSS -> {
-        Operand<T> product = tf.math.mul(gradient, variable);
+      case LOSS, LOOKED_UP -> {
+        Operand<T> used =
+            start.way() == Way.LOSS ? variable : tf.gather(variable, indices, tf.constant(0));
+        Operand<T> product = tf.math.mul(gradient, used);
         losses.add(tf.dtypes.cast(tf.reduceSum(product, axes(start.shape())), TFloat64.class));
         differentiated.add(variable);
       }

@@ -139,7 +139,7 @@ class ShardedUpdateTest {
         }
       }
       Shape size = Shape.of(shape);
-      List<Way> ways = List.of(Way.LOSS, Way.WHOLE, Way.ROWS);
+      List<Way> ways = List.of(Way.LOSS, Way.WHOLE, Way.ROWS, Way.LOOKED_UP);
       return new Start(
           one(TYPES),
           size,
@@ -182,7 +182,7 @@ class ShardedUpdateTest {
     }
 
     private Fed gradient(Start start) {
-      if (start.way() != Way.ROWS) {
+      if (!start.way().isOfRows()) {
         return new Fed(normal(start.shape().size()), Optional.empty());
       }
       int count = random.nextInt(5);
@@ -455,6 +455,34 @@ class ShardedUpdateTest {
     }
   }
 
+  /** Clipping sees each value of a row that is looked up several times, and not their sum. */
+  @Example
+  void clipsTheRowsThatAreLookedUp() {
+    List<Arguments> clippings =
+        List.of(
+            (builder, variables) -> builder.clipnorm(0.1),
+            (builder, variables) -> builder.globalClipnorm(0.1),
+            (builder, variables) -> builder.clipvalue(0.2));
+    List<Double> values = List.of(5.0, 1.0, -1.0, 2.0, 0.5, -0.1, 3.0, 0.1);
+    List<Fed> gradients = List.of(new Fed(values, Optional.of(List.of(1L, 1L, 1L, 2L))));
+    for (Mesh mesh : List.of(SQUARE, Mesh.virtualCpus("x=1,y=2"))) {
+      for (List<String> specs :
+          List.of(
+              List.of("x", "y"), List.of("x", Layout.UNSHARDED), List.of(Layout.UNSHARDED, "y"))) {
+        List<Start> starts = List.of(matrix(specs, 4, 2, Way.LOOKED_UP));
+        for (Arguments clipping : clippings) {
+          try (ShardedTraining whole = new ShardedTraining(mesh, clipping, inOnePiece(starts));
+              ShardedTraining sharded = new ShardedTraining(mesh, clipping, starts)) {
+            whole.step(gradients);
+            sharded.step(gradients);
+            double distance = distance(whole.snapshot(), sharded.snapshot());
+            assertTrue(distance <= 1, () -> specs + " over " + mesh + " off by " + distance);
+          }
+        }
+      }
+    }
+  }
+
   private static Set<String> devicesOf(StepStats trace, String operation) {
     return trace.getDevStatsList().stream()
         .filter(
@@ -463,6 +491,68 @@ class ShardedUpdateTest {
                     .anyMatch(node -> node.getNodeName().equals(operation)))
         .map(device -> device.getDevice().replaceFirst("^.*/device:", ""))
         .collect(Collectors.toSet());
+  }
+
+  /** Of a table without rows there is no row that a negative number could stand for. */
+  @Example
+  void ignoresNegativeRowsOfTablesWithoutElements() {
+    Start start = matrix(List.of(Layout.UNSHARDED, Layout.UNSHARDED), 0, 3, Way.ROWS);
+    Fed gradient = new Fed(List.of(1.0, 2.0, 3.0), Optional.of(List.of(-1L)));
+    for (Start each : List.of(start, start.inOnePiece())) {
+      try (ShardedTraining training =
+          new ShardedTraining(SQUARE, ShardedUpdateTest::plain, List.of(each))) {
+        training.step(List.of(gradient));
+        assertEquals(1, training.snapshot().iterations());
+      }
+    }
+  }
+
+  private static Operand<TFloat64> manyNumbers(Ops tf, int seed) {
+    return Elements.constant(
+        tf, TFloat64.class, Shape.of(40_000), new Random(seed).doubles(40_000, 1, 2).toArray());
+  }
+
+  private static ShardedGradient<TFloat64> shards(ShardedVariable<TFloat64> variable) {
+    return new ShardedGradient<>(
+        variable.layout().shards().stream()
+            .<Operand<TFloat64>>map(shard -> variable.shard(shard.owner()))
+            .toList());
+  }
+
+  /** Which of the variables a step writes first is chance. */
+  @Example
+  void gradientsThatAreShardsAreThoseOfTheOldValues() {
+    try (Graph graph = new Graph()) {
+      Ops tf = Ops.create(graph);
+      Layout layout = Layout.batchSharded(SQUARE, "x", 1);
+      ShardedVariable<TFloat64> a = ShardedVariable.create(tf, "a", layout, manyNumbers(tf, 1));
+      ShardedVariable<TFloat64> b = ShardedVariable.create(tf, "b", layout, manyNumbers(tf, 2));
+      Output<TFloat64> wholeA = tf.variable(manyNumbers(tf, 1)).asOutput();
+      Output<TFloat64> wholeB = tf.variable(manyNumbers(tf, 2)).asOutput();
+      Op train =
+          Adafactor.builder(graph)
+              .mesh(SQUARE)
+              .learningRate(0.3)
+              .weightDecay(0.5)
+              .build()
+              .applyGradients(List.of(shards(b).of(a), shards(a).of(b)), "train");
+      Op trainWholes =
+          Adafactor.builder(graph)
+              .learningRate(0.3)
+              .weightDecay(0.5)
+              .build()
+              .applyGradients(
+                  List.of(new GradAndVar<>(wholeB, wholeA), new GradAndVar<>(wholeA, wholeB)),
+                  "train_wholes");
+      try (Session session = new Session(graph, SQUARE.config())) {
+        for (int step = 0; step < 10; step++) {
+          session.run(train);
+          session.run(trainWholes);
+        }
+        Elements.assertClose(Elements.of(session, wholeA), Elements.of(session, a), 1e-12);
+        Elements.assertClose(Elements.of(session, wholeB), Elements.of(session, b), 1e-12);
+      }
+    }
   }
 
   /** A table that each device looks rows up in: the gradient has these rows, the update as well. */

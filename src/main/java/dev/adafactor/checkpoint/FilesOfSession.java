@@ -1,5 +1,6 @@
 package dev.adafactor.checkpoint;
 
+import dev.adafactor.graph.ErrorLine;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -91,7 +92,7 @@ record FilesOfSession(Session session) implements StateFiles {
   }
 
   private static IOException failure(RuntimeException e) {
-    return new IOException(e.getMessage().strip().lines().findFirst().orElse(""), e);
+    return new IOException(ErrorLine.of(e), e);
   }
 
   private static Operand<TString> strings(Ops tf, Collection<String> values) {

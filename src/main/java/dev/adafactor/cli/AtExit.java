@@ -1,7 +1,5 @@
 package dev.adafactor.cli;
 
-import java.io.IOException;
-import java.lang.System.Logger.Level;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -53,22 +51,12 @@ final class AtExit {
     }
   }
 
-  /**
-   * Ends the process by a signal, without waiting for any of its threads. The system does that, not
-   * Java: {@link Runtime#halt} and {@link System#exit} run the destructors of native libraries, and
-   * those of TensorFlow crash under threads that still compute.
-   */
+  /** Ends the process for a signal, without waiting for any of its threads. */
   static void endBy(EndingSignal signal) {
     try {
       runAll();
-      Signals.registerDefault(signal.name());
-      String kill = "kill -%s %d".formatted(signal, ProcessHandle.current().pid());
-      new ProcessBuilder("sh", "-c", kill).inheritIO().start().waitFor();
-    } catch (IOException | InterruptedException e) {
-      System.getLogger(AtExit.class.getName()).log(Level.DEBUG, "cannot signal itself", e);
     } finally {
-      // Where there is no shell, and in the first process of a container, which passes it over.
-      Runtime.getRuntime().halt(signal.exitCode());
+      NativeEnvironment.exit(signal.exitCode());
     }
   }
 

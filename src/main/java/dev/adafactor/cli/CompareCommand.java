@@ -3,6 +3,8 @@ package dev.adafactor.cli;
 import dev.adafactor.Adafactor;
 import dev.adafactor.Numerics;
 import dev.adafactor.files.OutputPath;
+import dev.adafactor.mesh.ClusterException;
+import dev.adafactor.mesh.ClusterSession;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Reductions;
 import dev.adafactor.parity.Case;
@@ -10,6 +12,7 @@ import dev.adafactor.parity.CaseFile;
 import dev.adafactor.parity.ComparedRun;
 import dev.adafactor.parity.Comparison;
 import dev.adafactor.parity.Holding;
+import dev.adafactor.parity.Host;
 import dev.adafactor.parity.OnMesh;
 import dev.adafactor.parity.Recording;
 import dev.adafactor.parity.Replay;
@@ -22,6 +25,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -57,11 +61,13 @@ import picocli.CommandLine.Spec;
       "",
       "Exit codes: 0 all cases are as they should be (tf_keras: bit-equal on x86-64; stable: within"
           + " 8 ulp of the variable's largest magnitude for each step); 1 some are not; 2 bad"
-          + " input.",
+          + " input, or a process of --cluster is lost.",
       "",
       "Examples:",
       "  java -jar target/adafactor.jar compare --cases cases.json --numerics tf_keras",
       "  java -jar target/adafactor.jar compare --cases cases.json --mesh x=2,y=2",
+      "  java -jar target/adafactor.jar compare --cases cases.json --mesh x=2",
+      "    --cluster worker=HOST:PORT,HOST:PORT",
       "  java -jar target/adafactor.jar compare --python python3 --shapes 64x10,10",
       "    --report page.html"
     })
@@ -84,7 +90,8 @@ final class CompareCommand implements Callable<Integer> {
       paramLabel = "stable|tf_keras",
       defaultValue = "stable",
       converter = ConstantConverter.OfNumerics.class,
-      description = "Which operations compute the update (default: ${DEFAULT-VALUE}).")
+      description =
+          "Which operations compute the update (default: ${DEFAULT-VALUE}, the only one for --mesh).")
   private Numerics numerics;
 
   @Option(
@@ -92,17 +99,12 @@ final class CompareCommand implements Callable<Integer> {
       paramLabel = "reference|resource",
       defaultValue = "reference",
       converter = ConstantConverter.OfVariableKind.class,
-      description = "The kind of variable that is trained (default: ${DEFAULT-VALUE}).")
+      description =
+          "The kind of variable that is trained (default: ${DEFAULT-VALUE}, the only one for"
+              + " --mesh).")
   private VariableKind variables;
 
-  @Option(
-      names = "--mesh",
-      paramLabel = "x=N,y=M",
-      description =
-          "Shard the variables over as many virtual CPU devices: the last but one axis over x, the"
-              + " last over y, the only one over x, wherever the size divides. With numerics stable"
-              + " and reference variables.")
-  private Optional<String> mesh = Optional.empty();
+  @Mixin private DeviceOptions devices;
 
   @Option(
       names = "--reductions",
@@ -133,6 +135,8 @@ final class CompareCommand implements Callable<Integer> {
       return compare();
     } catch (IllegalArgumentException | IOException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+    } catch (ClusterException e) {
+      throw new ParameterException(spec.commandLine(), DeviceOptions.lost(e), e);
     }
   }
 
@@ -142,14 +146,20 @@ final class CompareCommand implements Callable<Integer> {
           "either --cases FILE, what was recorded before, or --python PYTHON, to record now");
     }
     recording.check();
-    Holding holding = holding();
+    Optional<Mesh> mesh = devices.mesh();
+    if (reductions.isPresent() && mesh.isEmpty()) {
+      throw new IllegalArgumentException("--reductions is for --mesh, which is missing");
+    }
+    Holding holding = mesh.<Holding>map(this::onMesh).orElse(variables);
+    Host host = host();
     outputs().require(inputs());
+    requireUsable(host);
     List<Recording> recordings = recordings();
     PrintWriter out = spec.commandLine().getOut();
     Requirement requirement = Requirement.of(numerics, System.getProperty("os.arch"));
     // A case says itself which gradients are missing: no need to be warned of them.
     OPTIMIZER_LOG.setLevel(Level.SEVERE);
-    Replay replay = new Replay(numerics, holding);
+    Replay replay = new Replay(numerics, holding, host);
     Comparison comparison = new Comparison(requirement);
     List<Replayed> kept = new ArrayList<>();
     List<ComparedRun> runs = new ArrayList<>();
@@ -164,7 +174,7 @@ final class CompareCommand implements Callable<Integer> {
         comparison.cases(),
         ConstantConverter.label(numerics),
         ConstantConverter.label(variables),
-        mesh.map(dimensions -> " on a mesh of " + dimensions).orElse(""),
+        place(),
         TensorFlow.version());
     ComparisonText.print(comparison, out);
     out.flush();
@@ -188,13 +198,7 @@ final class CompareCommand implements Callable<Integer> {
     return comparison.isGood() ? 0 : 1;
   }
 
-  private Holding holding() {
-    if (reductions.isPresent() && mesh.isEmpty()) {
-      throw new IllegalArgumentException("--reductions is for --mesh, which is missing");
-    }
-    if (mesh.isEmpty()) {
-      return variables;
-    }
+  private OnMesh onMesh(Mesh mesh) {
     if (numerics != Numerics.STABLE) {
       throw new IllegalArgumentException(
           "--mesh goes with --numerics stable alone: shards are added up in another order than that"
@@ -204,11 +208,39 @@ final class CompareCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--mesh goes with --variables reference alone: shards are reference variables");
     }
+    Reductions way = reductions.orElse(Reductions.ADD_N);
     try {
-      return new OnMesh(Mesh.virtualCpus(mesh.get()), reductions.orElse(Reductions.ADD_N));
+      way.requireSoundOver(mesh);
     } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException("--mesh: " + e.getMessage(), e);
+      throw new IllegalArgumentException("--reductions: " + e.getMessage(), e);
     }
+    return new OnMesh(mesh, way);
+  }
+
+  private Host host() {
+    Duration timeout = devices.operationTimeout().orElse(ClusterSession.DEFAULT_TIMEOUT);
+    return devices
+        .cluster()
+        .<Host>map(cluster -> new Host.Processes(cluster, timeout))
+        .orElseGet(Host.ThisProcess::new);
+  }
+
+  private static void requireUsable(Host host) {
+    try {
+      host.requireUsable();
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("--" + e.getMessage(), e);
+    }
+  }
+
+  /** Where it was computed, if that is to be said. */
+  private String place() {
+    String mesh = devices.mesh().map(each -> " on a mesh of " + each).orElse("");
+    return mesh
+        + devices
+            .cluster()
+            .map(each -> " over %d processes".formatted(each.tasks().size()))
+            .orElse("");
   }
 
   private List<Recording> recordings() throws IOException {
@@ -261,8 +293,9 @@ final class CompareCommand implements Callable<Integer> {
     Map<String, String> settings = new LinkedHashMap<>();
     settings.put("numerics", ConstantConverter.label(numerics));
     settings.put("variables", ConstantConverter.label(variables));
-    mesh.ifPresent(dimensions -> settings.put("mesh", dimensions));
+    devices.mesh().ifPresent(mesh -> settings.put("mesh", mesh.toString()));
     reductions.ifPresent(way -> settings.put("reductions", ConstantConverter.label(way)));
+    devices.cluster().ifPresent(cluster -> settings.put("cluster", cluster.toString()));
     return settings;
   }
 

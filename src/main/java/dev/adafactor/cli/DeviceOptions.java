@@ -1,6 +1,7 @@
 package dev.adafactor.cli;
 
 import dev.adafactor.mesh.Cluster;
+import dev.adafactor.mesh.ClusterException;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Task;
 import java.time.Duration;
@@ -13,20 +14,20 @@ final class DeviceOptions {
 
   @Option(
       names = "--mesh",
-      paramLabel = "x=N,y=M",
+      paramLabel = "x=N,y=M,batch=K",
       description =
-          "Spread the variables that are trained, and the optimizer's state, over as many virtual"
-              + " CPU devices: the last but one axis over x, the last over y, the only one over x,"
-              + " wherever the size divides.")
+          "Use as many virtual CPU devices: divide each batch over batch, and spread the variables"
+              + " that are trained, and the optimizer's state, over x and y: the last but one axis"
+              + " over x, the last over y, the only one over x, wherever the size divides.")
   private Optional<String> mesh = Optional.empty();
 
   @Option(
       names = "--cluster",
       paramLabel = "JOB=HOST:PORT,HOST:PORT",
       description =
-          "Spread them over the CPUs of these processes (see worker), one for each device of"
-              + " --mesh, in this order; the first computes the model, too. Files are those of this"
-              + " process alone. Once for each job.")
+          "Use the CPUs of these processes (see worker) in their place, one for each device of"
+              + " --mesh, in this order; the first computes what is not divided, too. Files are"
+              + " those of this process alone. Once for each job.")
   private List<String> cluster = List.of();
 
   @Option(
@@ -93,6 +94,12 @@ final class DeviceOptions {
       throw new IllegalArgumentException("--operation-timeout is for --cluster, which is missing");
     }
     return operationTimeout.map(DeviceOptions::duration);
+  }
+
+  /** What is to be said of a process that is lost. */
+  static String lost(ClusterException e) {
+    return "--cluster: "
+        + e.getMessage().replaceFirst("took longer than [0-9]+ ms", "$0 (--operation-timeout)");
   }
 
   private static Duration duration(double seconds) {

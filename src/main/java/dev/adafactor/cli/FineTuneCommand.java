@@ -148,8 +148,7 @@ final class FineTuneCommand implements Callable<Integer> {
   }
 
   private String lost(ClusterException e) {
-    return "--cluster: "
-        + e.getMessage().replaceFirst("took longer than [0-9]+ ms", "$0 (--operation-timeout)")
+    return DeviceOptions.lost(e)
         + output
             .checkpoint
             .filter(FineTuneCommand::hasCheckpoints)

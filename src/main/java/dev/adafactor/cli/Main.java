@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.graph.ErrorLine;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
@@ -162,12 +163,9 @@ public final class Main implements Runnable {
     if (stacktrace) {
       e.printStackTrace(err);
     } else {
-      String message = e.getMessage() == null ? e.toString() : e.getMessage();
       err.println(
           "%s: %s"
-              .formatted(
-                  command.getCommandSpec().qualifiedName(),
-                  Printable.of(message.lines().findFirst().orElse(""))));
+              .formatted(command.getCommandSpec().qualifiedName(), Printable.of(ErrorLine.of(e))));
     }
     err.flush();
     return exitCode;

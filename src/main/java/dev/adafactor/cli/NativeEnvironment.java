@@ -139,6 +139,20 @@ final class NativeEnvironment {
     }
   }
 
+  /**
+   * Ends the process at once. {@link Runtime#halt} and {@link System#exit} run the destructors of
+   * native libraries, and those of TensorFlow crash under threads that still compute.
+   */
+  static void exit(int exitCode) {
+    try {
+      libc("_exit", exitCode);
+    } catch (LinkageError e) {
+      LOGGER.log(Level.DEBUG, "cannot leave out destructors", e);
+    } finally {
+      Runtime.getRuntime().halt(exitCode);
+    }
+  }
+
   private static int libc(String function, Object... arguments) {
     return NativeLibrary.getProcess().getFunction(function).invokeInt(arguments);
   }

@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -55,7 +56,12 @@ final class Examples {
     void at(String what, long row, long rows);
   }
 
-  private record Feed(Output<?> placeholder, Column column) {}
+  /**
+   * An array.
+   *
+   * @param placeholders for each part of a batch
+   */
+  private record Feed(List<Output<?>> placeholders, Column column) {}
 
   private final int rows;
   private final List<Feed> feeds;
@@ -68,10 +74,12 @@ final class Examples {
   /**
    * Matches data to a model, and checks every value.
    *
+   * @param parts where the graph takes a batch; if there are several, each a part of it
    * @throws IllegalArgumentException if inputs are left without data or data without an input, if
    *     shapes or types do not fit, or if values are not usable
    */
-  static Examples match(Dataset data, Targets targets, Progress progress) {
+  static Examples match(Dataset data, List<Targets> parts, Progress progress) {
+    Targets targets = parts.get(0);
     List<Feed> feeds = new ArrayList<>();
     Set<String> inputs = targets.features().keySet();
     Set<String> missing = new TreeSet<>(inputs);
@@ -91,14 +99,18 @@ final class Examples {
                       array,
                       placeholder.dataType(),
                       placeholder.shape());
-              feeds.add(new Feed(placeholder, column));
+              feeds.add(
+                  new Feed(
+                      parts.stream().<Output<?>>map(part -> part.features().get(input)).toList(),
+                      column));
             });
     if (!missing.isEmpty()) {
       throw new IllegalArgumentException(
           "%sfeatures of input '%s' are missing; the model's inputs are %s"
               .formatted(data.role(), missing.iterator().next(), inputs));
     }
-    Feed labels = feed(data.role() + "labels", data.labels(), targets.labels());
+    Feed labels =
+        feed(data.role() + "labels", data.labels(), parts.stream().map(Targets::labels).toList());
     Optional<Feed> weights =
         data.sampleWeights()
             .map(
@@ -106,7 +118,7 @@ final class Examples {
                     feed(
                         data.role() + "sample weights",
                         array,
-                        targets.sampleWeights().orElseThrow()));
+                        parts.stream().map(part -> part.sampleWeights().orElseThrow()).toList()));
     feeds.forEach(feed -> feed.column().requireUsable(of(progress, feed)));
     requireEach(labels, targets.labels(), progress);
     weights.ifPresent(feed -> requireEach(feed, targets.sampleWeights().orElseThrow(), progress));
@@ -115,9 +127,10 @@ final class Examples {
     return new Examples((int) data.labels().rows(), List.copyOf(feeds));
   }
 
-  private static Feed feed(String name, Rows array, Target target) {
+  private static Feed feed(String name, Rows array, List<Target> parts) {
+    Target target = parts.get(0);
     return new Feed(
-        target.placeholder(),
+        parts.stream().<Output<?>>map(Target::placeholder).toList(),
         Column.of(name, array, target.placeholder().dataType(), target.shape()));
   }
 
@@ -154,7 +167,7 @@ final class Examples {
   /** The batch size that a placeholder insists on, if one does. */
   Optional<Long> fixedBatchSize() {
     return feeds.stream()
-        .map(feed -> feed.placeholder().shape())
+        .map(feed -> feed.placeholders().get(0).shape())
         .filter(shape -> !shape.isUnknown() && !shape.isScalar() && shape.get(0) >= 0)
         .map(shape -> shape.get(0))
         .findFirst();
@@ -163,6 +176,8 @@ final class Examples {
   /** A batch in native memory. */
   final class Batch implements AutoCloseable {
     private final int[] picked;
+
+    /** Each for a placeholder. */
     private final List<Tensor> tensors = new ArrayList<>();
 
     private Batch(int[] picked) {
@@ -170,7 +185,8 @@ final class Examples {
       boolean complete = false;
       try {
         for (Feed feed : feeds) {
-          tensors.add(feed.column().batch(picked));
+          BatchDivision.divided(picked, feed.placeholders().size())
+              .forEach(rows -> tensors.add(feed.column().batch(rows)));
         }
         complete = true;
       } finally {
@@ -186,8 +202,9 @@ final class Examples {
     }
 
     void feed(Session.Runner runner) {
-      for (int i = 0; i < tensors.size(); i++) {
-        runner.feed(feeds.get(i).placeholder(), tensors.get(i));
+      Iterator<Tensor> next = tensors.iterator();
+      for (Feed feed : feeds) {
+        feed.placeholders().forEach(placeholder -> runner.feed(placeholder, next.next()));
       }
     }
 

@@ -4,6 +4,7 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.checkpoint.Extent;
 import dev.adafactor.graph.PythonRegex;
 import dev.adafactor.mesh.Cluster;
+import dev.adafactor.mesh.ClusterSession;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.savedmodel.ExistingFolder;
@@ -46,7 +47,6 @@ import org.tensorflow.Graph;
  * their final values by {@link Adafactor#finalizeVariableValues()}, as {@code fit} does it.
  */
 public final class FineTuning {
-  private static final Duration OPERATION_TIMEOUT = Duration.ofMinutes(5);
 
   final Path model;
   final Optional<Loss> loss;
@@ -98,7 +98,7 @@ public final class FineTuning {
     uncheckedGradients = builder.uncheckedGradients;
     mesh = builder.mesh;
     cluster = builder.cluster;
-    operationTimeout = builder.operationTimeout.orElse(OPERATION_TIMEOUT);
+    operationTimeout = builder.operationTimeout.orElse(ClusterSession.DEFAULT_TIMEOUT);
     optimizer = builder.optimizer.orElseGet(() -> byDefault(builder.mesh));
     watch = new VariableWatch.Wish(builder.logVariables, builder.logEvery);
     start = builder.start;
@@ -372,32 +372,39 @@ public final class FineTuning {
     }
 
     /**
-     * Spreads the variables that are trained, and the optimizer's state, over devices, as {@link
-     * Layout#ofMatrices} says: their updates are computed there. The optimizer must be made with
-     * the same mesh. What the model computes, it computes on one device, which has the variables as
-     * wholes.
+     * Has several devices do the job. The optimizer must be made with the same mesh.
      *
-     * <p>Results are the same up to rounding. So are all files: a checkpoint may be {@link #resume
-     * resumed} on another mesh, or none.
+     * <p>Along the dimensions {@code x} and {@code y} the variables that are trained, and the
+     * optimizer's state, are spread, as {@link Layout#ofMatrices} says: their updates are computed
+     * there. The model's functions read wholes, which the first device has.
+     *
+     * <p>Along {@code batch} each batch is divided: the first device of each part has a copy of the
+     * variables and computes the loss and its gradients by a part of the examples, of which there
+     * must be one at least. The mean over the batch trains. Evaluation is the first device's.
+     *
+     * <p>Results are the same up to rounding, but for what depends on the whole batch: batch
+     * normalization takes the statistics of a part, and moves by the mean over the parts, as in
+     * Python's {@code MirroredStrategy}; random numbers are others for each part. Files are of the
+     * same kind: a checkpoint may be {@link #resume resumed} on another mesh, or none.
      *
      * @param mesh of devices of this process, such as {@link Mesh#virtualCpus}, or of {@link
      *     #cluster}
-     * @throws IllegalArgumentException if it has neither a dimension {@code x} nor {@code y}, along
-     *     which variables are cut
+     * @throws IllegalArgumentException if it has none of these dimensions
      */
     public Builder mesh(Mesh mesh) {
       require(
-          mesh.containsDim("x") || mesh.containsDim("y"),
-          "mesh: %s has neither x, along which rows are cut, nor y, along which columns are"
+          Layout.cutsMatrices(mesh) || mesh.containsDim(BatchDivision.DIMENSION),
+          ("mesh: %s has neither x, along which rows are cut, nor y, along which columns are, nor"
+                  + " batch, along which batches are divided")
               .formatted(mesh));
       this.mesh = Optional.of(mesh);
       return this;
     }
 
     /**
-     * Has the job done by the processes of a cluster. Those of the {@link #mesh}, which is needed,
-     * update the variables; the first process of all computes the rest. Data are fed, and files
-     * read and written, by this process: the others need no file system that is shared with it.
+     * Has the job done by the processes of a cluster: those of the {@link #mesh}, which is needed,
+     * do what it says, the first process of all computes the rest. Data are fed, and files read and
+     * written, by this process: the others need no file system that is shared with it.
      *
      * <p>Where one of the processes is lost, {@link FineTuning#run} throws a {@link
      * dev.adafactor.mesh.ClusterException} that names it. Another run may {@link #resume} from the

@@ -10,7 +10,9 @@ import dev.adafactor.files.OutputPath;
 import dev.adafactor.finetune.FineTuningResult.Ending;
 import dev.adafactor.finetune.Stopwatch.Part;
 import dev.adafactor.finetune.TrainingListener.Plan;
+import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.savedmodel.ModelTowers;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
 import dev.adafactor.savedmodel.SpreadVariables;
@@ -45,10 +47,13 @@ final class FineTuningRun {
   /** Examples of a run of the graph: those of a step, or of a part of it. */
   private final int partSize;
 
+  private final BatchDivision division;
+
   FineTuningRun(FineTuning job, RunContext context) {
     this.job = job;
     this.context = context;
     this.partSize = Math.min(job.batchSize, job.microBatchSize.orElse(job.batchSize));
+    this.division = BatchDivision.of(job.mesh);
   }
 
   FineTuningResult run() throws IOException {
@@ -77,23 +82,23 @@ final class FineTuningRun {
       requireStateKept(job.export.get());
     }
     TrainedVariables variables = TrainedVariables.of(trainable(model), job.freeze);
-    Task task = Task.training(job, model, variables.trained(), data.training());
+    ModelTowers towers = model.towers(division.devices());
+    Task task = Task.training(job, model, towers, variables.trained(), data.training());
     Optional<Task.Validation> validationTask =
         data.validation().map(dataset -> Task.validation(job, model, dataset));
     requireMonitored(validationTask);
     if (job.recording.isPresent()) {
-      JobRecorder.requireRecordable(model);
+      JobRecorder.requireRecordable(model, towers);
     }
     Examples training = examples(data.training(), task.targets());
+    division.requireExamples(training.rows(), job.batchSize, partSize);
     Optional<Examples> validationExamples =
-        validationTask.map(each -> examples(data.validation().orElseThrow(), each.targets()));
+        validationTask.map(
+            each -> examples(data.validation().orElseThrow(), List.of(each.targets())));
     context.stopwatch().lap(Part.LOAD);
 
     Adafactor adafactor = job.optimizer.apply(model.graph());
-    SpreadVariables spread =
-        job.mesh
-            .map(mesh -> SpreadVariables.over(mesh, model.graph(), variables.trained()))
-            .orElseGet(() -> SpreadVariables.none(model.graph()));
+    SpreadVariables spread = spread(model, variables.trained()).with(towers, variables.trained());
     StepFunction step = task.step().apply(adafactor);
     TrainingGraph graph =
         new TrainingGraph(
@@ -103,7 +108,9 @@ final class FineTuningRun {
             model.variables(),
             spread,
             (job.batchSize - 1) / partSize + 1,
-            new TrainingGraph.Randomness(model.randomness(), job.seed),
+            new TrainingGraph.Randomness(
+                towers.towers().stream().flatMap(each -> each.randomness().stream()).toList(),
+                job.seed),
             job.watch);
     Optional<TrainingLoop.Keeper> keeper =
         job.earlyStopping.map(
@@ -151,7 +158,7 @@ final class FineTuningRun {
                     JobDescription.of(
                         job,
                         model,
-                        new JobDescription.Data(data.training(), task.targets()),
+                        new JobDescription.Data(data.training(), task.targets().get(0)),
                         state.orElseThrow().trained(),
                         step,
                         adafactor)));
@@ -223,6 +230,13 @@ final class FineTuningRun {
     }
     ConfigProto devices = job.mesh.map(Mesh::config).orElse(ConfigProto.getDefaultInstance());
     return TrainableModel.load(job.model, job.signature, job.mode, devices);
+  }
+
+  private SpreadVariables spread(TrainableModel model, List<ModelVariable> trained) {
+    return job.mesh
+        .filter(Layout::cutsMatrices)
+        .map(mesh -> SpreadVariables.over(mesh, model.graph(), trained))
+        .orElseGet(() -> SpreadVariables.none(model.graph()));
   }
 
   /** Whether the export has the state of an optimizer beside the weights. */
@@ -352,7 +366,7 @@ final class FineTuningRun {
     }
   }
 
-  private Examples examples(Dataset data, Examples.Targets targets) {
+  private Examples examples(Dataset data, List<Examples.Targets> targets) {
     Examples examples =
         Examples.match(
             data,
@@ -367,6 +381,11 @@ final class FineTuningRun {
 
   private void requireFixedBatchSize(Examples examples) {
     Optional<Long> fixed = examples.fixedBatchSize();
+    if (fixed.isPresent() && division.isDivided()) {
+      throw new IllegalArgumentException(
+          "mesh: %s=%d divides each batch, but the model takes batches of %d alone"
+              .formatted(BatchDivision.DIMENSION, division.devices().size(), fixed.get()));
+    }
     if (fixed.isPresent()
         && (fixed.get() != partSize
             || job.batchSize % partSize != 0

@@ -7,6 +7,8 @@ import dev.adafactor.files.FirstFew;
 import dev.adafactor.files.PythonJson;
 import dev.adafactor.files.Writing;
 import dev.adafactor.finetune.FineTuningResult.Ending;
+import dev.adafactor.savedmodel.ModelTowers;
+import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -67,15 +69,24 @@ final class JobRecorder implements TrainingListener {
   /**
    * Checks that Python can do the same.
    *
-   * @throws IllegalArgumentException if the model draws random numbers
+   * @throws IllegalArgumentException if the model draws random numbers, or follows its batches in
+   *     parts
    */
-  static void requireRecordable(TrainableModel model) {
+  static void requireRecordable(TrainableModel model, ModelTowers towers) {
     List<String> drawing = model.randomOperations();
     if (!drawing.isEmpty()) {
       throw new IllegalArgumentException(
           ("the job draws random numbers (%s), and Python would draw others: compare it in mode"
                   + " inference (--mode inference), or a model whose rates of dropout are 0")
               .formatted(FirstFew.of(drawing, NAMES_SHOWN).asNames()));
+    }
+    List<String> averaged = towers.averaged().stream().map(ModelVariable::name).toList();
+    if (!averaged.isEmpty()) {
+      throw new IllegalArgumentException(
+          ("the devices of the mesh take statistics of their parts of a batch (%s), and Python would"
+                  + " take those of the whole: compare it in mode inference (--mode inference), or"
+                  + " without the mesh dimension %s")
+              .formatted(FirstFew.of(averaged, NAMES_SHOWN).asNames(), BatchDivision.DIMENSION));
     }
   }
 

@@ -33,7 +33,7 @@ record Measures(Operand<TFloat64> loss, List<Operand<TFloat32>> accuracy) {
     }
   }
 
-  static Measures of(Ops tf, Objective objective) {
+  static Measures of(Ops tf, SharedObjective objective) {
     return of(tf, objective.loss(), objective.accuracy());
   }
 

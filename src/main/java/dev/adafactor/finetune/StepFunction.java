@@ -2,6 +2,7 @@ package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
 import dev.adafactor.IndexedSlices;
+import dev.adafactor.savedmodel.ModelTowers;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
 import java.util.ArrayList;
@@ -29,15 +30,20 @@ record StepFunction(
   /** The step of an objective whose gradients TensorFlow derives. */
   static StepFunction of(
       Ops tf,
-      Objective objective,
+      SharedObjective objective,
       Adafactor adafactor,
       List<ModelVariable> trained,
-      Optional<Op> updates) {
-    return new StepFunction(
-        Measures.of(tf, objective),
+      ModelTowers towers) {
+    List<GradAndVar<? extends TType>> gradients =
         adafactor.computeGradients(
-            objective.loss(), trained.stream().<Output<?>>map(ModelVariable::handle).toList()),
-        updates);
+            objective.loss(), trained.stream().<Output<?>>map(ModelVariable::handle).toList());
+    List<Op> computed =
+        gradients.stream()
+            .map(GradAndVar::getGradient)
+            .filter(StepFunction::isPresent)
+            .<Op>map(StepFunction::numeric)
+            .toList();
+    return new StepFunction(Measures.of(tf, objective), gradients, towers.updates(computed));
   }
 
   /** The step of a signature that gives loss and gradients. */

@@ -3,12 +3,16 @@ package dev.adafactor.finetune;
 import dev.adafactor.Adafactor;
 import dev.adafactor.finetune.Examples.Target;
 import dev.adafactor.finetune.Examples.Targets;
+import dev.adafactor.graph.Placement;
 import dev.adafactor.savedmodel.ModelFunction;
+import dev.adafactor.savedmodel.ModelTower;
+import dev.adafactor.savedmodel.ModelTowers;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.ProvidedGradients;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,10 +24,10 @@ import org.tensorflow.op.Ops;
 /**
  * What a job computes of a model: its loss, in the model's graph.
  *
- * @param targets where the data are fed
+ * @param targets where the data are fed, for each of the devices that share a batch
  * @param step adds what a step computes
  */
-record Task(Targets targets, Function<Adafactor, StepFunction> step) {
+record Task(List<Targets> targets, Function<Adafactor, StepFunction> step) {
 
   private static final Logger LOGGER = System.getLogger(Task.class.getName());
 
@@ -36,12 +40,17 @@ record Task(Targets targets, Function<Adafactor, StepFunction> step) {
    * @throws IllegalArgumentException if it cannot be trained, or not with such data and options
    */
   static Task training(
-      FineTuning job, TrainableModel model, List<ModelVariable> trained, Dataset data) {
+      FineTuning job,
+      TrainableModel model,
+      ModelTowers towers,
+      List<ModelVariable> trained,
+      Dataset data) {
     Ops tf = Ops.create(model.graph()).withSubScope("objective");
     if (model.providedGradients().isPresent()) {
       ProvidedGradients provided = model.providedGradients().get();
       return new Task(
-          targets(job, provided, data), adafactor -> StepFunction.of(tf, provided, trained));
+          List.of(targets(job, provided, data)),
+          adafactor -> StepFunction.of(tf, provided, trained));
     }
     String output = outputName(job, model.training().outputs());
     model.requireGradients(output, trained, job.uncheckedGradients);
@@ -49,12 +58,19 @@ record Task(Targets targets, Function<Adafactor, StepFunction> step) {
       warnOfMasks(model, output);
     }
     Weighting weighting = new Weighting(data.sampleWeights().map(Rows::shape), job.classWeights);
-    Objective objective = objective(tf, job, model.training(), output, weighting);
+    List<Objective> objectives = new ArrayList<>();
+    List<Targets> targets = new ArrayList<>();
+    for (ModelTower tower : towers.towers()) {
+      Ops there = tower.device().flatMap(Placement::parse).map(tf::withDevice).orElse(tf);
+      Objective objective = objective(there, job, tower.training(), output, weighting);
+      objectives.add(objective);
+      targets.add(targets(job, model, tower.inputs(), output, objective));
+    }
     requireLabels(job, model.training(), output, data);
-    return new Task(
-        targets(job, model, output, objective),
-        adafactor ->
-            StepFunction.of(tf, objective, adafactor, trained, model.training().updates()));
+    List<String> devices =
+        towers.towers().stream().flatMap(tower -> tower.device().stream()).toList();
+    SharedObjective shared = SharedObjective.of(tf, devices, objectives);
+    return new Task(targets, adafactor -> StepFunction.of(tf, shared, adafactor, trained, towers));
   }
 
   private static void warnOfMasks(TrainableModel model, String output) {
@@ -85,7 +101,9 @@ record Task(Targets targets, Function<Adafactor, StepFunction> step) {
     Weighting weighting = new Weighting(data.sampleWeights().map(Rows::shape), Map.of());
     Objective objective = objective(tf, job, model.inference(), output, weighting);
     requireLabels(job, model.inference(), output, data);
-    return new Validation(targets(job, model, output, objective), Measures.of(tf, objective));
+    return new Validation(
+        targets(job, model, model.inputs(), output, objective),
+        Measures.of(tf, SharedObjective.of(tf, List.of(), List.of(objective))));
   }
 
   private static Objective objective(
@@ -144,11 +162,15 @@ record Task(Targets targets, Function<Adafactor, StepFunction> step) {
   }
 
   private static Targets targets(
-      FineTuning job, TrainableModel model, String output, Objective objective) {
+      FineTuning job,
+      TrainableModel model,
+      Map<String, Output<?>> inputs,
+      String output,
+      Objective objective) {
     Loss loss = loss(job);
     long classes = model.inference().outputs().get(output).shape().get(-1);
     return new Targets(
-        model.inputs(),
+        inputs,
         new Target(
             objective.labels(),
             objective.labelShape(),

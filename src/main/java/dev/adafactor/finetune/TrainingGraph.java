@@ -37,9 +37,10 @@ final class TrainingGraph {
   /**
    * The random numbers of a run.
    *
-   * @param placeholder takes seed and draw; empty if the model draws none
+   * @param placeholders take seed and draw, each for the part of a batch that a device computes;
+   *     none if the model draws none
    */
-  record Randomness(Optional<Output<?>> placeholder, long seed) {}
+  record Randomness(List<Output<?>> placeholders, long seed) {}
 
   /** The draw of every evaluation; those of the steps count from 1. */
   private static final long EVALUATION = 0;
@@ -269,11 +270,18 @@ final class TrainingGraph {
 
   /** Does something with the random numbers of a draw. */
   private <T> T drawing(Session.Runner runner, long draw, Function<Session.Runner, T> action) {
-    if (randomness.placeholder().isEmpty()) {
+    int devices = randomness.placeholders().size();
+    List<TInt64> fed = new ArrayList<>();
+    try {
+      for (Output<?> placeholder : randomness.placeholders()) {
+        // Each has draws of its own; of a single one they are those of the batches.
+        TInt64 numbers = TInt64.vectorOf(randomness.seed(), (draw - 1) * devices + 1 + fed.size());
+        fed.add(numbers);
+        runner.feed(placeholder, numbers);
+      }
       return action.apply(runner);
-    }
-    try (TInt64 numbers = TInt64.vectorOf(randomness.seed(), draw)) {
-      return action.apply(runner.feed(randomness.placeholder().get(), numbers));
+    } finally {
+      fed.forEach(TInt64::close);
     }
   }
 

@@ -5,6 +5,7 @@ import java.util.Optional;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
+import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Ops;
 import org.tensorflow.types.TInt64;
 import org.tensorflow.types.family.TNumber;
@@ -21,9 +22,10 @@ public record Derivative(Output<?> values, Optional<Operand<? extends TNumber>> 
   /**
    * The sum of derivatives by one variable; of rows alone if all of them are.
    *
+   * @param shape of the variable
    * @param parts at least one, whose values are of one type
    */
-  static Derivative sum(Ops tf, VariableView<?> variable, List<Derivative> parts) {
+  static Derivative sum(Ops tf, Shape shape, List<Derivative> parts) {
     if (parts.size() == 1) {
       return parts.get(0);
     }
@@ -31,8 +33,7 @@ public record Derivative(Output<?> values, Optional<Operand<? extends TNumber>> 
       return ofRows(tf, parts);
     }
     return new Derivative(
-        added(tf, parts.stream().map(part -> part.dense(tf, variable).number()).toList())
-            .asOutput(),
+        added(tf, parts.stream().map(part -> part.dense(tf, shape).number()).toList()).asOutput(),
         Optional.empty());
   }
 
@@ -52,11 +53,9 @@ public record Derivative(Output<?> values, Optional<Operand<? extends TNumber>> 
   }
 
   /** The same derivative with values of all rows. */
-  Derivative dense(Ops tf, VariableView<?> variable) {
+  Derivative dense(Ops tf, Shape shape) {
     return indices
-        .map(
-            rows ->
-                tf.math.unsortedSegmentSum(number(), rows, tf.constant(variable.shape().get(0))))
+        .map(rows -> tf.math.unsortedSegmentSum(number(), rows, tf.constant(shape.get(0))))
         .map(all -> new Derivative(all.asOutput(), Optional.empty()))
         .orElse(this);
   }
@@ -64,7 +63,7 @@ public record Derivative(Output<?> values, Optional<Operand<? extends TNumber>> 
   /** The values of all rows, computed on the variable's device. */
   public Output<?> dense(Ops tf, Output<?> variable) {
     VariableView<?> view = VariableView.create((GraphOperation) variable.op());
-    return dense(new Placement(new Constants(tf)).beside(view).ops(), view).values();
+    return dense(new Placement(new Constants(tf)).beside(view).ops(), view.shape()).values();
   }
 
   @SuppressWarnings("unchecked") // A derivative is of floats.

@@ -3,6 +3,7 @@ package dev.adafactor.graph;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.HashMap;
@@ -13,11 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.Spliterator;
-import java.util.Spliterators;
 import java.util.function.Function;
-import java.util.stream.Stream;
-import java.util.stream.StreamSupport;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
@@ -51,8 +48,6 @@ public final class Gradients {
           "Square");
 
   private static final Set<String> LOOP_EXITS = Set.of("Exit", "RefExit");
-  private static final Set<String> LOOP_ENTRIES = Set.of("Enter", "RefEnter");
-  private static final String FRAME = "frame_name";
 
   static final String STOP_GRADIENT = "StopGradient";
 
@@ -102,7 +97,9 @@ public final class Gradients {
    * import makes them, are added up. Where the loss follows from a variable only by rows that are
    * gathered from it, the derivative has these rows alone.
    *
-   * @throws IllegalArgumentException if a native gradient function would crash
+   * @param variables or tensors of floats that are computed from them
+   * @throws IllegalArgumentException if a native gradient function would crash, or a gradient comes
+   *     through a loop of {@code Graph.whileLoop}
    */
   public List<Optional<Derivative>> with(List<? extends Output<?>> variables) {
     return with(Ops.create(graph), variables);
@@ -112,11 +109,11 @@ public final class Gradients {
    * The derivatives of the loss, as {@link #with(List)} has them, by operations on a device.
    *
    * @param tf adds operations on the device; or where TensorFlow wants them
-   * @throws IllegalArgumentException if a native gradient function would crash
+   * @throws IllegalArgumentException if a native gradient function would crash, or a gradient comes
+   *     through a loop of {@code Graph.whileLoop}
    */
   List<Optional<Derivative>> with(Ops tf, List<? extends Output<?>> variables) {
     refuseUnsafe(variables);
-    refusePartsOfLoops(variables);
     Map<String, List<Output<?>>> handles = new HashMap<>();
     for (GraphOperation op : reached) {
       if (VariableView.isTrainable(op)) {
@@ -127,11 +124,11 @@ public final class Gradients {
     }
     List<Source> sources = new ArrayList<>(variables.size());
     for (Output<?> variable : variables) {
-      VariableView<?> view = VariableView.create((GraphOperation) variable.op());
-      sources.add(source(view, handles.getOrDefault(view.key(), List.of())));
+      sources.add(source(Origin.of(variable), tensors(variable, handles)));
     }
     Output<?>[] tensors =
         sources.stream().flatMap(source -> source.tensors().stream()).toArray(Output<?>[]::new);
+    refuseLoops(tensors);
     Output<?>[] gradients = gradients(tf, tensors);
     List<Optional<Derivative>> derivatives = new ArrayList<>(variables.size());
     int next = 0;
@@ -141,7 +138,7 @@ public final class Gradients {
       derivatives.add(
           parts.isEmpty()
               ? Optional.empty()
-              : Optional.of(Derivative.sum(tf, source.variable(), parts)));
+              : Optional.of(Derivative.sum(tf, source.origin().shape(), parts)));
       next = end;
     }
     return derivatives;
@@ -156,28 +153,54 @@ public final class Gradients {
         : PinnedGradients.add(tf, loss, tensors);
   }
 
-  private Source source(VariableView<?> variable, List<Output<?>> handles) {
-    return RowGather.all(handles, reached, loss)
-        .<Source>map(gathers -> new Rows(variable, gathers))
-        .orElseGet(() -> new Whole(variable, handles));
+  /**
+   * What the loss follows from a variable or tensor by.
+   *
+   * @param handles of the variables, by key
+   */
+  private List<Output<?>> tensors(Output<?> origin, Map<String, List<Output<?>>> handles) {
+    if (VariableView.isVariable(origin.op())) {
+      return handles.getOrDefault(VariableView.key(origin), List.of());
+    }
+    return reached.contains((GraphOperation) origin.op()) ? List.of(origin) : List.of();
   }
 
-  /** What the loss follows from a variable by. */
+  private Source source(Origin origin, List<Output<?>> tensors) {
+    return RowGather.all(tensors, reached, loss)
+        .<Source>map(gathers -> new Rows(origin, gathers))
+        .orElseGet(() -> new Whole(origin, tensors));
+  }
+
+  /**
+   * Whether the loss follows from variables, if at all, only by rows that are gathered from what
+   * they are put together to.
+   *
+   * @param parts the variables
+   * @param wholes what they are put together to
+   */
+  public boolean gathersOnlyFrom(List<Output<?>> wholes, List<Output<?>> parts) {
+    List<Output<?>> used =
+        wholes.stream().filter(whole -> reached.contains((GraphOperation) whole.op())).toList();
+    return RowGather.meetsOnly(used, parts, reached, loss)
+        && (used.isEmpty() || RowGather.all(used, reached, loss).isPresent());
+  }
+
+  /** What the loss follows from a variable or tensor by. */
   private sealed interface Source {
-    VariableView<?> variable();
+    Origin origin();
 
     /** What the loss is differentiated by. */
     List<Output<?>> tensors();
 
     /**
-     * The derivatives that add up to that by the variable.
+     * The derivatives that add up to that by the origin.
      *
      * @param gradients by the tensors; closed where there is none
      */
     List<Derivative> parts(Ops tf, List<Output<?>> gradients);
   }
 
-  private record Whole(VariableView<?> variable, List<Output<?>> tensors) implements Source {
+  private record Whole(Origin origin, List<Output<?>> tensors) implements Source {
     @Override
     public List<Derivative> parts(Ops tf, List<Output<?>> gradients) {
       return gradients.stream()
@@ -187,7 +210,7 @@ public final class Gradients {
     }
   }
 
-  private record Rows(VariableView<?> variable, List<RowGather> gathers) implements Source {
+  private record Rows(Origin origin, List<RowGather> gathers) implements Source {
     @Override
     public List<Output<?>> tensors() {
       return gathers.stream().<Output<?>>map(RowGather::rows).toList();
@@ -200,7 +223,7 @@ public final class Gradients {
         if (!gradients.get(i).isClosed()) {
           parts.add(
               new Derivative(
-                  gathers.get(i).values(tf, gradients.get(i), variable).asOutput(),
+                  gathers.get(i).values(tf, gradients.get(i), origin).asOutput(),
                   Optional.of(gathers.get(i).indices(tf))));
         }
       }
@@ -230,25 +253,6 @@ public final class Gradients {
                       VariableView.name(source.output(0)),
                       source.device().isEmpty() ? "no named device" : source.device()));
         }
-      }
-    }
-  }
-
-  /**
-   * Makes sure that no gradient comes through a loop of {@code Graph.whileLoop}: TensorFlow ends
-   * the process over some of those.
-   *
-   * @throws IllegalArgumentException if one does
-   */
-  void refuseLoops() {
-    List<Output<?>> variables = new ArrayList<>();
-    reached.stream().filter(VariableView::isTrainable).forEach(op -> variables.add(op.output(0)));
-    for (GraphOperation op : differentiated(variables)) {
-      if (LOOP_EXITS.contains(op.type())) {
-        throw new IllegalArgumentException(
-            ("the loss '%s' follows from variables through a loop, by the operation '%s': the"
-                    + " gradients of loops cannot be computed in towers")
-                .formatted(loss.name(), op.name()));
       }
     }
   }
@@ -284,53 +288,50 @@ public final class Gradients {
   }
 
   /**
-   * TensorFlow computes the gradient of a loop of {@code Graph.whileLoop} when it has those by all
-   * of its results, and ends the process where the loss does not follow from all of them.
+   * Makes sure that no gradient comes through a loop of {@code Graph.whileLoop}. TensorFlow ends
+   * the process over one with a result that the loss does not follow from, or that does not follow
+   * from what is differentiated by; of the others it makes loops that cannot run. It looks through
+   * what is held constant, too.
+   *
+   * @param tensors what the loss is to be differentiated by
+   * @throws IllegalArgumentException if one does
    */
-  private void refusePartsOfLoops(List<? extends Output<?>> variables) {
-    Set<GraphOperation> differentiated = differentiated(variables);
-    for (GraphOperation exit : reached) {
-      if (LOOP_EXITS.contains(exit.type()) && differentiated.contains(exit)) {
-        String loop = loop(exit);
-        long results = count(reached.stream(), LOOP_EXITS, Gradients::loop, loop);
-        long all =
-            count(
-                operations(), LOOP_ENTRIES, enter -> enter.attributes().getAttrString(FRAME), loop);
-        if (results < all) {
-          throw new IllegalArgumentException(
-              ("the loss '%s' follows from %d of the %d results of the loop '%s' alone, and TensorFlow"
-                      + " cannot compute its gradient")
-                  .formatted(loss.name(), results, all, loop));
-        }
+  private void refuseLoops(Output<?>[] tensors) {
+    Set<GraphOperation> before = reachable(List.of(loss), Gradients::sources);
+    if (before.stream().noneMatch(Gradients::isExit)) {
+      return;
+    }
+    Set<GraphOperation> behind = reachable(List.of(tensors), GraphOperation::consumers);
+    for (GraphOperation op : before) {
+      if (isExit(op) && behind.contains(op)) {
+        throw new IllegalArgumentException(
+            ("the loss '%s' follows from variables through a loop, by the operation '%s':"
+                    + " TensorFlow cannot compute the gradients of loops")
+                .formatted(loss.name(), op.name()));
       }
     }
   }
 
-  private static long count(
-      Stream<GraphOperation> operations,
-      Set<String> types,
-      Function<GraphOperation, String> loop,
-      String name) {
-    return operations
-        .filter(op -> types.contains(op.type()) && loop.apply(op).equals(name))
-        .count();
+  private static boolean isExit(GraphOperation op) {
+    return LOOP_EXITS.contains(op.type());
   }
 
-  private Stream<GraphOperation> operations() {
-    return StreamSupport.stream(
-            Spliterators.spliteratorUnknownSize(graph.operations(), Spliterator.ORDERED), false)
-        .map(GraphOperation.class::cast);
+  private static List<GraphOperation> sources(GraphOperation op) {
+    return op.inputs().stream().map(input -> (GraphOperation) input.op()).toList();
   }
 
-  /**
-   * The name of the loop that an operation gives a result of: that of the entry it goes back to.
-   */
-  private static String loop(GraphOperation exit) {
-    GraphOperation op = exit;
-    while (!LOOP_ENTRIES.contains(op.type())) {
-      op = (GraphOperation) op.inputs().get(0).op(); // Exit, Switch, Merge, Enter
+  private static Set<GraphOperation> reachable(
+      List<Output<?>> from, Function<GraphOperation, Collection<GraphOperation>> neighbours) {
+    Set<GraphOperation> found = new LinkedHashSet<>();
+    Deque<GraphOperation> next = new ArrayDeque<>();
+    from.forEach(tensor -> next.add((GraphOperation) tensor.op()));
+    while (!next.isEmpty()) {
+      GraphOperation op = next.remove();
+      if (found.add(op)) {
+        next.addAll(neighbours.apply(op));
+      }
     }
-    return op.attributes().getAttrString(FRAME);
+    return found;
   }
 
   /** The operations on the way from the variables to the loss: those whose gradient is computed. */

@@ -36,8 +36,9 @@ final class PinnedGradients {
     String prefix = tf.scope().makeOpName("gradients");
     Output<?>[] gradients = graph.addGradients(prefix, new Output<?>[] {y}, xs, null);
     for (GraphOperation op : added(gradients, prefix + "/")) {
-      // What takes the handle of a variable runs where the variable is.
-      if (op.inputs().stream().noneMatch(PinnedGradients::isHandle)) {
+      // What takes the handle of a variable runs where the variable is, and so does what TensorFlow
+      // itself asks to run beside another operation, as the shape of what rows are gathered from.
+      if (op.inputs().stream().noneMatch(PinnedGradients::isHandle) && !isColocated(op)) {
         tensorflow.TF_SetRequestedDevice(
             handle, op.getUnsafeNativeHandle(), tf.scope().getDeviceString());
       }
@@ -60,6 +61,15 @@ final class PinnedGradients {
       }
     }
     return added;
+  }
+
+  private static boolean isColocated(GraphOperation op) {
+    try {
+      return op.attributes().getAttrValueProto("_class").getList().getSCount() > 0;
+    } catch (IllegalArgumentException e) {
+      // There is no other way to ask.
+      return false;
+    }
   }
 
   private static boolean isHandle(Operand<?> input) {

@@ -33,10 +33,47 @@ record RowGather(GraphOperation op) {
   private static final Set<String> BLOCKING =
       Set.of(Gradients.STOP_GRADIENT, "Rank", "Shape", "Size", "VariableShape");
 
+  /** Operations that put the parts of a variable together. */
+  private static final Set<String> JOINING = Set.of("ConcatV2", "Identity");
+
+  /**
+   * Whether a loss follows from the parts of a variable only by what they are put together to.
+   *
+   * @param wholes what they are put together to
+   * @param reached the operations that the loss is computed from
+   */
+  static boolean meetsOnly(
+      Collection<Output<?>> wholes,
+      Collection<Output<?>> parts,
+      Set<GraphOperation> reached,
+      Output<?> loss) {
+    Set<Output<?>> passed = new HashSet<>(wholes);
+    Deque<Output<?>> next = new ArrayDeque<>(parts);
+    while (!next.isEmpty()) {
+      Output<?> part = next.remove();
+      if (!passed.add(part)) {
+        continue;
+      }
+      if (part.equals(loss)) {
+        return false;
+      }
+      for (GraphOperation user : ((GraphOperation) part.op()).consumers(part.index())) {
+        if (!reached.contains(user) || BLOCKING.contains(user.type())) {
+          continue;
+        }
+        if (!JOINING.contains(user.type())) {
+          return false;
+        }
+        next.add(user.output(0));
+      }
+    }
+    return true;
+  }
+
   /**
    * The gathers by which alone a loss follows from a variable.
    *
-   * @param handles of the variable
+   * @param handles of the variable, or what it is put together to
    * @param reached the operations that the loss is computed from
    * @return empty if it follows in other ways, too
    */
@@ -101,18 +138,16 @@ record RowGather(GraphOperation op) {
     return op.output(0);
   }
 
-  /**
-   * The gradient by the rows, of shape {@code [k] + variable.shape[1:]} and the variable's type.
-   */
-  Operand<? extends TNumber> values(Ops tf, Output<?> gradient, VariableView<?> variable) {
-    long[] shape = variable.shape().asArray();
+  /** The gradient by the rows, of shape {@code [k] + table.shape[1:]} and the table's type. */
+  Operand<? extends TNumber> values(Ops tf, Output<?> gradient, Origin table) {
+    long[] shape = table.shape().asArray();
     shape[0] = count();
     // The gather fails where an index is none of the table's: nothing may be changed then.
     Ops checked = tf.withControlDependencyOps(List.<Operation>of(op));
     Operand<?> values = checked.reshape(gradient, tf.constant(shape));
-    return gradient.type().equals(variable.type())
+    return gradient.type().equals(table.type())
         ? number(values)
-        : tf.dtypes.cast(values, variable.type());
+        : tf.dtypes.cast(values, table.type());
   }
 
   /** The row of each of the values, of shape {@code [k]}. */

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.tensorflow.Graph;
+import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.op.Ops;
@@ -37,45 +38,50 @@ public record Tower<T extends TNumber>(Ops tf, Operand<T> loss, Operand<TFloat64
    * computed on its device.
    *
    * @param tf adds operations where TensorFlow wants them
-   * @throws IllegalArgumentException if an operand is no variable that can be trained, a variable
-   *     is read on another device than its own, a gradient comes through a loop of {@code
-   *     Graph.whileLoop}, or a native gradient function would crash
+   * @param variables or tensors of floats that are computed from them
+   * @throws IllegalArgumentException if a variable cannot be trained or is read on another device
+   *     than its own, a gradient comes through a loop of {@code Graph.whileLoop}, or a native
+   *     gradient function would crash
    */
   public static List<Optional<Derivative>> derivatives(
       Ops tf, List<? extends Tower<?>> towers, List<? extends Output<?>> variables) {
     Graph graph = (Graph) tf.scope().env();
-    List<VariableView<?>> views = new ArrayList<>();
-    variables.forEach(variable -> views.add(VariableView.of(graph, variable)));
+    List<Origin> origins = new ArrayList<>();
+    for (Output<?> variable : variables) {
+      if (VariableView.isVariable(variable.op())) {
+        VariableView.of(graph, variable);
+      }
+      origins.add(Origin.of(variable));
+    }
     List<Gradients> losses =
         towers.stream().map(tower -> Gradients.of(graph, tower.loss())).toList();
     losses.forEach(Gradients::refuseDistantReads);
-    losses.forEach(Gradients::refuseLoops);
     List<List<Derivative>> parts = new ArrayList<>();
-    views.forEach(view -> parts.add(new ArrayList<>()));
+    origins.forEach(origin -> parts.add(new ArrayList<>()));
     for (int t = 0; t < towers.size(); t++) {
       Tower<?> tower = towers.get(t);
       List<Optional<Derivative>> derivatives = losses.get(t).with(tower.tf(), variables);
-      for (int v = 0; v < views.size(); v++) {
+      for (int v = 0; v < origins.size(); v++) {
         derivatives.get(v).map(tower::scaled).ifPresent(parts.get(v)::add);
       }
     }
     Placement placement = new Placement(new Constants(tf));
     List<Optional<Derivative>> means = new ArrayList<>();
-    for (int v = 0; v < views.size(); v++) {
-      Ops beside = placement.beside(views.get(v)).ops();
+    for (int v = 0; v < origins.size(); v++) {
+      Ops beside = placement.on(((GraphOperation) variables.get(v).op()).device()).ops();
       means.add(
           parts.get(v).isEmpty()
               ? Optional.empty()
-              : Optional.of(mean(beside, views.get(v), parts.get(v))));
+              : Optional.of(mean(beside, origins.get(v), parts.get(v))));
     }
     return means;
   }
 
-  private static Derivative mean(Ops tf, VariableView<?> variable, List<Derivative> parts) {
-    Derivative sum = Derivative.sum(tf, variable, parts);
-    return sum.values().type().equals(variable.type())
+  private static Derivative mean(Ops tf, Origin origin, List<Derivative> parts) {
+    Derivative sum = Derivative.sum(tf, origin.shape(), parts);
+    return sum.values().type().equals(origin.type())
         ? sum
-        : new Derivative(tf.dtypes.cast(sum.values(), variable.type()).asOutput(), sum.indices());
+        : new Derivative(tf.dtypes.cast(sum.values(), origin.type()).asOutput(), sum.indices());
   }
 
   private Derivative scaled(Derivative derivative) {

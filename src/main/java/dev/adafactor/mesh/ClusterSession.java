@@ -1,6 +1,7 @@
 package dev.adafactor.mesh;
 
 import dev.adafactor.graph.Devices.Device;
+import dev.adafactor.graph.ErrorLine;
 import dev.adafactor.graph.RemoteSession;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -40,6 +41,9 @@ import org.tensorflow.proto.ConfigProto;
  * program that is killed before that leaves them in the processes' memory until these end.
  */
 public final class ClusterSession implements AutoCloseable {
+  /** The longest that a run may take where nobody says otherwise. */
+  public static final Duration DEFAULT_TIMEOUT = Duration.ofMinutes(5);
+
   private static final Duration CONNECTING = Duration.ofSeconds(2);
   private static final Duration ANSWERING = Duration.ofSeconds(5);
   private static final Duration CLOSING = Duration.ofSeconds(5);
@@ -252,9 +256,7 @@ public final class ClusterSession implements AutoCloseable {
       return failure(
           task,
           address,
-          "gives no answer, though it accepts connections ("
-              + String.valueOf(e.getMessage()).lines().findFirst().orElse("")
-              + ")");
+          "gives no answer, though it accepts connections (" + ErrorLine.of(e) + ")");
     }
   }
 

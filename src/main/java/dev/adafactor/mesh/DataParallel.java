@@ -10,6 +10,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.tensorflow.DeviceSpec;
+import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Operation;
 import org.tensorflow.Output;
@@ -310,6 +311,7 @@ public final class DataParallel<T extends TNumber> implements Operand<T> {
    */
   public List<GradAndVar<? extends TType>> gradients(List<? extends Operand<?>> variables) {
     List<Output<?>> outputs = variables.stream().<Output<?>>map(Operand::asOutput).toList();
+    outputs.forEach(output -> VariableView.of((Graph) tf.scope().env(), output));
     List<Optional<Derivative>> derivatives = Tower.derivatives(tf, towers, outputs);
     List<GradAndVar<? extends TType>> pairs = new ArrayList<>();
     for (int i = 0; i < outputs.size(); i++) {
@@ -332,6 +334,7 @@ public final class DataParallel<T extends TNumber> implements Operand<T> {
    * Adds the gradients by some variables, as {@link #gradients} does, but leaves those of gathered
    * rows sparse.
    *
+   * @param variables or tensors of floats that are computed from them
    * @return one for each variable, in their order; empty where no part's loss follows from it
    */
   public List<Optional<Gradient>> sparseGradients(List<? extends Operand<?>> variables) {

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.tensorflow.ndarray.Shape;
 
 /**
@@ -116,6 +117,11 @@ public record Layout(Mesh mesh, List<String> shardingSpecs) {
     return new Layout(mesh, specs);
   }
 
+  /** Whether {@link #ofMatrices} cuts anything along a dimension of the mesh. */
+  public static boolean cutsMatrices(Mesh mesh) {
+    return mesh.containsDim(ROWS) || mesh.containsDim(COLUMNS);
+  }
+
   private static void cut(Mesh mesh, String dimension, Shape shape, int axis, List<String> specs) {
     if (mesh.containsDim(dimension) && shape.get(axis) % mesh.dimSize(dimension) == 0) {
       specs.set(axis, dimension);
@@ -135,7 +141,7 @@ public record Layout(Mesh mesh, List<String> shardingSpecs) {
 
   /** Whether every device has the whole tensor. */
   public boolean isFullyReplicated() {
-    return shardingSpecs.stream().allMatch(UNSHARDED::equals);
+    return IntStream.range(0, rank()).allMatch(axis -> numShards(axis) == 1);
   }
 
   /** The layout of what has one value for each line along an axis. */

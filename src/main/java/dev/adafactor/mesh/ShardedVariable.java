@@ -4,6 +4,7 @@ import dev.adafactor.graph.Names;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Operation;
@@ -57,12 +58,16 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
   private final List<Variable<T>> shards;
   private final Operand<T> whole;
 
+  /** All that {@link #read} gave, and the whole itself. */
+  private final List<Operand<T>> wholes = new CopyOnWriteArrayList<>();
+
   private ShardedVariable(
       Naming naming, Sharding sharding, List<Variable<T>> shards, Operand<T> whole) {
     this.naming = naming;
     this.sharding = sharding;
     this.shards = shards;
     this.whole = whole;
+    wholes.add(whole);
   }
 
   /**
@@ -280,7 +285,14 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
    * @param tf where, as {@code tf.withDevice(…)}
    */
   public Operand<T> read(Ops tf) {
-    return sharding.read(tf, shards);
+    Operand<T> read = sharding.read(tf, shards);
+    wholes.add(read);
+    return read;
+  }
+
+  /** The whole, at all places where it was put together by now. */
+  public List<Operand<T>> wholes() {
+    return List.copyOf(wholes);
   }
 
   /**
@@ -302,9 +314,7 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
                   whole.type().getSimpleName(),
                   sharding.shape()));
     }
-    Operand<T> exact =
-        value.shape().equals(sharding.shape()) ? value : tf.ensureShape(value, sharding.shape());
-    return tf.withControlDependencies(sharding.assign(tf, shards, sharding.cut(tf, exact))).noOp();
+    return tf.withControlDependencies(sharding.assign(tf, shards, sharding.cut(tf, value))).noOp();
   }
 
   @Override

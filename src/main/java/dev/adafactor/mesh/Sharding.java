@@ -77,22 +77,33 @@ public record Sharding(Layout layout, Shape shape) {
   /**
    * Adds the operations that cut a tensor.
    *
-   * @param whole of the whole's shape
+   * @param whole of the whole's shape; what only a run shows to be of another fails there
    * @return in the order of {@link Layout#shards}
+   * @throws IllegalArgumentException if it is of another shape
    */
   public <T extends TType> List<Operand<T>> cut(Ops tf, Operand<T> whole) {
+    Operand<T> known = known(tf, whole);
     List<Layout.Shard> shards = layout.shards();
     if (shards.size() == 1) {
-      return List.of(whole);
+      return List.of(known);
     }
     Operand<TInt64> size = tf.constant(localShape().asArray());
     List<Operand<T>> parts = new ArrayList<>();
     for (Layout.Shard shard : shards) {
       long[] begin = new long[layout.rank()];
       Arrays.setAll(begin, axis -> offset(shard, axis));
-      parts.add(tf.slice(whole, tf.constant(begin), size));
+      parts.add(tf.slice(known, tf.constant(begin), size));
     }
     return parts;
+  }
+
+  /** A slice of what is larger would be taken without a word. */
+  private <T extends TType> Operand<T> known(Ops tf, Operand<T> whole) {
+    if (!whole.shape().isCompatibleWith(shape)) {
+      throw new IllegalArgumentException(
+          "a tensor of shape %s is given, it must be of shape %s".formatted(whole.shape(), shape));
+    }
+    return whole.shape().equals(shape) ? whole : tf.ensureShape(whole, shape);
   }
 
   /**

@@ -1,5 +1,6 @@
 package dev.adafactor.mesh;
 
+import dev.adafactor.graph.ErrorLine;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -43,9 +44,7 @@ public final class Worker {
       return new Worker(server);
     } catch (TensorFlowException e) {
       throw new IOException(
-          "%s cannot listen at '%s': %s"
-              .formatted(task, address, e.getMessage().lines().findFirst().orElse("")),
-          e);
+          "%s cannot listen at '%s': %s".formatted(task, address, ErrorLine.of(e)), e);
     }
   }
 

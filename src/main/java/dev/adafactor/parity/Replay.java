@@ -4,6 +4,8 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
 import dev.adafactor.files.PythonJson;
+import dev.adafactor.graph.ErrorLine;
+import dev.adafactor.mesh.ClusterException;
 import dev.adafactor.schedules.ScheduleRegistry;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -50,24 +52,32 @@ public final class Replay {
 
   private final Numerics numerics;
   private final Holding holding;
+  private final Host host;
 
   /**
    * @param numerics which operations compute the update
    * @param holding of the variables to be trained
+   * @param host on which the devices of the holding are
    */
-  public Replay(Numerics numerics, Holding holding) {
+  public Replay(Numerics numerics, Holding holding, Host host) {
     this.numerics = numerics;
     this.holding = holding;
+    this.host = host;
   }
 
-  /** Replays a case in a graph and a session of its own. What goes wrong is part of the outcome. */
+  /**
+   * Replays a case in a graph and a session of its own. What goes wrong is part of the outcome.
+   *
+   * @throws ClusterException if a process of the host is lost: then nothing is known of the case
+   */
   public Replayed replay(Case input) {
     try (Graph graph = new Graph()) {
       return new Replayed(input, new Outcome.Completed(new Run(graph, input).trajectory()));
+    } catch (ClusterException e) {
+      throw e;
     } catch (RuntimeException e) {
       // Whatever the optimizer or TensorFlow objects to: the other cases go on.
-      String message = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
-      return new Replayed(input, new Outcome.Failed(message.lines().findFirst().orElse("")));
+      return new Replayed(input, new Outcome.Failed(ErrorLine.of(e)));
     }
   }
 
@@ -193,20 +203,23 @@ public final class Replay {
       Placeholder<TInt64> iterations = tf.placeholder(TInt64.class);
       Op setIterations = tf.assign(adafactor.iterations(), iterations);
       Op finalize = adafactor.finalizeVariableValues();
-      try (Session session = new Session(graph, holding.with(EXACT))) {
-        try (TInt64 initial = TInt64.scalarOf(input.initialIterations())) {
-          session.runner().feed(iterations, initial).addTarget(setIterations).run().close();
-        }
-        List<State> states = new ArrayList<>();
-        for (Step step : input.steps()) {
-          step.newLearningRate().ifPresent(rate -> adafactor.setLearningRate(session, rate));
-          take(session, step);
-          states.add(state(session));
-        }
-        session.run(finalize);
-        return new Trajectory(
-            states, state(session).variables().stream().map(VariableState::value).toList());
-      }
+      return host.run(
+          graph,
+          holding.with(EXACT),
+          session -> {
+            try (TInt64 initial = TInt64.scalarOf(input.initialIterations())) {
+              session.runner().feed(iterations, initial).addTarget(setIterations).run().close();
+            }
+            List<State> states = new ArrayList<>();
+            for (Step step : input.steps()) {
+              step.newLearningRate().ifPresent(rate -> adafactor.setLearningRate(session, rate));
+              take(session, step);
+              states.add(state(session));
+            }
+            session.run(finalize);
+            return new Trajectory(
+                states, state(session).variables().stream().map(VariableState::value).toList());
+          });
     }
 
     private void take(Session session, Step step) {

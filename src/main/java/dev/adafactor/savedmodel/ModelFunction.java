@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.ErrorLine;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
@@ -138,7 +139,7 @@ public final class ModelFunction {
     try {
       copy.graph().addGradients(outputs.get(outputName), sources);
     } catch (TensorFlowException | TFInvalidArgumentException e) {
-      String said = SavedModelFolder.oneLine(e);
+      String said = ErrorLine.of(e);
       Matcher missing = MISSING.matcher(said);
       String type = missing.find() ? missing.group(1) : "";
       throw cannot(

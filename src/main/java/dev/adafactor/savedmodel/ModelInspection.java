@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.ErrorLine;
 import dev.adafactor.graph.FunctionGradients;
 import dev.adafactor.savedmodel.ModelDescription.Exporter;
 import dev.adafactor.savedmodel.ModelDescription.FileSize;
@@ -156,7 +157,7 @@ final class ModelInspection {
           "",
           0,
           Map.of(),
-          Optional.of(SavedModelFolder.oneLine(e)));
+          Optional.of(ErrorLine.of(e)));
     }
   }
 

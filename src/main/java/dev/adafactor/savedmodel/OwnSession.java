@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.ErrorLine;
 import dev.adafactor.mesh.ClusterSession;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -32,7 +33,7 @@ record OwnSession(SavedModelBundle bundle) implements ModelSession {
     try {
       session().save(prefix.toString());
     } catch (TensorFlowException e) {
-      throw new IOException("cannot write the variables: " + SavedModelFolder.oneLine(e), e);
+      throw new IOException("cannot write the variables: " + ErrorLine.of(e), e);
     }
   }
 

@@ -2,6 +2,7 @@ package dev.adafactor.savedmodel;
 
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.adafactor.files.OutputPath;
+import dev.adafactor.graph.ErrorLine;
 import java.io.IOException;
 import java.nio.file.FileVisitOption;
 import java.nio.file.FileVisitResult;
@@ -159,8 +160,7 @@ final class SavedModelExport {
     try {
       return Optional.of(FingerprintDef.parseFrom(Files.readAllBytes(file)));
     } catch (InvalidProtocolBufferException e) {
-      throw new IOException(
-          "the model's " + FINGERPRINT + " is damaged: " + SavedModelFolder.oneLine(e), e);
+      throw new IOException("the model's " + FINGERPRINT + " is damaged: " + ErrorLine.of(e), e);
     }
   }
 

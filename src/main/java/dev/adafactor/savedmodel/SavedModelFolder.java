@@ -2,6 +2,7 @@ package dev.adafactor.savedmodel;
 
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.adafactor.SessionConfig;
+import dev.adafactor.graph.ErrorLine;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -57,7 +58,7 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
     try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
       model = SavedModel.parseFrom(in);
     } catch (InvalidProtocolBufferException e) {
-      throw new IOException("'" + file + "' is damaged: " + oneLine(e), e);
+      throw new IOException("'" + file + "' is damaged: " + ErrorLine.of(e), e);
     }
     SavedModelFolder folder = new SavedModelFolder(path, servingGraph(model, file));
     ModelCheck.require(folder.metaGraph());
@@ -113,7 +114,7 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
         throw new IOException(
             "The model's folder is endless: '" + loop.getFile() + "' is a link that leads back", e);
       }
-      throw new IOException("The model's folder cannot be read: " + oneLine(e.getCause()), e);
+      throw new IOException("The model's folder cannot be read: " + ErrorLine.of(e.getCause()), e);
     }
   }
 
@@ -129,7 +130,7 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
       try {
         file = ASSETS.resolve(asset.getFilename()).normalize();
       } catch (InvalidPathException e) {
-        throw new IOException("The model's asset has an impossible name: " + oneLine(e), e);
+        throw new IOException("The model's asset has an impossible name: " + ErrorLine.of(e), e);
       }
       if (!file.startsWith(ASSETS) || file.equals(ASSETS)) {
         throw new IOException(
@@ -185,12 +186,8 @@ record SavedModelFolder(Path path, MetaGraphDef metaGraph) {
                   .build())
           .load();
     } catch (TensorFlowException | IllegalArgumentException | IllegalStateException e) {
-      throw new IOException("TensorFlow cannot load the model '" + path + "': " + oneLine(e), e);
+      throw new IOException(
+          "TensorFlow cannot load the model '" + path + "': " + ErrorLine.of(e), e);
     }
-  }
-
-  static String oneLine(Exception e) {
-    String message = e.getMessage() == null ? e.toString() : e.getMessage();
-    return message.strip().lines().findFirst().orElse("");
   }
 }

@@ -7,10 +7,13 @@ import dev.adafactor.graph.VariableView;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.ShardedVariable;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
@@ -21,11 +24,12 @@ import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
 
 /**
- * Variables of a model spread over a mesh: an optimizer trains the shards.
+ * Variables of a model spread over a mesh: an optimizer trains the shards, and the model's
+ * functions go on reading wholes, the model's own variables and the copies of {@link ModelTowers}.
  *
- * <p>The model's functions go on reading the model's own variables, each the whole on one device.
- * What changes the shards is followed by {@link #gather}, what changes the model's variables by
- * {@link #scatter}: the two are always of the same value.
+ * <p>What changes the shards, or trains the model's own variables, is followed by {@link #gather},
+ * what changes the model's variables otherwise by {@link #scatter}: all are always of the same
+ * value.
  *
  * <pre>{@code
  * Mesh mesh = Mesh.virtualCpus("x=2,y=2");
@@ -73,14 +77,22 @@ public final class SpreadVariables {
   /** By the variables' keys. */
   private final Map<String, Spread<?>> all;
 
-  private SpreadVariables(Ops tf, Map<String, Spread<?>> all) {
+  private final Optional<ModelTowers> towers;
+
+  /** The keys of the variables that are trained. */
+  private final Set<String> trained;
+
+  private SpreadVariables(
+      Ops tf, Map<String, Spread<?>> all, Optional<ModelTowers> towers, Set<String> trained) {
     this.tf = tf;
     this.all = all;
+    this.towers = towers;
+    this.trained = trained;
   }
 
   /** No variable is spread. */
   public static SpreadVariables none(Graph graph) {
-    return new SpreadVariables(Ops.create(graph), Map.of());
+    return new SpreadVariables(Ops.create(graph), Map.of(), Optional.empty(), Set.of());
   }
 
   /**
@@ -95,7 +107,20 @@ public final class SpreadVariables {
     for (ModelVariable variable : variables) {
       all.computeIfAbsent(variable.key(), key -> Spread.of(tf, variable, mesh));
     }
-    return new SpreadVariables(tf, all);
+    return new SpreadVariables(tf, all, Optional.empty(), Set.of());
+  }
+
+  /**
+   * The same variables, with copies for devices that compute with them.
+   *
+   * @param variables those that are trained
+   */
+  public SpreadVariables with(ModelTowers copies, List<ModelVariable> variables) {
+    return new SpreadVariables(
+        tf,
+        all,
+        Optional.of(copies),
+        variables.stream().map(ModelVariable::key).collect(Collectors.toSet()));
   }
 
   /**
@@ -142,23 +167,28 @@ public final class SpreadVariables {
   }
 
   /**
-   * Adds the operations that give the model's variables the value of the shards.
+   * Adds the operations that give the model's variables, and their copies, the value of what is
+   * trained.
    *
    * @param after what they wait for
    */
   public Op gather(Op after) {
     Ops waiting = tf.withControlDependencies(List.of(after));
-    return together(after, all.values().stream().map(each -> each.gather(waiting)).toList());
+    Op whole = together(after, all.values().stream().map(each -> each.gather(waiting)).toList());
+    return together(whole, towers.map(each -> each.copy(whole, trained)).orElse(List.of()));
   }
 
   /**
-   * Adds the operations that give the shards the value of the model's variables.
+   * Adds the operations that give the shards, and the copies, the value of the model's variables.
    *
    * @param after what they wait for
    */
   public Op scatter(Op after) {
     Ops waiting = tf.withControlDependencies(List.of(after));
-    return together(after, all.values().stream().map(each -> each.scatter(waiting)).toList());
+    List<Op> writes =
+        new ArrayList<>(all.values().stream().map(each -> each.scatter(waiting)).toList());
+    towers.ifPresent(each -> writes.addAll(each.copy(after)));
+    return together(after, writes);
   }
 
   private Op together(Op after, List<Op> writes) {

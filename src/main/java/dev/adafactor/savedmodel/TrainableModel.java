@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.ErrorLine;
 import dev.adafactor.graph.FunctionGradients;
 import dev.adafactor.mesh.Cluster;
 import dev.adafactor.mesh.ClusterSession;
@@ -44,6 +45,9 @@ import org.tensorflow.proto.TensorInfo;
  * <p>Not thread-safe while the graph is being extended.
  */
 public final class TrainableModel implements AutoCloseable {
+  /** Where the flat copy is. */
+  private static final String SCOPE = "trainable";
+
   private static final Set<String> VARIABLES = Set.of("VarHandleOp", "Variable", "VariableV2");
 
   private final SavedModelFolder folder;
@@ -74,14 +78,14 @@ public final class TrainableModel implements AutoCloseable {
     this.session = session;
     this.choice = choice;
     this.copy = copy;
-    this.inputs = inputs(folder.signature(signatureName));
+    this.inputs = copy.inputs(signature());
     this.variables = findVariables();
     String name = "signature '" + signatureName + "'";
-    this.inference = function(name, choice.inference());
+    this.inference = copy.function(name, choice.inference());
     this.training =
         choice.training().equals(choice.inference())
             ? inference
-            : function("the training function for " + name, choice.training());
+            : copy.function("the training function for " + name, choice.training());
     this.providedGradients =
         trainingSignature.map(
             signature -> signature.gradients(inputs, inference.outputs(), variables));
@@ -168,9 +172,7 @@ public final class TrainableModel implements AutoCloseable {
       choice = FunctionChoice.asItIs(folder.metaGraph(), signatureName, wanted);
       flat = choice.flat();
     } else {
-      Map<String, OpDef> operations =
-          TensorFlow.registeredOpList().getOpList().stream()
-              .collect(Collectors.toMap(OpDef::getName, Function.identity()));
+      Map<String, OpDef> operations = operations();
       FunctionGradients.register();
       choice = FunctionChoice.of(folder.metaGraph(), signatureName, operations, wanted);
       flat =
@@ -185,7 +187,7 @@ public final class TrainableModel implements AutoCloseable {
       FlatCopy copy =
           trainingSignature.isPresent()
               ? FlatCopy.ofItself(flat, session.graph())
-              : FlatCopy.add(flat, session.graph(), folder.metaGraph().getGraphDef());
+              : FlatCopy.add(flat, session.graph(), folder.metaGraph().getGraphDef(), SCOPE);
       return new TrainableModel(
           folder, content, signatureName, session, choice, copy, trainingSignature);
     } catch (TensorFlowException | TFInvalidArgumentException e) {
@@ -193,7 +195,7 @@ public final class TrainableModel implements AutoCloseable {
       throw new IllegalArgumentException(
           String.format(
               "The functions of signature '%s' do not fit together: %s",
-              signatureName, SavedModelFolder.oneLine(e)),
+              signatureName, ErrorLine.of(e)),
           e);
     } catch (RuntimeException e) {
       session.close();
@@ -269,6 +271,43 @@ public final class TrainableModel implements AutoCloseable {
    */
   public Optional<Output<?>> randomness() {
     return copy.flat().randomness().map(name -> copy.operation(name).output(0));
+  }
+
+  /**
+   * Has devices share the batches of training: adds to the graph what each computes of its part,
+   * and the initializers of its variables.
+   *
+   * @param devices as {@code /device:CPU:1}; the model itself is that of the first. If none is
+   *     given, or one, it is the only one, wherever TensorFlow computes
+   * @throws IllegalArgumentException if the model cannot be trained so
+   */
+  public ModelTowers towers(List<String> devices) {
+    Map<ModelVariable, Output<?>> own = new LinkedHashMap<>();
+    variables.forEach(variable -> own.put(variable, variable.handle()));
+    boolean isDivided = devices.size() > 1;
+    Optional<String> first = isDivided ? Optional.of(devices.get(0)) : Optional.empty();
+    ModelTower tower = new ModelTower(first, inputs, training, randomness(), own);
+    if (!isDivided) {
+      return new ModelTowers(graph(), List.of(tower), Set.of());
+    }
+    if (providedGradients.isPresent()) {
+      throw new IllegalArgumentException(
+          ("several devices cannot share a batch: the signature '%s' computes its own gradients, of"
+                  + " all of it")
+              .formatted(signatureName));
+    }
+    TowerCopies copies =
+        new TowerCopies(
+            folder.metaGraph(), signature(), copy, choice.training(), variables, operations());
+    List<ModelTower> towers = new ArrayList<>(List.of(tower));
+    devices
+        .subList(1, devices.size())
+        .forEach(device -> towers.add(copies.on(device, SCOPE + "_tower_" + towers.size())));
+    return new ModelTowers(graph(), towers, copies.averaged());
+  }
+
+  private SignatureDef signature() {
+    return folder.signature(signatureName);
   }
 
   /** The operations that draw {@link #randomness() random numbers}, by their names in the model. */
@@ -404,22 +443,9 @@ public final class TrainableModel implements AutoCloseable {
         });
   }
 
-  private Map<String, Output<?>> inputs(SignatureDef signature) {
-    Map<String, Output<?>> tensors = new LinkedHashMap<>();
-    new TreeMap<>(signature.getInputsMap())
-        .forEach((name, info) -> tensors.put(name, copy.output(info.getName())));
-    return Collections.unmodifiableMap(tensors);
-  }
-
-  private ModelFunction function(String name, FunctionChoice.Part part) {
-    Map<String, Output<?>> outputs = new LinkedHashMap<>();
-    part.outputs().forEach((output, tensor) -> outputs.put(output, copy.output(tensor)));
-    return new ModelFunction(
-        name,
-        copy,
-        outputs,
-        part.losses().stream().<Output<?>>map(copy::output).toList(),
-        part.updates().map(copy::control));
+  private static Map<String, OpDef> operations() {
+    return TensorFlow.registeredOpList().getOpList().stream()
+        .collect(Collectors.toMap(OpDef::getName, Function.identity()));
   }
 
   private List<ModelVariable> findVariables() {

@@ -118,6 +118,7 @@ abstract class ClusterFaultsFixture extends ClusterFixture {
       ProcessBuilder builder = JavaProcess.builder(Main.class, command.toArray());
       // Who starts the tests in the background has them ignore the signal.
       builder.command().addAll(0, List.of("env", "--default-signal=INT,TERM"));
+      builder.environment().remove("TF_CPP_MIN_LOG_LEVEL");
       process = builder.redirectOutput(out.toFile()).redirectError(err.toFile()).start();
     }
 

@@ -28,6 +28,17 @@ class ClusterJobTest extends ClusterFixture {
   }
 
   @Test
+  void divideBatches() throws Exception {
+    Path virtual = folder.resolve("virtual");
+    byte[] expected = done(job(virtual, "--mesh=batch=2"), virtual);
+    try (WorkerProcesses workers = new WorkerProcesses(2)) {
+      Path divided = folder.resolve("divided");
+      String[] devices = {"--mesh=batch=2", "--cluster=" + workers.cluster()};
+      assertArrayEquals(expected, done(job(divided, devices), divided));
+    }
+  }
+
+  @Test
   void refuseWhatDoesNotGoTogether() {
     String cluster = "--cluster=worker=localhost:1,localhost:2";
     Path no = folder.resolve("no");

@@ -10,6 +10,7 @@ import dev.adafactor.Numerics;
 import dev.adafactor.parity.CaseFile;
 import dev.adafactor.parity.ComparedRun;
 import dev.adafactor.parity.Comparison;
+import dev.adafactor.parity.Host;
 import dev.adafactor.parity.Recording;
 import dev.adafactor.parity.Replay;
 import dev.adafactor.parity.Replayed;
@@ -46,7 +47,7 @@ class ReportPageTest {
   /** The page of a case file, replayed with numerics that are not bit-equal. */
   private String page(String cases) throws IOException {
     Recording recording = CaseFile.read(Files.writeString(folder.resolve("cases.json"), cases));
-    Replay replay = new Replay(Numerics.STABLE, VariableKind.REFERENCE);
+    Replay replay = new Replay(Numerics.STABLE, VariableKind.REFERENCE, new Host.ThisProcess());
     Comparison comparison = new Comparison(Requirement.WITHIN_ROUNDING);
     List<ComparedRun> runs = new ArrayList<>();
     for (var input : recording.cases()) {

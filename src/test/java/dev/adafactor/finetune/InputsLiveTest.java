@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.Adafactor;
 import dev.adafactor.finetune.TrainingListener.Step;
+import dev.adafactor.mesh.Mesh;
 import dev.adafactor.python.Python;
 import dev.adafactor.savedmodel.Mode;
 import java.io.IOException;
@@ -69,6 +70,25 @@ class InputsLiveTest {
     FineTuningResult first = mixed().microBatchSize(12).build().run();
     assertEquals(losses(first), losses(mixed().microBatchSize(12).build().run()));
     assertNotEquals(losses(first).get(0), losses(mixed().build().run()).get(0), 1e-7);
+  }
+
+  @Test
+  void devicesDrawNumbersOfTheirOwn() throws IOException {
+    Mesh mesh = Mesh.virtualCpus("batch=2");
+    FineTuningResult first = mixed().mesh(mesh).build().run();
+    assertEquals(losses(first), losses(mixed().mesh(mesh).build().run()));
+    assertNotEquals(losses(first).get(0), losses(mixed().build().run()).get(0), 1e-7);
+  }
+
+  @Test
+  void dividedBatchesShareATable() throws IOException {
+    List<Double> whole = losses(text("text-word-S.npy").build().run());
+    List<Double> divided =
+        losses(text("text-word-S.npy").mesh(Mesh.virtualCpus("batch=3")).build().run());
+    assertEquals(whole.size(), divided.size());
+    for (int step = 0; step < whole.size(); step++) {
+      assertEquals(whole.get(step), divided.get(step), 1e-5);
+    }
   }
 
   @ParameterizedTest

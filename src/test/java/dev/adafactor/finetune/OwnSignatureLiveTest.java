@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.adafactor.Adafactor;
+import dev.adafactor.mesh.Mesh;
 import dev.adafactor.python.Python;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -61,6 +62,13 @@ class OwnSignatureLiveTest {
         .batchSize(BATCH)
         .inFileOrder()
         .optimizer(graph -> Adafactor.builder(graph).learningRate(0.03).epsilon1(1e-16).build());
+  }
+
+  @Test
+  void cannotBeDivided() {
+    FineTuning job = job().mesh(Mesh.virtualCpus("batch=2")).build();
+    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, job::run);
+    assertTrue(e.getMessage().contains("'train' computes its own gradients"), e::getMessage);
   }
 
   @Test

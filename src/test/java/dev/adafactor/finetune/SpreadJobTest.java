@@ -22,7 +22,7 @@ import org.tensorflow.Graph;
 import org.tensorflow.Output;
 import org.tensorflow.framework.constraints.MaxNorm;
 
-/** Jobs whose variables are spread over devices of this process. */
+/** Jobs whose variables are spread over devices of this process, or that divide batches. */
 class SpreadJobTest {
   private static final long STEPS = 8;
 
@@ -96,7 +96,7 @@ class SpreadJobTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"x=2,y=2", "x=4", "x=3"})
+  @ValueSource(strings = {"x=2,y=2", "x=4", "x=3", "batch=2", "batch=2,x=2", "x=2,batch=3"})
   void areTheSameToRounding(String mesh) throws IOException {
     Path whole = folder.resolve("whole");
     Path spread = folder.resolve("spread");
@@ -112,7 +112,15 @@ class SpreadJobTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"'x=2,y=2', 'x=2,y=2'", "'x=2,y=2', ''", "'', 'y=2'", "x=4, 'x=2,y=2,z=2'"})
+  @CsvSource({
+    "'x=2,y=2', 'x=2,y=2'",
+    "'x=2,y=2', ''",
+    "'', 'y=2'",
+    "x=4, 'x=2,y=2,z=2'",
+    "'batch=2,x=2', 'batch=2,x=2'",
+    "batch=4, batch=4",
+    "batch=3, x=2"
+  })
   void goOnOnAnotherMesh(String first, String second) throws IOException {
     Path whole = folder.resolve("whole");
     FineTuningResult expected = job(first).export(whole).build().run();
@@ -136,6 +144,13 @@ class SpreadJobTest {
     IllegalArgumentException e =
         assertThrows(IllegalArgumentException.class, () -> job.build().run());
     assertTrue(e.getMessage().contains("the optimizer has none"), e::getMessage);
+  }
+
+  @Test
+  void needAnExampleForEachDevice() {
+    FineTuning job = Digits.job().batchSize(673).mesh(Mesh.virtualCpus("batch=2")).build();
+    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, job::run);
+    assertTrue(e.getMessage().contains("1347 rows in batches of 673 one has 1"), e::getMessage);
   }
 
   @Test

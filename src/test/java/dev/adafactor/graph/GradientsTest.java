@@ -243,29 +243,55 @@ class GradientsTest {
     assertTrue(e.getMessage().contains("No gradient defined for op: Erfc"), e.getMessage());
   }
 
-  @Test
-  void lossesOfPartsOfLoopsAreRefused() {
-    Variable<TFloat32> w = variable("w");
-    // The counter is not what the loss follows from.
-    Output<?>[] results = counted(tf.constant(1f), tf.identity(w));
+  private void assertLoopIsRefused(Operand<?> loss, Variable<TFloat32> variable) {
     IllegalArgumentException thrown =
         assertThrows(
             IllegalArgumentException.class,
-            () ->
-                Gradients.of(graph, results[1].expect(TFloat32.class)).with(List.of(w.asOutput())));
+            () -> Gradients.of(graph, loss).with(List.of(variable.asOutput())));
     assertTrue(
-        thrown.getMessage().contains("from 1 of the 3 results of the loop"), thrown.getMessage());
-    // By what does not come through the loop there is a gradient.
+        thrown.getMessage().contains("TensorFlow cannot compute the gradients of loops"),
+        thrown.getMessage());
+  }
+
+  /** It would end the process, or fail, or make a graph that cannot run. */
+  @Test
+  void lossesOfLoopsAreRefused() {
+    Variable<TFloat32> w = variable("w");
+    Operand<TFloat32> value = tf.identity(w);
+    Output<?>[] results = counted(tf.constant(0f), tf.constant(1f), value);
+    Operand<TFloat32> ofOne = results[1].expect(TFloat32.class);
+    assertLoopIsRefused(ofOne, w);
+    // The counter does not follow from the variable.
+    assertLoopIsRefused(sum(results), w);
+    Operand<TFloat32> held =
+        counted(tf.constant(0f), tf.constant(1f), tf.stopGradient(value))[1].expect(TFloat32.class);
+    assertLoopIsRefused(tf.math.mul(value, held), w);
+    assertLoopIsRefused(tf.math.mul(value, tf.stopGradient(ofOne)), w);
+    Operand<TFloat32> start = tf.reduceSum(value, tf.constant(new int[] {0, 1, 2}));
+    assertLoopIsRefused(sum(counted(start, value, value)), w);
+  }
+
+  @Test
+  void lossesOfLoopsHaveGradientsByWhatIsNotInTheLoop() {
+    Variable<TFloat32> w = variable("w");
     Variable<TFloat32> beside = variable("beside");
-    Operand<TFloat32> loss =
-        tf.math.mul(beside, counted(tf.constant(1f), tf.constant(2f))[1].expect(TFloat32.class));
-    assertTrue(Gradients.of(graph, loss).with(List.of(beside.asOutput())).get(0).isPresent());
+    Output<?>[] results = counted(tf.constant(0f), tf.constant(1f), tf.identity(w));
+    Operand<TFloat32> loss = tf.math.mul(beside, results[1].expect(TFloat32.class));
+    assertArrayEquals(fetch(results[1]), fetch(gradient(loss, beside.asOutput())));
+    // Of the second optimizer of a loss.
+    assertArrayEquals(fetch(results[1]), fetch(gradient(loss, beside.asOutput())));
+  }
+
+  private Operand<TFloat32> sum(Output<?>[] results) {
+    return tf.math.addN(
+        Stream.of(results).<Operand<TFloat32>>map(each -> each.expect(TFloat32.class)).toList());
   }
 
   /** Multiplies three times. */
-  private Output<?>[] counted(Operand<TFloat32> x, Operand<TFloat32> factor) {
+  private Output<?>[] counted(
+      Operand<TFloat32> start, Operand<TFloat32> x, Operand<TFloat32> factor) {
     return graph.whileLoop(
-        new Output<?>[] {tf.constant(0f).asOutput(), x.asOutput(), factor.asOutput()},
+        new Output<?>[] {start.asOutput(), x.asOutput(), factor.asOutput()},
         (condition, in, out) -> {
           Ops ops = Ops.create(condition);
           out[0] = ops.math.less(in[0].expect(TFloat32.class), ops.constant(3f)).asOutput();

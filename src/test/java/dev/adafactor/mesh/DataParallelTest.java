@@ -16,6 +16,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -299,6 +300,10 @@ class DataParallelTest {
         "'c:0' is the output of a Const, not a variable: give the output of a VariableV2 or the"
             + " handle of a VarHandleOp",
         () -> loss.gradients(List.of(constant)));
+    assertRefused(
+        "'c:0' is the output of a Const, not a variable: give the output of a VariableV2 or the"
+            + " handle of a VarHandleOp",
+        () -> new Adafactor(graph).computeGradients(loss, List.of(constant)));
     try (Graph other = new Graph()) {
       Operand<TFloat64> foreign =
           Ops.create(other).withName("w").variable(Shape.scalar(), TFloat64.class);
@@ -350,6 +355,105 @@ class DataParallelTest {
         elements(tf.math.unsortedSegmentSum(slices.values(), slices.indices(), tf.constant(5))),
         1e-15);
     Elements.assertClose(expected, elements(loss.gradients(List.of(table)).get(0)), 1e-15);
+  }
+
+  /**
+   * What a tower can gather from a matrix that is elsewhere, and TensorFlow differentiates itself.
+   */
+  enum Gather {
+    /** Rows of what is multiplied by as a whole, too. */
+    TIED {
+      @Override
+      Operand<TFloat64> of(Ops ops, Operand<TFloat64> value, Operand<TInt32> indices) {
+        return ops.linalg.matMul(
+            ops.gather(value, indices, ops.constant(0)), ops.math.sin(ops.identity(value)));
+      }
+    },
+    COLUMNS {
+      @Override
+      Operand<TFloat64> of(Ops ops, Operand<TFloat64> value, Operand<TInt32> indices) {
+        return ops.math.sin(ops.gather(value, indices, ops.constant(1)));
+      }
+    };
+
+    abstract Operand<TFloat64> of(Ops ops, Operand<TFloat64> value, Operand<TInt32> indices);
+  }
+
+  private DataParallel<TFloat64> gathering(Gather gather, Operand<TFloat64> value) {
+    return DataParallel.split(
+        tf,
+        TWO,
+        List.of(tf.array(0, 1, 1, 1)),
+        (ops, part) -> mean(ops, gather.of(ops, value, part.input(0, TInt32.class))));
+  }
+
+  private static Operand<TFloat64> matrix(Ops tf) {
+    return tf.constant(new double[][] {{1, 2}, {3, 4}});
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void towersGatherFromWhatIsElsewhere(Gather gather) {
+    for (VariableKind kind : VariableKind.values()) {
+      Output<? extends TType> w = kind.create(on(tf, 0), kind.name(), matrix(tf.withInitScope()));
+      Operand<TFloat64> value = kind.read(on(tf, 0), w, TFloat64.class);
+      for (Operand<TFloat64> source : List.of(value, on(tf, 0).math.mul(value, value))) {
+        DataParallel<TFloat64> loss = gathering(gather, source);
+        double[] expected = nativeGradient(loss, w);
+        GradAndVar<?> pair = new Adafactor(graph).computeGradients(loss, List.of(w)).get(0);
+        Elements.assertClose(expected, elements(pair), 1e-15);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void towersGatherFromShardedVariables(Gather gather) {
+    Mesh mesh = Mesh.virtualCpus("x=2");
+    ShardedVariable<TFloat64> sharded =
+        ShardedVariable.create(
+            tf, "sharded", Layout.batchSharded(mesh, "x", 2), matrix(tf.withInitScope()));
+    Operand<TFloat64> whole = tf.variable(matrix(tf.withInitScope()));
+    Adafactor adafactor = Adafactor.builder(graph).mesh(mesh).build();
+    Elements.assertClose(
+        nativeGradient(gathering(gather, whole), whole.asOutput()),
+        elements(adafactor.computeGradients(gathering(gather, sharded), List.of(sharded)).get(0)),
+        1e-15);
+  }
+
+  @Test
+  void rowsOfShardedVariablesAreThoseOfAllTowers() {
+    Mesh mesh = Mesh.virtualCpus("x=2");
+    ShardedVariable<TFloat64> sharded =
+        ShardedVariable.create(
+            tf, "sharded", Layout.batchSharded(mesh, "x", 2), matrix(tf.withInitScope()));
+    Adafactor adafactor = Adafactor.builder(graph).mesh(mesh).build();
+    Operand<TInt32> rows = tf.array(0, 1, 1, 1);
+    GradAndVar<?> ofTheWhole =
+        adafactor.computeGradients(lookup(ops -> sharded, rows), List.of(sharded)).get(0);
+    GradAndVar<?> ofWholes =
+        adafactor.computeGradients(lookup(sharded::read, rows), List.of(sharded)).get(0);
+    for (GradAndVar<?> pair : List.of(ofTheWhole, ofWholes)) {
+      IndexedSlices<?> slices = IndexedSlices.from(pair).orElseThrow();
+      assertArrayEquals(new double[] {0, 1, 1, 1}, elements(slices.indices()));
+      assertArrayEquals(
+          new double[] {.125, .125, .125, .125, .125, .125, .125, .125}, elements(slices.values()));
+    }
+    // The numbers of a shard's rows are its own.
+    DataParallel<TFloat64> ofShard = lookup(ops -> sharded.shard(0), tf.array(0, 0, 0, 0));
+    assertArrayEquals(
+        new double[] {.5, .5, 0, 0},
+        elements(adafactor.computeGradients(ofShard, List.of(sharded)).get(0)));
+  }
+
+  private DataParallel<TFloat64> lookup(
+      Function<Ops, Operand<TFloat64>> table, Operand<TInt32> rows) {
+    return DataParallel.split(
+        tf,
+        TWO,
+        List.of(rows),
+        (ops, part) ->
+            mean(ops, ops.gather(table.apply(ops), part.input(0, TInt32.class), ops.constant(0))));
   }
 
   @Test
@@ -493,9 +597,7 @@ class DataParallelTest {
     assertArrayEquals(new double[] {81}, elements(loss), 1e-13);
     IllegalArgumentException e =
         assertThrows(IllegalArgumentException.class, () -> loss.gradients(List.of(w)));
-    assertTrue(
-        e.getMessage().contains("the gradients of loops cannot be computed in towers"),
-        e.getMessage());
+    assertTrue(e.getMessage().contains("cannot compute the gradients of loops"), e.getMessage());
     DataParallel<TFloat64> constantLoop =
         DataParallel.split(
             tf,

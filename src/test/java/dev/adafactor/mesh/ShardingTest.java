@@ -101,9 +101,7 @@ class ShardingTest {
     assertEquals(
         IntStream.range(0, layout.mesh().size()).boxed().collect(Collectors.toSet()),
         ofDevices.keySet());
-    assertEquals(
-        layout.isFullyReplicated(),
-        rank == 0 || layout.shardingSpecs().stream().allMatch(UNSHARDED::equals));
+    assertEquals(layout.shards().size() == 1, layout.isFullyReplicated());
   }
 
   @Property(tries = 100)

@@ -9,11 +9,7 @@ import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Reductions;
 import java.io.IOException;
 import java.net.URISyntaxException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -32,14 +28,14 @@ class GoldensReplayTest {
   void areAsTfKerasRecordedThem(Numerics numerics, VariableKind kind)
       throws IOException, URISyntaxException {
     Comparison comparison = new Comparison(Requirement.of(numerics, System.getProperty("os.arch")));
-    Replay replay = new Replay(numerics, kind);
-    for (Case golden : goldens()) {
+    Replay replay = new Replay(numerics, kind, new Host.ThisProcess());
+    for (Case golden : Goldens.cases()) {
       comparison.add(replay.replay(golden));
     }
     assertEquals(List.of(), comparison.errors());
     assertEquals(List.of(), comparison.failures());
     assertEquals(List.of(), comparison.unrecorded());
-    assertEquals(goldens().size(), comparison.cases());
+    assertEquals(Goldens.cases().size(), comparison.cases());
   }
 
   @ParameterizedTest
@@ -47,13 +43,16 @@ class GoldensReplayTest {
   void areSoOnAMesh(String mesh) throws IOException, URISyntaxException {
     Comparison comparison = new Comparison(Requirement.WITHIN_ROUNDING);
     Replay replay =
-        new Replay(Numerics.STABLE, new OnMesh(Mesh.virtualCpus(mesh), Reductions.ADD_N));
-    for (Case golden : goldens()) {
+        new Replay(
+            Numerics.STABLE,
+            new OnMesh(Mesh.virtualCpus(mesh), Reductions.ADD_N),
+            new Host.ThisProcess());
+    for (Case golden : Goldens.cases()) {
       comparison.add(replay.replay(golden));
     }
     assertEquals(List.of(), comparison.errors());
     assertEquals(List.of(), comparison.failures());
-    assertEquals(goldens().size(), comparison.cases());
+    assertEquals(Goldens.cases().size(), comparison.cases());
   }
 
   @ParameterizedTest
@@ -61,9 +60,11 @@ class GoldensReplayTest {
   void deadRowsAndColumnsAreFiniteThroughout(VariableKind kind)
       throws IOException, URISyntaxException {
     List<Case> dead =
-        goldens().stream().filter(golden -> golden.id().startsWith("dead_row_and_column")).toList();
+        Goldens.cases().stream()
+            .filter(golden -> golden.id().startsWith("dead_row_and_column"))
+            .toList();
     assertEquals(5, dead.size());
-    Replay replay = new Replay(Numerics.STABLE, kind);
+    Replay replay = new Replay(Numerics.STABLE, kind, new Host.ThisProcess());
     for (Case golden : dead) {
       Outcome outcome = replay.replay(golden).outcome();
       Trajectory trajectory = assertInstanceOf(Outcome.Completed.class, outcome).trajectory();
@@ -75,16 +76,5 @@ class GoldensReplayTest {
         }
       }
     }
-  }
-
-  private static List<Case> goldens() throws IOException, URISyntaxException {
-    Path folder = Path.of(GoldensReplayTest.class.getResource("/goldens/cases").toURI());
-    List<Case> cases = new ArrayList<>();
-    try (Stream<Path> files = Files.list(folder)) {
-      for (Path file : files.sorted().toList()) {
-        cases.addAll(CaseFile.read(file).cases());
-      }
-    }
-    return cases;
   }
 }

@@ -57,7 +57,7 @@ class RandomCasesLiveTest {
 
   private static void assertGood(Numerics numerics, VariableKind kind, List<Case> replayed) {
     Comparison comparison = new Comparison(Requirement.of(numerics, System.getProperty("os.arch")));
-    Replay replay = new Replay(numerics, kind);
+    Replay replay = new Replay(numerics, kind, new Host.ThisProcess());
     replayed.forEach(input -> comparison.add(replay.replay(input)));
     assertEquals(List.of(), comparison.errors(), "seed " + seed);
     assertEquals(List.of(), comparison.failures(), "seed " + seed);

@@ -41,12 +41,14 @@ class ReplayTest {
   }
 
   private static Trajectory run(VariableKind kind, Case input) {
-    Outcome outcome = new Replay(Numerics.TF_KERAS, kind).replay(input).outcome();
+    Outcome outcome =
+        new Replay(Numerics.TF_KERAS, kind, new Host.ThisProcess()).replay(input).outcome();
     return assertInstanceOf(Outcome.Completed.class, outcome, outcome::toString).trajectory();
   }
 
   private static String error(VariableKind kind, Case input) {
-    Outcome outcome = new Replay(Numerics.TF_KERAS, kind).replay(input).outcome();
+    Outcome outcome =
+        new Replay(Numerics.TF_KERAS, kind, new Host.ThisProcess()).replay(input).outcome();
     return assertInstanceOf(Outcome.Failed.class, outcome).error();
   }
 

@@ -41,7 +41,8 @@ class ModelFunctionTest {
           FlatCopy.add(
               new FlatGraph(flat, Map.of(), Optional.empty()),
               graph,
-              GraphDef.getDefaultInstance());
+              GraphDef.getDefaultInstance(),
+              "trainable");
       function =
           new ModelFunction(
               "signature 'serve'",

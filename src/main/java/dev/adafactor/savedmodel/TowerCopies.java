@@ -1,0 +1,111 @@
+package dev.adafactor.savedmodel;
+
+import dev.adafactor.graph.VariableView;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.tensorflow.Output;
+import org.tensorflow.proto.MetaGraphDef;
+import org.tensorflow.proto.NodeDef;
+import org.tensorflow.proto.OpDef;
+import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedVariable;
+import org.tensorflow.proto.SignatureDef;
+import org.tensorflow.proto.VariableAggregation;
+
+/** Copies of what a model computes in a training step, for other devices. */
+final class TowerCopies {
+  private final MetaGraphDef model;
+  private final SignatureDef signature;
+  private final FlatCopy own;
+  private final FunctionChoice.Part training;
+  private final List<ModelVariable> variables;
+  private final Map<String, OpDef> operations;
+  private final FlatGraph needed;
+  private final Set<String> nodes;
+
+  /**
+   * Looks for what has to be copied.
+   *
+   * @param own the copy that the model itself computes with
+   * @param variables the model's
+   * @param operations the known operations, by name
+   */
+  TowerCopies(
+      MetaGraphDef model,
+      SignatureDef signature,
+      FlatCopy own,
+      FunctionChoice.Part training,
+      List<ModelVariable> variables,
+      Map<String, OpDef> operations) {
+    this.model = model;
+    this.signature = signature;
+    this.own = own;
+    this.training = training;
+    this.variables = variables;
+    this.operations = operations;
+    Set<String> tensors = training.tensors();
+    signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
+    this.needed = own.flat().pruned(tensors);
+    this.nodes =
+        needed.graphDef().getNodeList().stream().map(NodeDef::getName).collect(Collectors.toSet());
+  }
+
+  /**
+   * Those of the variables that each device changes in a step, and whose mean over devices is their
+   * value after it.
+   *
+   * @throws IllegalArgumentException if a step changes one that Python takes no mean of
+   */
+  Set<ModelVariable> averaged() {
+    Map<String, SavedVariable> saved = SavedVariables.of(model);
+    Set<String> written = VariableWrites.of(needed.graphDef());
+    Set<ModelVariable> averaged = new LinkedHashSet<>();
+    for (ModelVariable variable : variables) {
+      String node = own.node(variable.handle());
+      if (written.contains(node)) {
+        if (saved.get(node).getAggregation() != VariableAggregation.VARIABLE_AGGREGATION_MEAN
+            || !VariableView.isFloating(variable.dtype())) {
+          throw new IllegalArgumentException(
+              ("several devices cannot share a batch: the model's variable '%s' changes with each,"
+                      + " and its layer does not say (aggregation=MEAN) that a mean may be taken")
+                  .formatted(variable.name()));
+        }
+        averaged.add(variable);
+      }
+    }
+    return averaged;
+  }
+
+  /**
+   * Adds a copy to the graph.
+   *
+   * @param device as operations name it
+   * @param scope a name that no other copy has
+   * @throws IllegalArgumentException if an operation cannot be on the device
+   */
+  ModelTower on(String device, String scope) {
+    FlatCopy copy =
+        FlatCopy.add(
+            DevicePlacement.on(device, needed, operations),
+            own.graph(),
+            model.getGraphDef(),
+            scope);
+    Map<ModelVariable, Output<?>> handles = new LinkedHashMap<>();
+    for (ModelVariable variable : variables) {
+      String node = own.node(variable.handle());
+      if (nodes.contains(node)) {
+        handles.put(variable, copy.operation(node).output(0));
+      }
+    }
+    return new ModelTower(
+        Optional.of(device),
+        copy.inputs(signature),
+        copy.function("the training function on " + device, training),
+        needed.randomness().map(name -> copy.operation(name).output(0)),
+        handles);
+  }
+}
