@@ -38,18 +38,39 @@ class ClusterReplayTest {
         new Host.Processes(workers.cluster(), TIMEOUT));
   }
 
+  /** Also with the bits that virtual devices of one process compute. */
   private static void assertAsRecorded(WorkerProcesses workers, String mesh, int remainder)
       throws Exception {
-    Replay replay = replay(workers, mesh);
-    Comparison comparison = new Comparison(Requirement.WITHIN_ROUNDING);
+    Replay there = replay(workers, mesh);
+    Replay here =
+        new Replay(Numerics.STABLE, new OnMesh(Mesh.virtualCpus(mesh)), new Host.ThisProcess());
+    Comparison withRecorded = new Comparison(Requirement.WITHIN_ROUNDING);
+    Comparison withHere = new Comparison(Requirement.SAME_BITS);
     List<Case> all = Goldens.cases();
     for (int i = remainder; i < all.size(); i += DIVISOR) {
-      comparison.add(replay.replay(all.get(i)));
+      Replayed replayed = there.replay(all.get(i));
+      withRecorded.add(replayed);
+      Case asHere = recording(all.get(i), completed(here.replay(all.get(i))));
+      withHere.add(new Replayed(asHere, replayed.outcome()));
     }
-    assertEquals(List.of(), comparison.errors());
-    assertEquals(List.of(), comparison.failures());
-    assertEquals(List.of(), comparison.unrecorded());
-    assertTrue(comparison.cases() >= all.size() / DIVISOR);
+    for (Comparison comparison : List.of(withRecorded, withHere)) {
+      assertEquals(List.of(), comparison.errors());
+      assertEquals(List.of(), comparison.failures());
+      assertEquals(List.of(), comparison.unrecorded());
+      assertTrue(comparison.cases() >= all.size() / DIVISOR);
+    }
+  }
+
+  private static Case recording(Case input, Trajectory recorded) {
+    return new Case(
+        input.id(),
+        input.tags(),
+        input.settings(),
+        input.exclusion(),
+        input.variables(),
+        input.initialIterations(),
+        input.steps(),
+        Optional.of(recorded));
   }
 
   private static Trajectory completed(Replayed replayed) {
