@@ -43,7 +43,10 @@ class ClusterReplayTest {
       throws Exception {
     Replay there = replay(workers, mesh);
     Replay here =
-        new Replay(Numerics.STABLE, new OnMesh(Mesh.virtualCpus(mesh)), new Host.ThisProcess());
+        new Replay(
+            Numerics.STABLE,
+            new OnMesh(Mesh.virtualCpus(mesh), Reductions.ADD_N),
+            new Host.ThisProcess());
     Comparison withRecorded = new Comparison(Requirement.WITHIN_ROUNDING);
     Comparison withHere = new Comparison(Requirement.SAME_BITS);
     List<Case> all = Goldens.cases();
