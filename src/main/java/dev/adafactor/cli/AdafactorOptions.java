@@ -118,15 +118,6 @@ final class AdafactorOptions {
   private Optional<Numerics> numerics = Optional.empty();
 
   @Option(
-      names = "--reductions",
-      paramLabel = "add_n|collective",
-      converter = ConstantConverter.OfReductions.class,
-      description =
-          "How sums over the shards of --mesh are taken: add_n, the default, on one device;"
-              + " collective: by TensorFlow's collective operations, not with --cluster.")
-  private Optional<Reductions> reductions = Optional.empty();
-
-  @Option(
       names = "--transient-bytes",
       paramLabel = "BYTES",
       description =
@@ -158,38 +149,29 @@ final class AdafactorOptions {
   /**
    * What makes the optimizer that the options describe.
    *
-   * @param mesh of the variables, if they are sharded
+   * @param devices that compute
    * @throws IOException if the configuration cannot be read
    */
-  Function<Graph, Adafactor> optimizer(Optional<Mesh> mesh) throws IOException {
-    reductions.ifPresent(way -> requireSound(way, mesh));
+  Function<Graph, Adafactor> optimizer(DeviceOptions devices) throws IOException {
+    Optional<Mesh> mesh = devices.mesh();
+    Optional<Reductions> reductions = devices.reductions();
     if (configuration.isEmpty()) {
-      return graph -> with(Adafactor.builder(graph), mesh);
+      return graph -> with(Adafactor.builder(graph), mesh, reductions);
     }
     ConfigurationFile file = new ConfigurationFile("--optimizer", configuration.get());
     String json = file.json();
     ScheduleRegistry schedules = schedules();
     return graph -> {
       try {
-        return with(Adafactor.fromConfig(graph, json, schedules), mesh);
+        return with(Adafactor.fromConfig(graph, json, schedules), mesh, reductions);
       } catch (IllegalArgumentException e) {
         throw file.failure(e);
       }
     };
   }
 
-  private static void requireSound(Reductions reductions, Optional<Mesh> mesh) {
-    if (mesh.isEmpty()) {
-      throw new IllegalArgumentException("--reductions is for --mesh, which is missing");
-    }
-    try {
-      reductions.requireSoundOver(mesh.get());
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException("--reductions: " + e.getMessage(), e);
-    }
-  }
-
-  private Adafactor with(Adafactor.Builder builder, Optional<Mesh> mesh) {
+  private Adafactor with(
+      Adafactor.Builder builder, Optional<Mesh> mesh, Optional<Reductions> reductions) {
     mesh.ifPresent(builder::mesh);
     reductions.ifPresent(builder::reductions);
     learningRate.ifPresent((Consumer<Double>) builder::learningRate);

@@ -107,15 +107,6 @@ final class CompareCommand implements Callable<Integer> {
   @Mixin private DeviceOptions devices;
 
   @Option(
-      names = "--reductions",
-      paramLabel = "add_n|collective",
-      converter = ConstantConverter.OfReductions.class,
-      description =
-          "How sums over the shards of --mesh are taken: add_n, the default, on one device;"
-              + " collective: by TensorFlow's collective operations.")
-  private Optional<Reductions> reductions = Optional.empty();
-
-  @Option(
       names = "--results",
       paramLabel = "FILE",
       description = "Write what was computed, in the structure of a case file.")
@@ -146,11 +137,12 @@ final class CompareCommand implements Callable<Integer> {
           "either --cases FILE, what was recorded before, or --python PYTHON, to record now");
     }
     recording.check();
-    Optional<Mesh> mesh = devices.mesh();
-    if (reductions.isPresent() && mesh.isEmpty()) {
-      throw new IllegalArgumentException("--reductions is for --mesh, which is missing");
-    }
-    Holding holding = mesh.<Holding>map(this::onMesh).orElse(variables);
+    Optional<Reductions> reductions = devices.reductions();
+    Holding holding =
+        devices
+            .mesh()
+            .<Holding>map(mesh -> onMesh(mesh, reductions.orElse(Reductions.ADD_N)))
+            .orElse(variables);
     Host host = host();
     outputs().require(inputs());
     requireUsable(host);
@@ -198,7 +190,7 @@ final class CompareCommand implements Callable<Integer> {
     return comparison.isGood() ? 0 : 1;
   }
 
-  private OnMesh onMesh(Mesh mesh) {
+  private OnMesh onMesh(Mesh mesh, Reductions reductions) {
     if (numerics != Numerics.STABLE) {
       throw new IllegalArgumentException(
           "--mesh goes with --numerics stable alone: shards are added up in another order than that"
@@ -208,13 +200,7 @@ final class CompareCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--mesh goes with --variables reference alone: shards are reference variables");
     }
-    Reductions way = reductions.orElse(Reductions.ADD_N);
-    try {
-      way.requireSoundOver(mesh);
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException("--reductions: " + e.getMessage(), e);
-    }
-    return new OnMesh(mesh, way);
+    return new OnMesh(mesh, reductions);
   }
 
   private Host host() {
@@ -294,7 +280,7 @@ final class CompareCommand implements Callable<Integer> {
     settings.put("numerics", ConstantConverter.label(numerics));
     settings.put("variables", ConstantConverter.label(variables));
     devices.mesh().ifPresent(mesh -> settings.put("mesh", mesh.toString()));
-    reductions.ifPresent(way -> settings.put("reductions", ConstantConverter.label(way)));
+    devices.reductions().ifPresent(way -> settings.put("reductions", ConstantConverter.label(way)));
     devices.cluster().ifPresent(cluster -> settings.put("cluster", cluster.toString()));
     return settings;
   }

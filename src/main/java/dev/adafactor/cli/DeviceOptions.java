@@ -3,6 +3,7 @@ package dev.adafactor.cli;
 import dev.adafactor.mesh.Cluster;
 import dev.adafactor.mesh.ClusterException;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.Reductions;
 import dev.adafactor.mesh.Task;
 import java.time.Duration;
 import java.util.List;
@@ -29,6 +30,15 @@ final class DeviceOptions {
               + " --mesh, in this order; the first computes what is not divided, too. Files are"
               + " those of this process alone. Once for each job.")
   private List<String> cluster = List.of();
+
+  @Option(
+      names = "--reductions",
+      paramLabel = "add_n|collective",
+      converter = ConstantConverter.OfReductions.class,
+      description =
+          "How sums over the shards of --mesh are taken: add_n, the default, on one device;"
+              + " collective: by TensorFlow's collective operations, not with --cluster.")
+  private Optional<Reductions> reductions = Optional.empty();
 
   @Option(
       names = "--operation-timeout",
@@ -75,6 +85,24 @@ final class DeviceOptions {
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("--mesh: " + e.getMessage(), e);
     }
+  }
+
+  /**
+   * How sums over shards are taken, if it is not the default.
+   *
+   * @throws IllegalArgumentException if the options are wrong; the message names them
+   */
+  Optional<Reductions> reductions() {
+    Optional<Mesh> devices = mesh();
+    if (reductions.isPresent() && devices.isEmpty()) {
+      throw new IllegalArgumentException("--reductions is for --mesh, which is missing");
+    }
+    try {
+      reductions.ifPresent(way -> way.requireSoundOver(devices.orElseThrow()));
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("--reductions: " + e.getMessage(), e);
+    }
+    return reductions;
   }
 
   private static List<String> devices(Cluster processes) {

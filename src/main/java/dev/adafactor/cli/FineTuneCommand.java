@@ -246,7 +246,7 @@ final class FineTuneCommand implements Callable<Integer> {
     mesh.ifPresent(builder::mesh);
     devices.cluster().ifPresent(builder::cluster);
     devices.operationTimeout().ifPresent(builder::operationTimeout);
-    builder.optimizer(adafactor.optimizer(mesh));
+    builder.optimizer(adafactor.optimizer(devices));
     output.export.ifPresent(builder::export);
     builder.logVariables(output.variableDetail());
     output.logEvery.ifPresent(builder::logEvery);

@@ -10,7 +10,6 @@ import dev.adafactor.Adafactor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.tensorflow.Graph;
@@ -25,7 +24,7 @@ class AdafactorOptionsTest {
   private static JsonNode configuration(String... options) throws IOException {
     AdafactorOptions parsed = CommandLine.populateCommand(new AdafactorOptions(), options);
     try (Graph graph = new Graph()) {
-      return JSON.readTree(parsed.optimizer(Optional.empty()).apply(graph).toJson());
+      return JSON.readTree(parsed.optimizer(new DeviceOptions()).apply(graph).toJson());
     }
   }
 
@@ -110,7 +109,7 @@ class AdafactorOptionsTest {
     AdafactorOptions parsed =
         CommandLine.populateCommand(new AdafactorOptions(), "--optimizer=" + file);
     try (Graph graph = new Graph()) {
-      assertTrue(parsed.optimizer(Optional.empty()).apply(graph).isSchedule());
+      assertTrue(parsed.optimizer(new DeviceOptions()).apply(graph).isSchedule());
     }
   }
 

@@ -117,6 +117,7 @@ class CompareCommandTest {
     assertBad("--mesh: the mesh x=99999", "--cases", cases, "--mesh", "x=99999");
     assertBad("--numerics stable", "--cases", cases, "--mesh", "x=2", "--numerics", "tf_keras");
     assertBad("--variables reference", "--cases", cases, "--mesh=x=2", "--variables=resource");
+    assertBad("--reductions is for --mesh", "--cases", cases, "--reductions=add_n");
   }
 
   @Test
