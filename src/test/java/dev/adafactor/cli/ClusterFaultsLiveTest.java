@@ -1,7 +1,6 @@
 package dev.adafactor.cli;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.adafactor.OwnNetwork;
 import dev.adafactor.mesh.WorkerProcesses;
@@ -12,13 +11,14 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.extension.ExtendWith;
 
 /** What {@link ClusterFaultsTest} has a sample of; for {@code -Dlive.full=true} alone. */
 @Tag("live")
+@EnabledIfSystemProperty(named = "live.full", matches = "true")
 @ExtendWith(OwnNetwork.class)
 class ClusterFaultsLiveTest extends ClusterFaultsFixture {
   private static final long SEED = Long.getLong("live.seed", new Random().nextInt(1 << 30));
@@ -26,11 +26,6 @@ class ClusterFaultsLiveTest extends ClusterFaultsFixture {
   private static final int WORKERS = 2;
   private static final int LATEST_MS = 3000;
   private static final int STEPS_OF_AN_EPOCH = 9;
-
-  @BeforeEach
-  void requireFull() {
-    assumeTrue(Boolean.getBoolean("live.full"), "-Dlive.full=true runs it");
-  }
 
   @Test
   void endJobsAtEveryMoment() throws Exception {

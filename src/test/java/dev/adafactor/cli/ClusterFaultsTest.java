@@ -42,10 +42,10 @@ class ClusterFaultsTest extends ClusterFaultsFixture {
     try {
       assertNotNull(strange.inputReader().readLine());
       err.getBuffer().setLength(0);
-      assertEquals(1, run(job(folder.resolve("strange"), workers, PATIENCE)));
+      assertEquals(2, run(job(folder.resolve("strange"), workers, PATIENCE)));
       assertOneLine(
-          "--cluster: /job:worker/task:1 at '127.0.0.1:2001' was started as a process of another"
-              + " cluster");
+          "--cluster: the processes of ",
+          " were started as those of another one, with /job:worker/task:0 at '127.0.0.1:2001'");
     } finally {
       strange.destroyForcibly().waitFor();
     }
