@@ -125,7 +125,7 @@ public final class ModelTowers {
   public Optional<Op> updates(List<? extends Op> after) {
     List<Op> ends = towers.stream().flatMap(tower -> tower.training().updates().stream()).toList();
     List<Mirrored> averaged = variables.stream().filter(Mirrored::isMean).toList();
-    if (ends.isEmpty() || averaged.isEmpty()) {
+    if (averaged.isEmpty()) {
       return ends.isEmpty() ? Optional.empty() : Optional.of(together(ends));
     }
     List<Op> before = new ArrayList<>(ends);

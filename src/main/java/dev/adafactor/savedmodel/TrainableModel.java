@@ -297,8 +297,7 @@ public final class TrainableModel implements AutoCloseable {
               .formatted(signatureName));
     }
     TowerCopies copies =
-        new TowerCopies(
-            folder.metaGraph(), signature(), copy, choice.training(), variables, operations());
+        new TowerCopies(folder.metaGraph(), signature(), copy, choice, variables, operations());
     List<ModelTower> towers = new ArrayList<>(List.of(tower));
     devices
         .subList(1, devices.size())
