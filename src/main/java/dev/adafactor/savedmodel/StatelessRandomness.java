@@ -287,7 +287,6 @@ final class StatelessRandomness {
           NodeDef.newBuilder()
               .setName(node.getName())
               .setOp(STATELESS.get(node.getOp()))
-              .setDevice(node.getDevice())
               .addInput(node.getInput(0))
               .addInput(seed)
               .addAllInput(node.getInputList().subList(1, node.getInputCount()))

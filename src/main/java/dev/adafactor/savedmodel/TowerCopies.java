@@ -1,6 +1,7 @@
 package dev.adafactor.savedmodel;
 
 import dev.adafactor.files.DataTypeNames;
+import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.VariableView;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -9,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.tensorflow.GraphOperation;
 import org.tensorflow.Output;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
@@ -121,9 +123,20 @@ final class TowerCopies {
    *
    * @param device as operations name it
    * @param scope a name that no other copy has
-   * @throws IllegalArgumentException if an operation cannot be on the device
+   * @throws IllegalArgumentException if an operation cannot be on the device, or one of the model's
+   *     own variables is there
    */
   ModelTower on(String device, String scope) {
+    for (ModelVariable variable : variables) {
+      String saved = ((GraphOperation) variable.handle().op()).device();
+      if (!saved.isEmpty() && Placement.one(saved).equals(Placement.one(device))) {
+        throw cannot(
+            variable,
+            "was saved for %s, which computes with a copy of it: save the model without the devices"
+                    .formatted(device)
+                + " of variables, as model.save does by itself");
+      }
+    }
     FlatCopy copy =
         FlatCopy.add(
             DevicePlacement.on(device, needed, operations),

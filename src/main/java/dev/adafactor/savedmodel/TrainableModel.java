@@ -176,11 +176,13 @@ public final class TrainableModel implements AutoCloseable {
       FunctionGradients.register();
       choice = FunctionChoice.of(folder.metaGraph(), signatureName, operations, wanted);
       flat =
-          GradientRewriter.rewrite(
-              StatelessRandomness.rewrite(
-                  choice.flat(), folder.metaGraph().getGraphDef(), operations),
-              folder.metaGraph(),
-              operations);
+          AnyDevice.of(
+              GradientRewriter.rewrite(
+                  StatelessRandomness.rewrite(
+                      choice.flat(), folder.metaGraph().getGraphDef(), operations),
+                  folder.metaGraph(),
+                  operations),
+              folder.metaGraph().getGraphDef());
     }
     ModelSession session = opener.open(folder);
     try {
