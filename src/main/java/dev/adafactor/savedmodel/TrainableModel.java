@@ -267,6 +267,17 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
+   * Whether {@link #training()} has {@link ModelFunction#losses()} that follow from the batch, as
+   * those of {@code add_loss} do, and not from variables alone, as those of regularizers do.
+   */
+  public boolean hasLossesOfBatch() {
+    Set<String> computed =
+        GradientPaths.reachable(
+            copy.flat().graphDef(), inputs.values().stream().map(copy::node).toList());
+    return training.losses().stream().map(copy::node).anyMatch(computed::contains);
+  }
+
+  /**
    * The tensor, int64 of shape [2], that random numbers follow from: a seed and a step. Fed with
    * the same two numbers, a run draws the same random numbers; not fed, it draws others each time.
    * Empty if the functions draw none.
