@@ -7,7 +7,8 @@
     text      one string input `word`, looked up in a table; by tf.saved_model.save of a tf.Module
 
 Each is the folder NAME, beside NAME-INPUT.npy for each input and NAME-labels.npy (classes 0 to 2). mixed-loss.npy is what
-evaluate says of the data, float64 [1]. text has text-word-S.npy and
+evaluate says of the data, float64 [1]. mixed has besides
+mixed-twice-INPUT.npy and mixed-twice-labels.npy, the first TWICE rows and once more the same. text has text-word-S.npy and
 text-word-U.npy, the same words as bytes and as Unicode.
 """
 
@@ -23,6 +24,7 @@ import tensorflow as tf
 import tf_keras
 
 ROWS = 96
+TWICE = 24
 CLASSES = 3
 WORDS = ["red", "grün", "blue", "none"]
 layers = tf_keras.layers
@@ -66,6 +68,8 @@ def main(folder):
     np.save(folder / "mixed-word.npy", word)
     np.save(folder / "mixed-flag.npy", flag)
     np.save(folder / "mixed-labels.npy", labels)
+    for name, rows in {"x": x, "word": word, "flag": flag, "labels": labels}.items():
+        np.save(folder / f"mixed-twice-{name}.npy", np.concatenate([rows[:TWICE]] * 2))
     np.save(folder / "mixed-loss.npy", np.array([model.evaluate([x, word, flag], labels, verbose=0)]))
     text = Text()
     tf.saved_model.save(text, folder / "text", signatures=text.__call__)

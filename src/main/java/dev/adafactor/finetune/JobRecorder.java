@@ -70,7 +70,7 @@ final class JobRecorder implements TrainingListener {
    * Checks that Python can do the same.
    *
    * @throws IllegalArgumentException if the model draws random numbers, or follows its batches in
-   *     parts
+   *     parts, or adds losses of them
    */
   static void requireRecordable(TrainableModel model, ModelTowers towers) {
     List<String> drawing = model.randomOperations();
@@ -87,6 +87,13 @@ final class JobRecorder implements TrainingListener {
                   + " take those of the whole: compare it in mode inference (--mode inference), or"
                   + " without the mesh dimension %s")
               .formatted(FirstFew.of(averaged, NAMES_SHOWN).asNames(), BatchDivision.DIMENSION));
+    }
+    if (towers.towers().size() > 1 && model.hasLossesOfBatch()) {
+      throw new IllegalArgumentException(
+          ("the model adds losses of its own (add_loss), which each device of the mesh takes of its"
+                  + " part of a batch, and Python would take of the whole: where they are sums they"
+                  + " differ; compare it without the mesh dimension %s")
+              .formatted(BatchDivision.DIMENSION));
     }
   }
 

@@ -1,7 +1,5 @@
 package dev.adafactor.finetune;
 
-import java.lang.System.Logger;
-import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.Optional;
 import org.tensorflow.GraphOperation;
@@ -34,8 +32,6 @@ record Objective(
     Optional<Output<? extends TType>> sampleWeights,
     Operand<? extends TNumber> loss,
     Optional<Operand<TFloat32>> accuracy) {
-
-  private static final Logger LOGGER = System.getLogger(Objective.class.getName());
 
   /**
    * Whether the model's output are probabilities (or, for a regression, just numbers) or logits.
@@ -117,13 +113,6 @@ record Objective(
       this.weighting = weighting;
       this.shape = modelOutput.shape();
       Optional<Output<?>> hiddenLogits = logits(loss, modelOutput);
-      if (hiddenLogits.isPresent() && kind == OutputKind.LOGITS) {
-        LOGGER.log(
-            Level.WARNING,
-            "the output is said to be logits, but a {0} makes it: the loss takes what goes into"
-                + " that",
-            loss.activation());
-      }
       this.kind = hiddenLogits.isPresent() ? OutputKind.LOGITS : kind;
       // A cast to the type it has already costs nothing: TensorFlow passes the tensor on.
       this.output = tf.dtypes.cast(hiddenLogits.orElse(modelOutput), type);

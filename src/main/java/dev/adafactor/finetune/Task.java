@@ -57,6 +57,7 @@ record Task(List<Targets> targets, Function<Adafactor, StepFunction> step) {
     if (data.sampleWeights().isEmpty()) {
       warnOfMasks(model, output);
     }
+    warnOfActivation(job, model, output);
     Weighting weighting = new Weighting(data.sampleWeights().map(Rows::shape), job.classWeights);
     List<Objective> objectives = new ArrayList<>();
     List<Targets> targets = new ArrayList<>();
@@ -83,6 +84,18 @@ record Task(List<Targets> targets, Function<Adafactor, StepFunction> step) {
               + " unmasked ones)",
           model.maskingLayers(),
           output);
+    }
+  }
+
+  private static void warnOfActivation(FineTuning job, TrainableModel model, String output) {
+    if (job.outputKind == Objective.OutputKind.LOGITS
+        && Objective.logits(loss(job), model.training().outputs().get(output)).isPresent()) {
+      LOGGER.log(
+          Level.WARNING,
+          "the output ''{0}'' is said to be logits, but a {1} makes it: the loss takes what goes"
+              + " into that",
+          output,
+          loss(job).activation());
     }
   }
 

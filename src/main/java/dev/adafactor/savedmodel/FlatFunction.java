@@ -72,9 +72,11 @@ record FlatFunction(GraphDef graphDef, List<String> arguments, List<String> resu
     for (int i = 0; i < results; i++) {
       tensors.add("body:" + i);
     }
-    // An argument that nothing needs is kept all the same: the function is called with it.
+    // An argument that nothing needs is kept all the same: the function is called with it. So is
+    // what a function without results does.
     List<String> roots = new ArrayList<>(tensors);
     roots.addAll(arguments);
+    roots.add("^body");
     FlatGraph flat = FunctionFlattener.flatten(caller.addNode(call).build(), operations, roots);
     return new FlatFunction(
         flat.graphDef(), arguments, tensors.stream().map(flat.tensors()::get).toList());

@@ -31,6 +31,9 @@ import org.tensorflow.proto.OpDef;
  * before them, and can be fused with them. Functions that are the branches of an {@code If} or the
  * body of a {@code While} are not calls, and stay.
  *
+ * <p>The operations of functions ask for no device: whoever trains chooses. What the graph itself
+ * has, such as variables and tables, stays where it has its content.
+ *
  * <p>Only what the requested tensors need is kept. The work is done with a queue, not by recursion:
  * neither deep nesting nor long chains exhaust the stack.
  */
@@ -375,6 +378,9 @@ final class FunctionFlattener {
               .clearInput()
               .removeAttr(COLOCATION)
               .clearExperimentalDebugInfo();
+      if (caller != null) {
+        copy.clearDevice();
+      }
       for (String input : node.getInputList()) {
         if (!input.startsWith("^")) {
           copy.addAllInput(tensors(input));

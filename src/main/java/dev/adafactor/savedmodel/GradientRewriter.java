@@ -251,7 +251,6 @@ final class GradientRewriter {
           NodeDef.newBuilder()
               .setName(name)
               .setOp("ReadVariableOp")
-              .setDevice(node.getDevice())
               .addInput(handle)
               .addAllInput(Tensors.controls(node))
               .putAttr("dtype", GradientGraph.type(type)));
@@ -266,7 +265,6 @@ final class GradientRewriter {
           NodeDef.newBuilder()
               .setName(node.getName())
               .setOp(op)
-              .setDevice(node.getDevice())
               .addInput(read(node, node.getInput(0), type))
               .addInput(node.getInput(1))
               .putAttr("Tparams", GradientGraph.type(type))
@@ -307,9 +305,7 @@ final class GradientRewriter {
           wanted.add(i);
         }
       }
-      Key key =
-          new Key(
-              node.toBuilder().clearName().clearInput().clearDevice().build(), Set.copyOf(wanted));
+      Key key = new Key(node.toBuilder().clearName().clearInput().build(), Set.copyOf(wanted));
       Gradient gradient = known.computeIfAbsent(key, k -> gradient(node, wanted, rule));
       if (gradient.inputs.isEmpty()) {
         stop(node);

@@ -6,6 +6,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.tensorflow.proto.AttrValue;
 import org.tensorflow.proto.DataType;
 import org.tensorflow.proto.FunctionDef;
@@ -103,6 +104,21 @@ final class Library {
       throw inconsistent(node, "is without its attribute '" + name + "'");
     }
     return node.getAttrOrThrow(name);
+  }
+
+  /** The functions that a node's attributes name: branches, or condition and body of a loop. */
+  static Stream<NameAttrList> functions(NodeDef node) {
+    return node.getAttrMap().values().stream()
+        .flatMap(
+            value ->
+                Stream.concat(
+                    value.hasFunc() ? Stream.of(value.getFunc()) : Stream.of(),
+                    value.getList().getFuncList().stream()));
+  }
+
+  /** The names of all that a node may call. */
+  static Stream<String> calls(NodeDef node) {
+    return Stream.concat(Stream.of(node.getOp()), functions(node).map(NameAttrList::getName));
   }
 
   /** Says what is wrong with a node of the model. */

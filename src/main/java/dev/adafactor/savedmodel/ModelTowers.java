@@ -12,6 +12,8 @@ import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
+import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.TFloat64;
 import org.tensorflow.types.family.TNumber;
 
 /**
@@ -53,12 +55,23 @@ public final class ModelTowers {
       return writes;
     }
 
-    @SuppressWarnings({"unchecked", "rawtypes"}) // All are of the variable's type.
+    /** Of half precision in float32: the sum might not fit. */
     private static Operand<? extends TNumber> mean(
         Ops tf, List<Operand<? extends TNumber>> values) {
-      Operand<? extends TNumber> count =
-          tf.dtypes.cast(tf.constant((float) values.size()), values.get(0).type());
-      return tf.math.div(OrderedSum.of(tf, (List) values), (Operand) count);
+      Class<? extends TNumber> type = values.get(0).type();
+      Operand<? extends TNumber> mean =
+          type == TFloat64.class
+              ? mean(tf, values, TFloat64.class)
+              : mean(tf, values, TFloat32.class);
+      return tf.dtypes.cast(mean, type);
+    }
+
+    private static <T extends TNumber> Operand<T> mean(
+        Ops tf, List<Operand<? extends TNumber>> values, Class<T> type) {
+      List<Operand<T>> cast = new ArrayList<>();
+      values.forEach(value -> cast.add(tf.dtypes.cast(value, type)));
+      return tf.math.div(
+          OrderedSum.of(tf, cast), tf.dtypes.cast(tf.constant((float) values.size()), type));
     }
 
     @SuppressWarnings("unchecked") // Only floats have means.
@@ -125,7 +138,7 @@ public final class ModelTowers {
   public Optional<Op> updates(List<? extends Op> after) {
     List<Op> ends = towers.stream().flatMap(tower -> tower.training().updates().stream()).toList();
     List<Mirrored> averaged = variables.stream().filter(Mirrored::isMean).toList();
-    if (ends.isEmpty() || averaged.isEmpty()) {
+    if (averaged.isEmpty()) {
       return ends.isEmpty() ? Optional.empty() : Optional.of(together(ends));
     }
     List<Op> before = new ArrayList<>(ends);

@@ -114,13 +114,20 @@ public final class SpreadVariables {
    * The same variables, with copies for devices that compute with them.
    *
    * @param variables those that are trained
+   * @throws IllegalArgumentException if one of them is {@linkplain ModelTowers#averaged averaged}
+   *     besides
    */
   public SpreadVariables with(ModelTowers copies, List<ModelVariable> variables) {
-    return new SpreadVariables(
-        tf,
-        all,
-        Optional.of(copies),
-        variables.stream().map(ModelVariable::key).collect(Collectors.toSet()));
+    Set<String> keys = variables.stream().map(ModelVariable::key).collect(Collectors.toSet());
+    for (ModelVariable averaged : copies.averaged()) {
+      if (keys.contains(averaged.key())) {
+        throw new IllegalArgumentException(
+            ("several devices cannot share a batch: the model changes its variable '%s' in a step"
+                    + " that trains it, too; freeze it (--freeze) to leave it to the model")
+                .formatted(averaged.name()));
+      }
+    }
+    return new SpreadVariables(tf, all, Optional.of(copies), keys);
   }
 
   /**

@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Stream;
 import org.tensorflow.proto.AttrValue;
 import org.tensorflow.proto.DataType;
 import org.tensorflow.proto.FunctionDef;
@@ -118,7 +117,7 @@ final class StatelessRandomness {
 
   private boolean draws(NodeDef node) {
     return isRandom(node)
-        || (CONTROL_FLOW.containsKey(node.getOp()) && calls(node).anyMatch(this::draws));
+        || (CONTROL_FLOW.containsKey(node.getOp()) && Library.calls(node).anyMatch(this::draws));
   }
 
   /** Whether a node draws numbers that are made to follow from the step. */
@@ -135,22 +134,10 @@ final class StatelessRandomness {
       known =
           functions.containsKey(function)
               && functions.get(function).getNodeDefList().stream()
-                  .anyMatch(node -> isRandom(node) || calls(node).anyMatch(this::draws));
+                  .anyMatch(node -> isRandom(node) || Library.calls(node).anyMatch(this::draws));
       drawing.put(function, known);
     }
     return known;
-  }
-
-  private static Stream<String> calls(NodeDef node) {
-    return Stream.concat(
-        Stream.of(node.getOp()),
-        node.getAttrMap().values().stream()
-            .flatMap(
-                value ->
-                    Stream.concat(
-                        value.hasFunc() ? Stream.of(value.getFunc()) : Stream.of(),
-                        value.getList().getFuncList().stream()))
-            .map(NameAttrList::getName));
   }
 
   /** A function that takes a seed after the arguments of one of the model's. */
@@ -300,7 +287,6 @@ final class StatelessRandomness {
           NodeDef.newBuilder()
               .setName(node.getName())
               .setOp(STATELESS.get(node.getOp()))
-              .setDevice(node.getDevice())
               .addInput(node.getInput(0))
               .addInput(seed)
               .addAllInput(node.getInputList().subList(1, node.getInputCount()))

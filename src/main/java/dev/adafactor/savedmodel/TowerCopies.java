@@ -1,5 +1,7 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.files.DataTypeNames;
+import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.VariableView;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -8,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.tensorflow.GraphOperation;
 import org.tensorflow.Output;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
@@ -22,6 +25,7 @@ final class TowerCopies {
   private final SignatureDef signature;
   private final FlatCopy own;
   private final FunctionChoice.Part training;
+  private final FunctionChoice.Part inference;
   private final List<ModelVariable> variables;
   private final Map<String, OpDef> operations;
   private final FlatGraph needed;
@@ -31,6 +35,7 @@ final class TowerCopies {
    * Looks for what has to be copied.
    *
    * @param own the copy that the model itself computes with
+   * @param functions what it computes
    * @param variables the model's
    * @param operations the known operations, by name
    */
@@ -38,18 +43,17 @@ final class TowerCopies {
       MetaGraphDef model,
       SignatureDef signature,
       FlatCopy own,
-      FunctionChoice.Part training,
+      FunctionChoice functions,
       List<ModelVariable> variables,
       Map<String, OpDef> operations) {
     this.model = model;
     this.signature = signature;
     this.own = own;
-    this.training = training;
+    this.training = functions.training();
+    this.inference = functions.inference();
     this.variables = variables;
     this.operations = operations;
-    Set<String> tensors = training.tensors();
-    signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
-    this.needed = own.flat().pruned(tensors);
+    this.needed = neededBy(training);
     this.nodes =
         needed.graphDef().getNodeList().stream().map(NodeDef::getName).collect(Collectors.toSet());
   }
@@ -58,26 +62,60 @@ final class TowerCopies {
    * Those of the variables that each device changes in a step, and whose mean over devices is their
    * value after it.
    *
-   * @throws IllegalArgumentException if a step changes one that Python takes no mean of
+   * @throws IllegalArgumentException if a step changes one that no mean is taken of, or one changes
+   *     when the model predicts, too: the first device alone does that
    */
   Set<ModelVariable> averaged() {
     Map<String, SavedVariable> saved = SavedVariables.of(model);
-    Set<String> written = VariableWrites.of(needed.graphDef());
+    Set<String> written = written(needed);
+    Set<String> always = written(neededBy(inference));
     Set<ModelVariable> averaged = new LinkedHashSet<>();
     for (ModelVariable variable : variables) {
       String node = own.node(variable.handle());
       if (written.contains(node)) {
-        if (saved.get(node).getAggregation() != VariableAggregation.VARIABLE_AGGREGATION_MEAN
-            || !VariableView.isFloating(variable.dtype())) {
-          throw new IllegalArgumentException(
-              ("several devices cannot share a batch: the model's variable '%s' changes with each,"
-                      + " and its layer does not say (aggregation=MEAN) that a mean may be taken")
-                  .formatted(variable.name()));
-        }
+        requireMean(variable, saved.get(node));
         averaged.add(variable);
+      }
+      if (always.contains(node)) {
+        throw cannot(
+            variable,
+            "changes whenever the model predicts, which one device does for all; what model.save"
+                + " wrote can change it in training alone (training=True)");
       }
     }
     return averaged;
+  }
+
+  private static void requireMean(ModelVariable variable, SavedVariable saved) {
+    if (saved.getAggregation() != VariableAggregation.VARIABLE_AGGREGATION_MEAN) {
+      throw cannot(
+          variable,
+          "changes with each, and its layer does not say (aggregation=MEAN) that a mean may be"
+              + " taken");
+    }
+    if (!VariableView.isFloating(variable.dtype())) {
+      throw cannot(
+          variable,
+          "changes with each, and is of type %s, of which no mean can be taken, though its layer"
+                  .formatted(DataTypeNames.ofPython(variable.dtype()))
+              + " asks for one (aggregation=MEAN): floats have means");
+    }
+  }
+
+  private static IllegalArgumentException cannot(ModelVariable variable, String reason) {
+    return new IllegalArgumentException(
+        "several devices cannot share a batch: the model's variable '%s' %s"
+            .formatted(variable.name(), reason));
+  }
+
+  private FlatGraph neededBy(FunctionChoice.Part part) {
+    Set<String> tensors = part.tensors();
+    signature.getInputsMap().values().forEach(info -> tensors.add(info.getName()));
+    return own.flat().pruned(tensors);
+  }
+
+  private Set<String> written(FlatGraph flat) {
+    return VariableWrites.of(flat.graphDef(), model.getGraphDef(), operations);
   }
 
   /**
@@ -85,9 +123,20 @@ final class TowerCopies {
    *
    * @param device as operations name it
    * @param scope a name that no other copy has
-   * @throws IllegalArgumentException if an operation cannot be on the device
+   * @throws IllegalArgumentException if an operation cannot be on the device, or one of the model's
+   *     own variables is there
    */
   ModelTower on(String device, String scope) {
+    for (ModelVariable variable : variables) {
+      String saved = ((GraphOperation) variable.handle().op()).device();
+      if (!saved.isEmpty() && Placement.one(saved).equals(Placement.one(device))) {
+        throw cannot(
+            variable,
+            "was saved for %s, which computes with a copy of it: save the model without the devices"
+                    .formatted(device)
+                + " of variables, as model.save does by itself");
+      }
+    }
     FlatCopy copy =
         FlatCopy.add(
             DevicePlacement.on(device, needed, operations),

@@ -176,11 +176,13 @@ public final class TrainableModel implements AutoCloseable {
       FunctionGradients.register();
       choice = FunctionChoice.of(folder.metaGraph(), signatureName, operations, wanted);
       flat =
-          GradientRewriter.rewrite(
-              StatelessRandomness.rewrite(
-                  choice.flat(), folder.metaGraph().getGraphDef(), operations),
-              folder.metaGraph(),
-              operations);
+          AnyDevice.of(
+              GradientRewriter.rewrite(
+                  StatelessRandomness.rewrite(
+                      choice.flat(), folder.metaGraph().getGraphDef(), operations),
+                  folder.metaGraph(),
+                  operations),
+              folder.metaGraph().getGraphDef());
     }
     ModelSession session = opener.open(folder);
     try {
@@ -265,6 +267,17 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
+   * Whether {@link #training()} has {@link ModelFunction#losses()} that follow from the batch, as
+   * those of {@code add_loss} do, and not from variables alone, as those of regularizers do.
+   */
+  public boolean hasLossesOfBatch() {
+    Set<String> computed =
+        GradientPaths.reachable(
+            copy.flat().graphDef(), inputs.values().stream().map(copy::node).toList());
+    return training.losses().stream().map(copy::node).anyMatch(computed::contains);
+  }
+
+  /**
    * The tensor, int64 of shape [2], that random numbers follow from: a seed and a step. Fed with
    * the same two numbers, a run draws the same random numbers; not fed, it draws others each time.
    * Empty if the functions draw none.
@@ -297,8 +310,7 @@ public final class TrainableModel implements AutoCloseable {
               .formatted(signatureName));
     }
     TowerCopies copies =
-        new TowerCopies(
-            folder.metaGraph(), signature(), copy, choice.training(), variables, operations());
+        new TowerCopies(folder.metaGraph(), signature(), copy, choice, variables, operations());
     List<ModelTower> towers = new ArrayList<>(List.of(tower));
     devices
         .subList(1, devices.size())

@@ -1,13 +1,16 @@
 package dev.adafactor.finetune;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.finetune.TrainingListener.Step;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.python.Python;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -16,6 +19,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Divided batches beside those of tf_keras's fit under MirroredStrategy. */
@@ -32,8 +36,12 @@ class MirroredFitLiveTest {
   }
 
   private static FineTuning.Builder job(String dimensions) {
+    return job("model", dimensions);
+  }
+
+  private static FineTuning.Builder job(String model, String dimensions) {
     Mesh mesh = Mesh.virtualCpus(dimensions);
-    return FineTuning.builder(folder.resolve("model"), Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
+    return FineTuning.builder(folder.resolve(model), Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
         .features(folder.resolve("x.npy"))
         .labels(folder.resolve("y.npy"))
         .batchSize(24)
@@ -84,33 +92,68 @@ class MirroredFitLiveTest {
   }
 
   /** MirroredStrategy, too, refuses to write a variable of which it is not told what to make. */
-  @Test
-  void refusesWhatCannotBeAveraged() {
-    assertRefused("counting", "variable 'counting/steps' changes");
+  @ParameterizedTest
+  @CsvSource({
+    "counting, variable 'counting/steps' changes with each",
+    "counting_in_branch, variable 'counting/steps' changes with each",
+    "mean_of_integers, of type int64",
+    "shrinking, changes its variable 'shrinking/scale' in a step that trains it",
+    "predicting, variable 'seen' changes whenever the model predicts",
+    "on_second, was saved for /device:CPU:1",
+    "fixed, the model takes batches of 24 alone"
+  })
+  void refusesWhatCannotBeDivided(String model, String part) {
+    assertRefused(job(model, "batch=2"), part);
   }
 
-  @Test
-  void refusesABatchOfFixedSize() {
-    assertRefused("fixed", "the model takes batches of 24 alone");
-  }
-
-  private static void assertRefused(String model, String part) {
-    FineTuning job =
-        FineTuning.builder(folder.resolve(model), Loss.SPARSE_CATEGORICAL_CROSSENTROPY)
-            .features(folder.resolve("x.npy"))
-            .labels(folder.resolve("y.npy"))
-            .batchSize(24)
-            .mesh(Mesh.virtualCpus("batch=2"))
-            .build();
-    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, job::run);
+  private static void assertRefused(FineTuning.Builder job, String part) {
+    IllegalArgumentException e =
+        assertThrows(IllegalArgumentException.class, () -> job.build().run());
     assertTrue(e.getMessage().contains(part), e::getMessage);
   }
 
   @Test
-  void cannotBeComparedWithWholeBatches() {
-    FineTuning job = job("batch=2").record(folder.resolve("recording"), 1_000_000).build();
-    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, job::run);
-    assertTrue(e.getMessage().contains("take statistics of their parts"), e::getMessage);
-    assertTrue(e.getMessage().contains("batch_normalization/moving_mean"), e::getMessage);
+  void whatIsFrozenMayChange() throws IOException {
+    Path exported = folder.resolve("shrunk");
+    job("shrinking", "batch=2").freeze("shrinking/scale").export(exported).build().run();
+    double[] scale = PlainArrays.weights(exported).get("shrinking/scale");
+    assertArrayEquals(new double[] {Math.pow(0.9, 9)}, scale, 1e-6);
+  }
+
+  /** A sum of two such numbers is infinite. */
+  @Test
+  void takesMeansOfHalfPrecision() throws IOException {
+    Path exported = folder.resolve("half-precision");
+    job("half", "batch=2").export(exported).build().run();
+    double seen = PlainArrays.weights(exported).get("half/seen")[0];
+    Path whole = folder.resolve("half-precision-whole");
+    job("half", "x=1").export(whole).build().run();
+    assertEquals(PlainArrays.weights(whole).get("half/seen")[0], seen, 64);
+    assertTrue(seen > 40_000, "seen is " + seen);
+  }
+
+  /** What the model's functions ask for gives way, in branches and loops as well. */
+  @ParameterizedTest
+  @ValueSource(strings = {"placed", "on_first"})
+  void computesWhereTheMeshSays(String model) throws IOException {
+    List<Step> whole = job(model, "x=1").build().run().steps();
+    List<Step> divided = job(model, "batch=2").build().run().steps();
+    assertEquals(9, divided.size());
+    for (int step = 0; step < divided.size(); step++) {
+      assertEquals(whole.get(step).loss(), divided.get(step).loss(), 1e-5);
+    }
+  }
+
+  @Test
+  void cannotBeComparedWithWholeBatches() throws IOException {
+    assertRefused(recorded("model", "batch=2"), "take statistics of their parts");
+    assertRefused(recorded("model", "batch=2"), "batch_normalization/moving_mean");
+    assertRefused(recorded("penalty", "batch=2"), "adds losses of its own (add_loss)");
+    recorded("penalty", "x=1").build().run();
+    recorded("regularized", "batch=2").build().run();
+  }
+
+  private static FineTuning.Builder recorded(String model, String mesh) throws IOException {
+    return job(model, mesh).record(Files.createTempDirectory(folder, "recording"), 10_000_000);
   }
 }

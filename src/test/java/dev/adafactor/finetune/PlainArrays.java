@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Elements;
+import dev.adafactor.graph.RawVariable;
 import dev.adafactor.savedmodel.ModelVariable;
 import dev.adafactor.savedmodel.TrainableModel;
 import java.io.IOException;
@@ -10,13 +11,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import org.tensorflow.Operand;
+import org.tensorflow.Output;
 import org.tensorflow.Result;
 import org.tensorflow.op.Ops;
 import org.tensorflow.types.TFloat32;
-import org.tensorflow.types.family.TType;
 
 /** Numbers from Python and from models, as plain arrays. */
 final class PlainArrays {
@@ -31,24 +33,21 @@ final class PlainArrays {
     return Math.sqrt(sum);
   }
 
-  /** The float32 variables of a model, by name. */
+  /** The variables of a model's functions for training, by name. */
   static Map<String, double[]> weights(Path savedModel) throws IOException {
     Map<String, double[]> weights = new HashMap<>();
-    try (TrainableModel model = TrainableModel.load(savedModel, "serving_default")) {
+    try (TrainableModel model =
+        TrainableModel.load(savedModel, "serving_default", Optional.empty())) {
       Ops tf = Ops.create(model.graph());
       for (ModelVariable variable : model.variables()) {
-        Operand<TFloat32> value = tf.readVariableOp(resource(variable), TFloat32.class);
+        Output<?> stored = new RawVariable(variable.handle(), variable.dtype()).read(tf);
+        Operand<TFloat32> value = tf.dtypes.cast(StepFunction.numeric(stored), TFloat32.class);
         try (Result fetched = model.session().runner().fetch(value).run()) {
           weights.put(variable.name(), Elements.copy(fetched.get(0)));
         }
       }
     }
     return weights;
-  }
-
-  @SuppressWarnings("unchecked") // A resource has no type in Java.
-  private static Operand<? extends TType> resource(ModelVariable variable) {
-    return (Operand<? extends TType>) variable.handle();
   }
 
   /** The arrays of an .npz file, which is a zip of .npy files. */

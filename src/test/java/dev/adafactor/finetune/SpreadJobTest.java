@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.LogCapture;
 import dev.adafactor.mesh.Mesh;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -136,6 +137,25 @@ class SpreadJobTest {
       assertEquals(expected.after(), rest.after());
     }
     assertSameModel(whole, resumed);
+  }
+
+  @Test
+  void warnOnceOfWhatMakesTheOutput() throws IOException {
+    try (LogCapture log = new LogCapture(Task.class)) {
+      Digits.job()
+          .epochs(1)
+          .fromLogits()
+          .validationSplit(0.1)
+          .mesh(Mesh.virtualCpus("batch=2"))
+          .optimizer(graph -> Adafactor.builder(graph).mesh(Mesh.virtualCpus("batch=2")).build())
+          .build()
+          .run();
+      assertEquals(
+          List.of(
+              "WARNING the output 'probabilities' is said to be logits, but a Softmax makes it: the"
+                  + " loss takes what goes into that"),
+          log.messages());
+    }
   }
 
   @Test

@@ -45,6 +45,21 @@ class FlatFunctionTest {
   }
 
   @Test
+  void whatAFunctionWithoutResultsDoesIsKept() {
+    GraphDef model =
+        graph(
+            """
+            library { function {
+              signature { name: 'g' control_output: 'end' }
+              node_def { name: 'write' op: 'NoOp' }
+              control_ret { key: 'end' value: 'write' } } }
+            """);
+    FlatFunction g =
+        FlatFunction.of(NameAttrList.newBuilder().setName("g").build(), model, Operations.ALL);
+    assertEquals("NoOp", node(g.graphDef(), "body/write").getOp());
+  }
+
+  @Test
   void prunedFunctionsHaveWhatTheyNeed() {
     FlatFunction f = flat("f").pruned();
     assertEquals(List.of("argument_0"), f.arguments());

@@ -315,6 +315,23 @@ class FunctionFlattenerTest {
   }
 
   @Test
+  void onlyWhatTheGraphItselfHasAsksForADevice() {
+    FlatGraph flat =
+        flatten(
+            "call",
+            X.replace("op: 'P", "device: '/device:CPU:1' op: 'P"),
+            call("call", "f", "input: 'x' device: '/device:CPU:0'"),
+            function(
+                "f",
+                "node_def { name: 'relu' op: 'Relu' input: 'a' device: '/device:GPU:0' }",
+                "relu:activations:0",
+                ""));
+    assertEquals("/device:CPU:1", node(flat, "x").getDevice());
+    assertEquals("", node(flat, "call/relu").getDevice());
+    assertEquals("", node(flat, "call/r").getDevice());
+  }
+
+  @Test
   void tablesKeepTheNameTheyGoBy() {
     FlatGraph flat =
         flatten(
