@@ -91,7 +91,8 @@ final class CompareCommand implements Callable<Integer> {
       defaultValue = "stable",
       converter = ConstantConverter.OfNumerics.class,
       description =
-          "Which operations compute the update (default: ${DEFAULT-VALUE}, the only one for --mesh).")
+          "Which operations compute the update (default: ${DEFAULT-VALUE}, the only one for"
+              + " --mesh).")
   private Numerics numerics;
 
   @Option(
@@ -124,8 +125,10 @@ final class CompareCommand implements Callable<Integer> {
   public Integer call() {
     try {
       return compare();
-    } catch (IllegalArgumentException | IOException e) {
+    } catch (IOException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(spec.commandLine(), DeviceOptions.named(e).getMessage(), e);
     } catch (ClusterException e) {
       throw new ParameterException(spec.commandLine(), DeviceOptions.lost(e), e);
     }
@@ -145,7 +148,7 @@ final class CompareCommand implements Callable<Integer> {
             .orElse(variables);
     Host host = host();
     outputs().require(inputs());
-    requireUsable(host);
+    host.requireUsable();
     List<Recording> recordings = recordings();
     PrintWriter out = spec.commandLine().getOut();
     Requirement requirement = Requirement.of(numerics, System.getProperty("os.arch"));
@@ -209,14 +212,6 @@ final class CompareCommand implements Callable<Integer> {
         .cluster()
         .<Host>map(cluster -> new Host.Processes(cluster, timeout))
         .orElseGet(Host.ThisProcess::new);
-  }
-
-  private static void requireUsable(Host host) {
-    try {
-      host.requireUsable();
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException("--" + e.getMessage(), e);
-    }
   }
 
   /** Where it was computed, if that is to be said. */

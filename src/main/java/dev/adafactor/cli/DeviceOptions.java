@@ -85,6 +85,12 @@ final class DeviceOptions extends MeshOptions {
         + e.getMessage().replaceFirst("took longer than [0-9]+ ms", "$0 (--operation-timeout)");
   }
 
+  /** What the library says of an argument, of the option that gives it. */
+  static IllegalArgumentException named(IllegalArgumentException e) {
+    String message = String.valueOf(e.getMessage());
+    return message.startsWith("cluster: ") ? new IllegalArgumentException("--" + message, e) : e;
+  }
+
   private static Duration duration(double seconds) {
     double milliseconds = seconds * 1000;
     if (!(milliseconds >= 1 && milliseconds <= Integer.MAX_VALUE)) {
