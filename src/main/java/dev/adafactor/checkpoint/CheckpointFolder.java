@@ -83,6 +83,7 @@ public final class CheckpointFolder {
    * @param step how many steps were done, part of the name; Python's own count goes on from it
    * @return the prefix of its files
    * @throws IOException if writing fails; the checkpoints before it are left as they were
+   * @throws dev.adafactor.mesh.ClusterException if a process is lost that runs the session
    */
   public Path save(TrainingState state, long step, String note) throws IOException {
     Path draft = folder.resolve(DRAFT + UUID.randomUUID());
@@ -167,6 +168,7 @@ public final class CheckpointFolder {
    * @return what was put back; empty if there is none
    * @throws IOException if there are checkpoints, and all are damaged
    * @throws IllegalArgumentException if the newest is that of another model or optimizer
+   * @throws dev.adafactor.mesh.ClusterException if a process is lost that runs the session
    */
   public Optional<Restored> resume(TrainingState state, Content.Judge judge) throws IOException {
     sweep();

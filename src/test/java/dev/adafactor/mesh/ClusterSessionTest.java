@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
@@ -116,6 +117,28 @@ class ClusterSessionTest {
     }
   }
 
+  /** The files are not to blame. */
+  @Test
+  void namesAProcessThatIsLostWhenACheckpointIsWrittenOrRead() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(2);
+        PinnedTraining training =
+            new PinnedTraining(workers.cluster(), TIMEOUT, builder -> builder)) {
+      training.trainTo(2);
+      training.save(folder);
+      workers.kill(1);
+      for (Executable use :
+          List.<Executable>of(() -> training.save(folder, 3), () -> training.resume(folder))) {
+        String message = assertThrows(ClusterException.class, use).getMessage();
+        assertTrue(message.startsWith("/job:worker/task:1 at '127.0.0.1:2001' cannot"), message);
+      }
+      try (Stream<Path> files = Files.list(folder)) {
+        assertEquals(
+            List.of("checkpoint", "ckpt-2.data-00000-of-00001", "ckpt-2.index"),
+            files.map(file -> file.getFileName().toString()).sorted().toList());
+      }
+    }
+  }
+
   /** The workers need not see the files that hold the whole of what they have the shards of. */
   @Test
   void keepsTheStateOfShardsInFilesOfThisProcess() throws Exception {
@@ -178,10 +201,12 @@ class ClusterSessionTest {
     try (WorkerProcesses workers = new WorkerProcesses(3)) {
       assertRefused(
           "worker=127.0.0.1:2000,127.0.0.1:2002,127.0.0.1:2001",
-          "with /job:worker/task:2 at '127.0.0.1:2002', with /job:worker/task:1 at '127.0.0.1:2001'");
+          "with /job:worker/task:2 at '127.0.0.1:2002', with /job:worker/task:1 at"
+              + " '127.0.0.1:2001'");
       assertRefused(
           "worker=127.0.0.1:2001,127.0.0.1:2000,127.0.0.1:2002",
-          "with /job:worker/task:1 at '127.0.0.1:2001', with /job:worker/task:0 at '127.0.0.1:2000'");
+          "with /job:worker/task:1 at '127.0.0.1:2001', with /job:worker/task:0 at"
+              + " '127.0.0.1:2000'");
     }
   }
 
