@@ -49,16 +49,15 @@ import picocli.CommandLine.Spec;
     description = {
       "Time and size one step of the optimizer, alone or beside others.",
       "",
-      "The gradients are in memory before a step: it is the update alone that is timed. With"
-          + " --mesh",
-      "they lie beside the shards, and 'unsharded' is measured beside it; it goes with reference",
-      "variables and numerics stable."
+      "The gradients are in memory before a step: it is the update alone that is timed.",
+      "With --mesh they lie beside the shards, and 'unsharded' is measured beside it. It goes with",
+      "reference variables and numerics stable; what collective operations send is in no record."
     },
     footer = {
       "",
       "A shape file is a JSON list of shapes, [[64, 10], [10]], or of objects,",
-      "{\"name\": \"embedding\", \"shape\": [1000, 64], \"rows\": 32}, where rows are those of a"
-          + " sparse gradient.",
+      "{\"name\": \"embedding\", \"shape\": [1000, 64], \"rows\": 32}, where rows are those of a sparse"
+          + " gradient.",
       "",
       "Examples:",
       "  java -jar target/adafactor.jar bench --shapes transformer",

@@ -91,8 +91,7 @@ final class CompareCommand implements Callable<Integer> {
       defaultValue = "stable",
       converter = ConstantConverter.OfNumerics.class,
       description =
-          "Which operations compute the update (default: ${DEFAULT-VALUE}, the only one for"
-              + " --mesh).")
+          "Which operations compute the update (default: ${DEFAULT-VALUE}, the only one for --mesh).")
   private Numerics numerics;
 
   @Option(

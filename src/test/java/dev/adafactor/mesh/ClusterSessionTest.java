@@ -126,17 +126,19 @@ class ClusterSessionTest {
       training.trainTo(2);
       training.save(folder);
       workers.kill(1);
-      for (Executable use :
-          List.<Executable>of(() -> training.save(folder, 3), () -> training.resume(folder))) {
-        String message = assertThrows(ClusterException.class, use).getMessage();
-        assertTrue(message.startsWith("/job:worker/task:1 at '127.0.0.1:2001' cannot"), message);
-      }
+      assertNamesTheSecond(() -> training.save(folder, 3));
+      assertNamesTheSecond(() -> training.resume(folder));
       try (Stream<Path> files = Files.list(folder)) {
         assertEquals(
             List.of("checkpoint", "ckpt-2.data-00000-of-00001", "ckpt-2.index"),
             files.map(file -> file.getFileName().toString()).sorted().toList());
       }
     }
+  }
+
+  private static void assertNamesTheSecond(Executable use) {
+    String message = assertThrows(ClusterException.class, use).getMessage();
+    assertTrue(message.startsWith("/job:worker/task:1 at '127.0.0.1:2001' cannot"), message);
   }
 
   /** The workers need not see the files that hold the whole of what they have the shards of. */
@@ -163,8 +165,12 @@ class ClusterSessionTest {
         state.save(folder.resolve("state"), "", 1);
         opened.session().run(train);
         assertNotEquals(early, adafactor.snapshot(opened.session()));
-        StoredState.find(folder.resolve("state")).restore(state, Extent.ALL);
+        StoredState stored = StoredState.find(folder.resolve("state"));
+        stored.restore(state, Extent.ALL);
         assertEquals(early, adafactor.snapshot(opened.session()));
+        workers.kill(1);
+        assertNamesTheSecond(() -> state.save(folder.resolve("other"), "", 2));
+        assertNamesTheSecond(() -> stored.restore(state, Extent.ALL));
       }
     }
   }
@@ -201,12 +207,10 @@ class ClusterSessionTest {
     try (WorkerProcesses workers = new WorkerProcesses(3)) {
       assertRefused(
           "worker=127.0.0.1:2000,127.0.0.1:2002,127.0.0.1:2001",
-          "with /job:worker/task:2 at '127.0.0.1:2002', with /job:worker/task:1 at"
-              + " '127.0.0.1:2001'");
+          "with /job:worker/task:2 at '127.0.0.1:2002', with /job:worker/task:1 at '127.0.0.1:2001'");
       assertRefused(
           "worker=127.0.0.1:2001,127.0.0.1:2000,127.0.0.1:2002",
-          "with /job:worker/task:1 at '127.0.0.1:2001', with /job:worker/task:0 at"
-              + " '127.0.0.1:2000'");
+          "with /job:worker/task:1 at '127.0.0.1:2001', with /job:worker/task:0 at '127.0.0.1:2000'");
     }
   }
 

@@ -7,6 +7,10 @@ import org.tensorflow.types.family.TNumber;
 
 /** In place of a sum over shards: as if each were a variable of its own. */
 public final class NoReduction implements Reduction {
+
+  /** There is nothing to be set. */
+  public NoReduction() {}
+
   @Override
   public <T extends TNumber> List<Operand<T>> sum(List<Part<T>> parts) {
     return parts.stream()
