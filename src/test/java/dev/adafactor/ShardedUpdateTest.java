@@ -8,7 +8,7 @@ import dev.adafactor.ShardedTraining.Start;
 import dev.adafactor.ShardedTraining.Way;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
-import dev.adafactor.mesh.Reduction;
+import dev.adafactor.mesh.NoReduction;
 import dev.adafactor.mesh.Reductions;
 import dev.adafactor.mesh.ShardedVariable;
 import java.util.ArrayList;
@@ -282,26 +282,9 @@ class ShardedUpdateTest {
     }
   }
 
-  /** In place of a sum over shards: as if each were a variable of its own. */
-  private static final Reduction NONE =
-      new Reduction() {
-        @Override
-        public <T extends TNumber> List<Operand<T>> sum(List<Part<T>> parts) {
-          return parts.stream()
-              .<Operand<T>>map(
-                  part -> {
-                    Ops tf = part.ops();
-                    Operand<T> count =
-                        tf.dtypes.cast(tf.constant(parts.size()), part.value().type());
-                    return tf.math.mul(part.value(), count);
-                  })
-              .toList();
-        }
-      };
-
   @Example
   void isAnotherWithoutReductions() {
-    Arguments off = (builder, variables) -> builder.learningRate(0.3).reductions(NONE);
+    Arguments off = (builder, variables) -> builder.learningRate(0.3).reductions(new NoReduction());
     for (List<String> specs :
         List.of(
             List.of("x", "y"), List.of("x", Layout.UNSHARDED), List.of(Layout.UNSHARDED, "y"))) {

@@ -53,7 +53,7 @@ final class GraphContender implements Contender {
   private final Map<String, Long> stateBytes;
 
   private GraphContender(Workload workload, Keeping keeping, String version, Optimizer optimizer) {
-    this.session = new Session(graph, keeping.with(config(workload.threads())));
+    this.session = new Session(graph, keeping.holding().with(config(workload.threads())));
     try {
       Variables variables =
           new Variables(
@@ -104,6 +104,7 @@ final class GraphContender implements Contender {
         "TensorFlow Java, TensorFlow " + TensorFlow.version(),
         (graph, variables) ->
             keeping
+                .holding()
                 .with(Adafactor.builder(graph))
                 .numerics(variant.numerics())
                 .jitCompile(variant.jitCompile())

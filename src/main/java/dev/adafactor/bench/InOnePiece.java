@@ -1,6 +1,5 @@
 package dev.adafactor.bench;
 
-import dev.adafactor.Adafactor;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.parity.VariableKind;
 import java.util.List;
@@ -9,20 +8,19 @@ import org.tensorflow.Output;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.core.Variable;
-import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
 
 /**
  * Where TensorFlow puts them.
  *
- * @param kind of the variables
+ * @param holding their kind
  */
-record InOnePiece(VariableKind kind) implements Keeping {
+record InOnePiece(VariableKind holding) implements Keeping {
 
   @Override
   public <T extends TNumber> Kept<T> variable(Ops tf, String name, Operand<T> initial) {
-    return switch (kind) {
+    return switch (holding) {
       case REFERENCE -> {
         Variable<T> variable = tf.withName(name).variable(initial.shape(), initial.type());
         yield new Kept<>(variable, tf.identity(variable), List.of(tf.assign(variable, initial)));
@@ -50,15 +48,5 @@ record InOnePiece(VariableKind kind) implements Keeping {
     return new KeptGradient(
         new GradAndVar(gradient.value().asOutput(), variable.variable().asOutput()),
         gradient.assignments());
-  }
-
-  @Override
-  public Adafactor.Builder with(Adafactor.Builder builder) {
-    return builder;
-  }
-
-  @Override
-  public ConfigProto with(ConfigProto config) {
-    return config;
   }
 }

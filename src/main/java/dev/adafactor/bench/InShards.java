@@ -1,28 +1,25 @@
 package dev.adafactor.bench;
 
-import dev.adafactor.Adafactor;
 import dev.adafactor.ShardedGradient;
 import dev.adafactor.mesh.Layout;
-import dev.adafactor.mesh.Mesh;
-import dev.adafactor.mesh.Reductions;
 import dev.adafactor.mesh.ShardedVariable;
+import dev.adafactor.parity.OnMesh;
 import java.util.ArrayList;
 import java.util.List;
 import org.tensorflow.Operand;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
-import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.types.family.TNumber;
 
 /**
  * On the devices of a mesh, each part of a gradient beside the part of the variable that is worked
  * on.
  */
-record InShards(Mesh mesh, Reductions reductions) implements Keeping {
+record InShards(OnMesh holding) implements Keeping {
 
   @Override
   public <T extends TNumber> Kept<T> variable(Ops tf, String name, Operand<T> initial) {
-    Layout layout = Layout.ofMatrices(mesh, initial.shape());
+    Layout layout = Layout.ofMatrices(holding.mesh(), initial.shape());
     // The initializers of all variables run at once: they shall not take the memory of more.
     ShardedVariable<T> variable =
         ShardedVariable.create(
@@ -42,21 +39,11 @@ record InShards(Mesh mesh, Reductions reductions) implements Keeping {
     List<Operand<T>> gradients = new ArrayList<>();
     List<Op> assignments = new ArrayList<>();
     for (int i = 0; i < parts.size(); i++) {
-      Ops there = tf.withDevice(mesh.device(sharded.layout().shards().get(i).owner()));
+      Ops there = tf.withDevice(holding.mesh().device(sharded.layout().shards().get(i).owner()));
       Kept<T> part = InOnePiece.resource(there, name + "_" + i, parts.get(i));
       gradients.add(part.value());
       assignments.addAll(part.assignments());
     }
     return new KeptGradient(new ShardedGradient<>(gradients).of(sharded), assignments);
-  }
-
-  @Override
-  public Adafactor.Builder with(Adafactor.Builder builder) {
-    return builder.mesh(mesh).reductions(reductions);
-  }
-
-  @Override
-  public ConfigProto with(ConfigProto config) {
-    return config.toBuilder().mergeFrom(mesh.config()).build();
   }
 }

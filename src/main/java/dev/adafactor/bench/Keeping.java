@@ -1,12 +1,11 @@
 package dev.adafactor.bench;
 
-import dev.adafactor.Adafactor;
+import dev.adafactor.parity.Holding;
 import java.util.List;
 import org.tensorflow.Operand;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
-import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.types.family.TNumber;
 import org.tensorflow.types.family.TType;
 
@@ -38,9 +37,6 @@ interface Keeping {
   <T extends TNumber> KeptGradient gradient(
       Ops tf, String name, Operand<T> initial, Kept<T> variable);
 
-  /** Adds what the optimizer must be told. */
-  Adafactor.Builder with(Adafactor.Builder builder);
-
-  /** Adds what the session must be made with. */
-  ConfigProto with(ConfigProto config);
+  /** What optimizer and session must be made with. */
+  Holding holding();
 }

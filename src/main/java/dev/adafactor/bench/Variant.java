@@ -4,6 +4,7 @@ import dev.adafactor.JitCompile;
 import dev.adafactor.Numerics;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Reductions;
+import dev.adafactor.parity.OnMesh;
 import dev.adafactor.parity.VariableKind;
 import java.util.Locale;
 import java.util.Optional;
@@ -46,7 +47,7 @@ public record Variant(
   }
 
   Keeping keeping() {
-    return mesh.<Keeping>map(each -> new InShards(each, reductions))
+    return mesh.<Keeping>map(each -> new InShards(new OnMesh(each, reductions)))
         .orElseGet(() -> new InOnePiece(variables));
   }
 }

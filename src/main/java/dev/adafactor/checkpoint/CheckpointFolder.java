@@ -31,7 +31,7 @@ import java.util.stream.Collectors;
  *
  * <p>A checkpoint is there when its index is. It is written elsewhere, forced to the disk, and
  * moved in, its index last: a process that is killed at any moment leaves those before it as they
- * were.
+ * were. What else it leaves, files without an index, the next one removes.
  */
 public final class CheckpointFolder {
   private static final Logger LOG = System.getLogger(CheckpointFolder.class.getName());
@@ -42,6 +42,9 @@ public final class CheckpointFolder {
 
   /** Python's names have other beginnings, if its user wants it. */
   private static final Pattern NUMBERED = Pattern.compile("(.+)-(\\d{1,18})\\.index");
+
+  private static final Pattern OWN_VALUES =
+      Pattern.compile("(" + NAME + "\\d+)\\.data-\\d{5}-of-\\d{5}");
 
   private static final Pattern NAMED_LATEST =
       Pattern.compile("(?m)^model_checkpoint_path: \"(?:[^\"]*/)?([^\"/]+)\"");
@@ -80,6 +83,7 @@ public final class CheckpointFolder {
    * @param step how many steps were done, part of the name; Python's own count goes on from it
    * @return the prefix of its files
    * @throws IOException if writing fails; the checkpoints before it are left as they were
+   * @throws dev.adafactor.mesh.ClusterException if a process is lost that runs the session
    */
   public Path save(TrainingState state, long step, String note) throws IOException {
     Path draft = folder.resolve(DRAFT + UUID.randomUUID());
@@ -139,13 +143,20 @@ public final class CheckpointFolder {
     }
   }
 
-  /** Removes what processes left that were killed while they wrote. */
+  /** Removes what processes left that were killed while they wrote or removed a checkpoint. */
   private void sweep() throws IOException {
-    for (Path leftOver : list(folder)) {
-      if (leftOver.getFileName().toString().startsWith(DRAFT)) {
-        removeAll(leftOver);
+    for (Path file : list(folder)) {
+      if (file.getFileName().toString().startsWith(DRAFT) || isWithoutIndex(file)) {
+        removeAll(file);
       }
     }
+  }
+
+  /** Whether they are values that do not count: an index comes last and goes first. */
+  private static boolean isWithoutIndex(Path file) {
+    Matcher values = OWN_VALUES.matcher(file.getFileName().toString());
+    return values.matches()
+        && Files.notExists(file.resolveSibling(values.group(1) + INDEX), LinkOption.NOFOLLOW_LINKS);
   }
 
   /**
@@ -157,6 +168,7 @@ public final class CheckpointFolder {
    * @return what was put back; empty if there is none
    * @throws IOException if there are checkpoints, and all are damaged
    * @throws IllegalArgumentException if the newest is that of another model or optimizer
+   * @throws dev.adafactor.mesh.ClusterException if a process is lost that runs the session
    */
   public Optional<Restored> resume(TrainingState state, Content.Judge judge) throws IOException {
     sweep();
@@ -306,13 +318,13 @@ public final class CheckpointFolder {
   }
 
   /** A link is removed, not what it leads to. */
-  private static void removeAll(Path draft) throws IOException {
-    if (Files.isDirectory(draft, LinkOption.NOFOLLOW_LINKS)) {
-      for (Path file : list(draft)) {
+  private static void removeAll(Path leftOver) throws IOException {
+    if (Files.isDirectory(leftOver, LinkOption.NOFOLLOW_LINKS)) {
+      for (Path file : list(leftOver)) {
         removeAll(file);
       }
     }
-    Files.deleteIfExists(draft);
+    Files.deleteIfExists(leftOver);
   }
 
   private static List<Path> list(Path folder) throws IOException {

@@ -1,6 +1,8 @@
 package dev.adafactor.checkpoint;
 
 import dev.adafactor.graph.ErrorLine;
+import dev.adafactor.mesh.ClusterException;
+import dev.adafactor.mesh.ClusterSession;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -39,7 +41,7 @@ record FilesOfSession(Session session) implements StateFiles {
       try (TString path = TString.scalarOf(files.toString())) {
         feeds.apply(session.runner()).feed(prefix, path).addTarget(save).run().close();
       } catch (TensorFlowException e) {
-        throw failure(e);
+        throw failure(session, e);
       }
     };
   }
@@ -56,7 +58,7 @@ record FilesOfSession(Session session) implements StateFiles {
           try (TString path = TString.scalarOf(files.toString())) {
             runner.feed(prefix, path).run().close();
           } catch (TensorFlowException | TFInvalidArgumentException e) {
-            throw failure(e);
+            throw failure(session, e);
           }
         });
   }
@@ -71,7 +73,7 @@ record FilesOfSession(Session session) implements StateFiles {
     try (TString path = TString.scalarOf(files.toString())) {
       return runner.feed(prefix, path).run();
     } catch (TensorFlowException | TFInvalidArgumentException e) {
-      throw failure(e);
+      throw failure(session, e);
     }
   }
 
@@ -91,7 +93,11 @@ record FilesOfSession(Session session) implements StateFiles {
     return tf.placeholder(TString.class, Placeholder.shape(Shape.scalar()));
   }
 
-  private static IOException failure(RuntimeException e) {
+  /** Where a process of the session is lost, nothing is wrong with the files. */
+  private static IOException failure(Session session, RuntimeException e) {
+    if (ClusterSession.explain(session, e) instanceof ClusterException lost) {
+      throw lost;
+    }
     return new IOException(ErrorLine.of(e), e);
   }
 

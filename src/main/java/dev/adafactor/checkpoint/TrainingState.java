@@ -27,6 +27,7 @@ import java.util.Set;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Session;
+import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.ndarray.NdArrays;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Op;
@@ -287,6 +288,7 @@ public final class TrainingState {
    * @param text the caller's note
    * @param number what Python counts its checkpoints from, to give the next one its name
    * @throws IOException if the files cannot be written
+   * @throws dev.adafactor.mesh.ClusterException if a process is lost that runs the session
    */
   public void save(Path prefix, String text, long number) throws IOException {
     try (TString content = TString.scalarOf(text);
@@ -294,6 +296,8 @@ public final class TrainingState {
       // Absolute: another process that runs the session may be in another folder.
       writer.write(
           prefix.toAbsolutePath(), runner -> runner.feed(note, content).feed(saves, count));
+    } catch (TensorFlowException e) {
+      throw ClusterSession.explain(session, e);
     }
   }
 
@@ -305,6 +309,7 @@ public final class TrainingState {
    * @throws IOException if a file is missing or damaged, or holds values that no job goes on from
    * @throws IllegalArgumentException if it is the state of another model or another optimizer; the
    *     message names the first differences
+   * @throws dev.adafactor.mesh.ClusterException if a process is lost that runs the session
    */
   Restored restore(Path prefix, Extent extent, Content.Judge judge) throws IOException {
     TensorBundle bundle = TensorBundle.read(prefix);
@@ -321,10 +326,14 @@ public final class TrainingState {
                 : Optional.empty(),
             selection.iterations()));
     Selection.Choice choice = selection.choose(extent);
-    assign(prefix, choice, given);
     Restored restored = choice.restored();
-    // The optimizer knows its rate, beside the variable that the graph reads.
-    restored.learningRate().ifPresent(rate -> adafactor.setLearningRate(session, rate));
+    try {
+      assign(prefix, choice, given);
+      // The optimizer knows its rate, beside the variable that the graph reads.
+      restored.learningRate().ifPresent(rate -> adafactor.setLearningRate(session, rate));
+    } catch (TensorFlowException e) {
+      throw ClusterSession.explain(session, e);
+    }
     return restored;
   }
 

@@ -34,6 +34,7 @@ import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -48,7 +49,9 @@ import picocli.CommandLine.Spec;
     description = {
       "Time and size one step of the optimizer, alone or beside others.",
       "",
-      "The gradients are in memory before a step: it is the update alone that is timed."
+      "The gradients are in memory before a step: it is the update alone that is timed.",
+      "With --mesh they lie beside the shards, and 'unsharded' is measured beside it. It goes with",
+      "reference variables and numerics stable; what collective operations send is in no record."
     },
     footer = {
       "",
@@ -138,25 +141,7 @@ final class BenchCommand implements Callable<Integer> {
   @Option(names = "--jit-compile", description = "Have XLA compile the update.")
   private boolean jitCompile;
 
-  @Option(
-      names = "--mesh",
-      paramLabel = "x=N,y=M",
-      description =
-          "Shard the variables over as many virtual CPU devices: the last but one axis over x, the"
-              + " last over y, the only one over x, wherever the size divides. Gradients lie beside"
-              + " the shards. Measured beside it: 'unsharded'. With numerics stable and reference"
-              + " variables.")
-  private Optional<String> mesh = Optional.empty();
-
-  @Option(
-      names = "--reductions",
-      paramLabel = "add_n|collective",
-      converter = ConstantConverter.OfReductions.class,
-      description =
-          "How sums over the shards of --mesh are taken: add_n, the default, on one device;"
-              + " collective: by TensorFlow's collective operations, of which no record has the"
-              + " bytes.")
-  private Optional<Reductions> reductions = Optional.empty();
+  @Mixin private MeshOptions devices;
 
   @Option(
       names = "--peer",
@@ -236,6 +221,7 @@ final class BenchCommand implements Callable<Integer> {
         chart.map(path -> new OutputPath("--chart", path, OutputPath.Kind.FILE));
     new Outputs(Stream.of(file, picture).flatMap(Optional::stream).toList()).require(List.of());
     PrintWriter out = spec.commandLine().getOut();
+    Variant variant = variant();
     if (curve.isPresent()) {
       peers();
       BenchCurve measured =
@@ -252,7 +238,7 @@ final class BenchCommand implements Callable<Integer> {
     }
     Benchmark benchmark =
         new Benchmark(
-            new Workload(shapeSet(), type, threads), variant(), peers(), python, rounds, steps);
+            new Workload(shapeSet(), type, threads), variant, peers(), python, rounds, steps);
     if (jitCompile) {
       NativeEnvironment.loadCompiler();
     }
@@ -273,16 +259,11 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private Variant variant() {
-    if (reductions.isPresent() && mesh.isEmpty()) {
-      throw new IllegalArgumentException("--reductions is for --mesh, which is missing");
-    }
+    Optional<Mesh> mesh = devices.mesh();
+    Reductions reductions = devices.reductions().orElse(Reductions.ADD_N);
     try {
       return new Variant(
-          variables,
-          numerics,
-          jitCompile ? JitCompile.ALWAYS : JitCompile.OFF,
-          mesh.map(Mesh::virtualCpus),
-          reductions.orElse(Reductions.ADD_N));
+          variables, numerics, jitCompile ? JitCompile.ALWAYS : JitCompile.OFF, mesh, reductions);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("--mesh: " + e.getMessage(), e);
     }
@@ -309,7 +290,7 @@ final class BenchCommand implements Callable<Integer> {
 
   private List<Peer> peers() {
     Set<Peer> chosen = new LinkedHashSet<>();
-    if (mesh.isPresent()) {
+    if (devices.mesh().isPresent()) {
       chosen.add(Peer.UNSHARDED);
     }
     if (peers.isEmpty() && python.isPresent()) {
@@ -341,7 +322,7 @@ final class BenchCommand implements Callable<Integer> {
                                     .map(Peer::label)
                                     .collect(Collectors.joining(", ")),
                                 ALL)));
-    if (peer == Peer.UNSHARDED && mesh.isEmpty()) {
+    if (peer == Peer.UNSHARDED && devices.mesh().isEmpty()) {
       throw new IllegalArgumentException("--peers: 'unsharded' wants --mesh");
     }
     if (peer.needsPython() && python.isEmpty()) {

@@ -124,8 +124,10 @@ final class CompareCommand implements Callable<Integer> {
   public Integer call() {
     try {
       return compare();
-    } catch (IllegalArgumentException | IOException e) {
+    } catch (IOException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(spec.commandLine(), DeviceOptions.named(e).getMessage(), e);
     } catch (ClusterException e) {
       throw new ParameterException(spec.commandLine(), DeviceOptions.lost(e), e);
     }
@@ -145,7 +147,7 @@ final class CompareCommand implements Callable<Integer> {
             .orElse(variables);
     Host host = host();
     outputs().require(inputs());
-    requireUsable(host);
+    host.requireUsable();
     List<Recording> recordings = recordings();
     PrintWriter out = spec.commandLine().getOut();
     Requirement requirement = Requirement.of(numerics, System.getProperty("os.arch"));
@@ -209,14 +211,6 @@ final class CompareCommand implements Callable<Integer> {
         .cluster()
         .<Host>map(cluster -> new Host.Processes(cluster, timeout))
         .orElseGet(Host.ThisProcess::new);
-  }
-
-  private static void requireUsable(Host host) {
-    try {
-      host.requireUsable();
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException("--" + e.getMessage(), e);
-    }
   }
 
   /** Where it was computed, if that is to be said. */

@@ -3,7 +3,6 @@ package dev.adafactor.cli;
 import dev.adafactor.mesh.Cluster;
 import dev.adafactor.mesh.ClusterException;
 import dev.adafactor.mesh.Mesh;
-import dev.adafactor.mesh.Reductions;
 import dev.adafactor.mesh.Task;
 import java.time.Duration;
 import java.util.List;
@@ -11,16 +10,7 @@ import java.util.Optional;
 import picocli.CommandLine.Option;
 
 /** What computes. */
-final class DeviceOptions {
-
-  @Option(
-      names = "--mesh",
-      paramLabel = "x=N,y=M,batch=K",
-      description =
-          "Use as many virtual CPU devices: divide each batch over batch, and spread the variables"
-              + " that are trained, and the optimizer's state, over x and y: the last but one axis"
-              + " over x, the last over y, the only one over x, wherever the size divides.")
-  private Optional<String> mesh = Optional.empty();
+final class DeviceOptions extends MeshOptions {
 
   @Option(
       names = "--cluster",
@@ -30,15 +20,6 @@ final class DeviceOptions {
               + " --mesh, in this order; the first computes what is not divided, too. Files are"
               + " those of this process alone. Once for each job.")
   private List<String> cluster = List.of();
-
-  @Option(
-      names = "--reductions",
-      paramLabel = "add_n|collective",
-      converter = ConstantConverter.OfReductions.class,
-      description =
-          "How sums over the shards of --mesh are taken: add_n, the default, on one device;"
-              + " collective: by TensorFlow's collective operations, not with --cluster.")
-  private Optional<Reductions> reductions = Optional.empty();
 
   @Option(
       names = "--operation-timeout",
@@ -64,45 +45,19 @@ final class DeviceOptions {
     }
   }
 
-  /**
-   * The devices over which the variables are spread, if they are.
-   *
-   * @throws IllegalArgumentException if the options are wrong; the message names them
-   */
+  @Override
   Optional<Mesh> mesh() {
     Optional<Cluster> processes = cluster();
-    if (processes.isPresent() && mesh.isEmpty()) {
+    if (processes.isEmpty()) {
+      return super.mesh();
+    }
+    Optional<Mesh> mesh = mesh(of -> Mesh.parse(of, devices(processes.get())));
+    if (mesh.isEmpty()) {
       throw new IllegalArgumentException(
           "--cluster needs --mesh, which says how variables are laid out over its %d processes"
               .formatted(processes.get().tasks().size()));
     }
-    try {
-      return mesh.map(
-          dimensions ->
-              processes.isPresent()
-                  ? Mesh.parse(dimensions, devices(processes.get()))
-                  : Mesh.virtualCpus(dimensions));
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException("--mesh: " + e.getMessage(), e);
-    }
-  }
-
-  /**
-   * How sums over shards are taken, if it is not the default.
-   *
-   * @throws IllegalArgumentException if the options are wrong; the message names them
-   */
-  Optional<Reductions> reductions() {
-    Optional<Mesh> devices = mesh();
-    if (reductions.isPresent() && devices.isEmpty()) {
-      throw new IllegalArgumentException("--reductions is for --mesh, which is missing");
-    }
-    try {
-      reductions.ifPresent(way -> way.requireSoundOver(devices.orElseThrow()));
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException("--reductions: " + e.getMessage(), e);
-    }
-    return reductions;
+    return mesh;
   }
 
   private static List<String> devices(Cluster processes) {
@@ -128,6 +83,12 @@ final class DeviceOptions {
   static String lost(ClusterException e) {
     return "--cluster: "
         + e.getMessage().replaceFirst("took longer than [0-9]+ ms", "$0 (--operation-timeout)");
+  }
+
+  /** What the library says of an argument, of the option that gives it. */
+  static IllegalArgumentException named(IllegalArgumentException e) {
+    String message = String.valueOf(e.getMessage());
+    return message.startsWith("cluster: ") ? new IllegalArgumentException("--" + message, e) : e;
   }
 
   private static Duration duration(double seconds) {

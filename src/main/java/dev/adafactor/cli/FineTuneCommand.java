@@ -123,7 +123,7 @@ final class FineTuneCommand implements Callable<Integer> {
         told.addSuppressed(e);
         throw told;
       } catch (IllegalArgumentException e) {
-        throw named(e);
+        throw DeviceOptions.named(e);
       } catch (NotWrittenException e) {
         unwritten.add(e);
         result = Optional.of(e.result());
@@ -139,12 +139,6 @@ final class FineTuneCommand implements Callable<Integer> {
       }
       return both.isPresent() ? compare(both.get(), interruption) : ExitCode.OK;
     }
-  }
-
-  /** What the library says of an argument, of the option that gives it. */
-  private static IllegalArgumentException named(IllegalArgumentException e) {
-    String message = String.valueOf(e.getMessage());
-    return message.startsWith("cluster: ") ? new IllegalArgumentException("--" + message, e) : e;
   }
 
   private String lost(ClusterException e) {

@@ -9,8 +9,10 @@ import java.net.Socket;
 import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -53,6 +55,9 @@ public final class ClusterSession implements AutoCloseable {
   /** What TensorFlow says where it gives up waiting. */
   private static final List<String> LATE = List.of("Deadline Exceeded", "DEADLINE_EXCEEDED");
 
+  /** Those that are open. */
+  private static final Map<Session, ClusterSession> OPEN = new ConcurrentHashMap<>();
+
   private final Cluster cluster;
   private final Duration timeout;
   private final RemoteSession opened;
@@ -62,6 +67,7 @@ public final class ClusterSession implements AutoCloseable {
     this.cluster = cluster;
     this.timeout = timeout;
     this.opened = opened;
+    OPEN.put(opened.session(), this);
   }
 
   /**
@@ -129,6 +135,16 @@ public final class ClusterSession implements AutoCloseable {
   /** The session. It runs no initializer by itself: call {@link Session#initialize()}. */
   public Session session() {
     return opened.session();
+  }
+
+  /**
+   * The same as {@link #explain(RuntimeException)}, for who has the session alone.
+   *
+   * @return what was given if no cluster runs the session
+   */
+  public static RuntimeException explain(Session session, RuntimeException e) {
+    ClusterSession cluster = OPEN.get(session);
+    return cluster == null ? e : cluster.explain(e);
   }
 
   /**
@@ -267,6 +283,7 @@ public final class ClusterSession implements AutoCloseable {
   /** Frees its variables; where a process is lost this goes on after a few seconds by itself. */
   @Override
   public void close() {
+    OPEN.remove(session());
     CompletableFuture.runAsync(opened::close, ClusterSession::startDaemon)
         .completeOnTimeout(null, closing.toMillis(), TimeUnit.MILLISECONDS)
         .join();

@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.function.Function;
 import org.tensorflow.Graph;
 import org.tensorflow.Session;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.proto.ConfigProto;
 
@@ -61,7 +62,7 @@ public sealed interface Host {
         try {
           opened.session().initialize();
           return work.apply(opened.session());
-        } catch (TensorFlowException e) {
+        } catch (TensorFlowException | TFInvalidArgumentException e) {
           throw opened.explain(e);
         }
       }

@@ -4,7 +4,7 @@ import dev.adafactor.Adafactor;
 import dev.adafactor.ShardedGradient;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
-import dev.adafactor.mesh.Reductions;
+import dev.adafactor.mesh.Reduction;
 import dev.adafactor.mesh.ShardedVariable;
 import org.tensorflow.Operand;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
@@ -18,7 +18,7 @@ import org.tensorflow.types.family.TType;
  *
  * @param reductions how sums over the shards are taken
  */
-public record OnMesh(Mesh mesh, Reductions reductions) implements Holding {
+public record OnMesh(Mesh mesh, Reduction reductions) implements Holding {
 
   @Override
   public <T extends TNumber> Operand<? extends TType> declare(

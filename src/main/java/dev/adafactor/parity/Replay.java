@@ -69,6 +69,7 @@ public final class Replay {
    * Replays a case in a graph and a session of its own. What goes wrong is part of the outcome.
    *
    * @throws ClusterException if a process of the host is lost: then nothing is known of the case
+   * @throws IllegalArgumentException if one has become that of another cluster
    */
   public Replayed replay(Case input) {
     try (Graph graph = new Graph()) {
@@ -76,6 +77,7 @@ public final class Replay {
     } catch (ClusterException e) {
       throw e;
     } catch (RuntimeException e) {
+      host.requireUsable();
       // Whatever the optimizer or TensorFlow objects to: the other cases go on.
       return new Replayed(input, new Outcome.Failed(ErrorLine.of(e)));
     }

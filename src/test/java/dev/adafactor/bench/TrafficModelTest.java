@@ -8,6 +8,7 @@ import dev.adafactor.bench.Traffic.Link;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Reductions;
 import dev.adafactor.parity.ElementType;
+import dev.adafactor.parity.OnMesh;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
@@ -130,7 +131,7 @@ class TrafficModelTest {
       ElementType type,
       List<Parameter> parameters,
       UnaryOperator<Adafactor.Builder> arguments) {
-    Keeping keeping = new InShards(mesh, Reductions.ADD_N);
+    Keeping keeping = new InShards(new OnMesh(mesh, Reductions.ADD_N));
     RunOptions options =
         RunOptions.newBuilder()
             .setTraceLevel(RunOptions.TraceLevel.SOFTWARE_TRACE)

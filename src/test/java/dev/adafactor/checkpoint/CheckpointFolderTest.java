@@ -205,10 +205,26 @@ class CheckpointFolderTest {
   @Test
   void sweepsWhatAKilledRunLeft() throws IOException {
     checkpoints.save(job.state(), 1, "one");
+    leaveHalfACheckpoint();
+    Files.writeString(folder.resolve("best-2.data-00000-of-00001"), "somebody else's");
+    List<String> kept =
+        List.of(
+            "best-2.data-00000-of-00001",
+            "checkpoint",
+            "ckpt-1.data-00000-of-00001",
+            "ckpt-1.index");
+    restore("one");
+    assertEquals(kept, files());
+    leaveHalfACheckpoint();
+    checkpoints.save(job.state(), 1, "one");
+    assertEquals(kept, files());
+  }
+
+  /** What is there when a run is killed before it writes the index, or before it moves it in. */
+  private void leaveHalfACheckpoint() throws IOException {
     Path draft = Files.createDirectory(folder.resolve(".draft-of-a-killed-run"));
     Files.writeString(draft.resolve("ckpt-2.index"), "");
-    restore("one");
-    assertTrue(Files.notExists(draft));
+    Files.writeString(folder.resolve("ckpt-2.data-00000-of-00001"), "");
   }
 
   @Test

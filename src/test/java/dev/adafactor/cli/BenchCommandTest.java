@@ -165,6 +165,7 @@ class BenchCommandTest {
         "--peers=torch          | --peers: 'torch' wants --peer PYTHON",
         "--peers=unsharded      | --peers: 'unsharded' wants --mesh",
         "--reductions=add_n     | --reductions is for --mesh, which is missing",
+        "--reductions=add_n --mesh=batch=2 | --mesh batch=2 cuts no variable",
         "--mesh=2               | --mesh: '2' is no mesh",
         "--rounds=0             | 0 is no number of rounds",
         "--steps=-1             | -1 is no number of steps",
@@ -173,9 +174,9 @@ class BenchCommandTest {
         "--up-to=5              | --up-to and --chart want --curve",
         "--json=.               | --json '.'"
       })
-  void saysWhatIsWrongInOneLine(String option, String message) {
-    List<String> arguments = new ArrayList<>(List.of(option.strip()));
-    if (option.startsWith("--rows")) {
+  void saysWhatIsWrongInOneLine(String options, String message) {
+    List<String> arguments = new ArrayList<>(List.of(options.split(" +")));
+    if (options.startsWith("--rows")) {
       arguments.add("--shapes=embedding");
     }
     assertEquals(2, run(arguments.toArray(String[]::new)));

@@ -18,6 +18,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Timer;
 import java.util.TimerTask;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.Callable;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -74,7 +77,11 @@ class ClusterComparisonTest extends ProgramFixture {
         "--operation-timeout=6",
         "--results=" + results
       };
-      killSoon(workers);
+      soon(
+          () -> {
+            workers.kill(1);
+            return null;
+          });
       for (int again = 0; again < 2; again++) {
         assertEquals(2, assertTimeoutPreemptively(BOUND, () -> compare(all(), options)));
         assertOneLine("--cluster: /job:worker/task:1 at '127.0.0.1:2001' cannot be reached");
@@ -83,16 +90,38 @@ class ClusterComparisonTest extends ProgramFixture {
     }
   }
 
-  private static void killSoon(WorkerProcesses workers) {
+  /** Whether that falls into a case or between two. */
+  @Test
+  void aProcessOfAnotherClusterEndsIt() throws Exception {
+    BlockingQueue<Process> strange = new LinkedBlockingQueue<>();
+    try (WorkerProcesses workers = new WorkerProcesses(2)) {
+      soon(
+          () -> {
+            workers.signal(0, "STOP"); // Nobody notices before the other one is there.
+            workers.kill(1);
+            strange.add(WorkerProcesses.program("worker=127.0.0.1:2001", 0).start());
+            strange.element().inputReader().readLine();
+            workers.signal(0, "CONT");
+            return null;
+          });
+      String[] options = {"--mesh=x=2", "--cluster=" + workers.cluster(), "--operation-timeout=60"};
+      assertEquals(2, assertTimeoutPreemptively(BOUND, () -> compare(all(), options)));
+      assertOneLine("--cluster: ", " of another ", " at '127.0.0.1:2001'");
+    } finally {
+      strange.forEach(Process::destroyForcibly);
+    }
+  }
+
+  private static void soon(Callable<?> disturbance) {
     new Timer(true)
         .schedule(
             new TimerTask() {
               @Override
               public void run() {
                 try {
-                  workers.kill(1);
-                } catch (InterruptedException e) {
-                  Thread.currentThread().interrupt();
+                  disturbance.call();
+                } catch (Exception e) {
+                  throw new IllegalStateException(e);
                 }
               }
             },

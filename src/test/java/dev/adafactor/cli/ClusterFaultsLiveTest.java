@@ -1,6 +1,7 @@
 package dev.adafactor.cli;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.adafactor.OwnNetwork;
 import dev.adafactor.mesh.WorkerProcesses;
@@ -10,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -65,7 +67,7 @@ class ClusterFaultsLiveTest extends ClusterFaultsFixture {
       for (int kill = 0; kill < KILLS; kill++) {
         try (DisturbedJob job = new DisturbedJob(place, endless(place, workers))) {
           if (random.nextInt(4) > 0) {
-            job.awaitSaying("Training 8 variables");
+            job.awaitPlan();
           }
           Thread.sleep(random.nextInt(LATEST_MS));
           int victim = random.nextInt(WORKERS + 1);
@@ -84,6 +86,7 @@ class ClusterFaultsLiveTest extends ClusterFaultsFixture {
       Path whole = folder.resolve("whole");
       byte[] expected = done(withEpochs(epochs, job(whole, "--mesh=x=2")), whole);
       assertArrayEquals(expected, done(command, place.resolve("export")));
+      assertEquals(Set.of(), leftOver(place.resolve("checkpoints")));
       System.out.println(epochs + " epochs: the same bits as without");
     }
   }

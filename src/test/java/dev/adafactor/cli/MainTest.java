@@ -447,6 +447,15 @@ class MainTest extends ProgramFixture {
   }
 
   @Test
+  void reductionsNeedShards() {
+    assertEquals(2, runJob("--reductions=add_n"));
+    assertOneLine("--reductions is for --mesh, which is missing");
+    err.getBuffer().setLength(0);
+    assertEquals(2, runJob("--reductions=collective", "--mesh=batch=2"));
+    assertOneLine("--reductions is for sums over shards, and --mesh batch=2 cuts no variable");
+  }
+
+  @Test
   void aFileForAnInputIsGivenOnce() {
     assertEquals(2, runJob("--features=other.npy"));
     assertOneLine("--features other.npy", "given for that input already");

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
@@ -116,6 +117,30 @@ class ClusterSessionTest {
     }
   }
 
+  /** The files are not to blame. */
+  @Test
+  void namesAProcessThatIsLostWhenACheckpointIsWrittenOrRead() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(2);
+        PinnedTraining training =
+            new PinnedTraining(workers.cluster(), TIMEOUT, builder -> builder)) {
+      training.trainTo(2);
+      training.save(folder);
+      workers.kill(1);
+      assertNamesTheSecond(() -> training.save(folder, 3));
+      assertNamesTheSecond(() -> training.resume(folder));
+      try (Stream<Path> files = Files.list(folder)) {
+        assertEquals(
+            List.of("checkpoint", "ckpt-2.data-00000-of-00001", "ckpt-2.index"),
+            files.map(file -> file.getFileName().toString()).sorted().toList());
+      }
+    }
+  }
+
+  private static void assertNamesTheSecond(Executable use) {
+    String message = assertThrows(ClusterException.class, use).getMessage();
+    assertTrue(message.startsWith("/job:worker/task:1 at '127.0.0.1:2001' cannot"), message);
+  }
+
   /** The workers need not see the files that hold the whole of what they have the shards of. */
   @Test
   void keepsTheStateOfShardsInFilesOfThisProcess() throws Exception {
@@ -140,8 +165,12 @@ class ClusterSessionTest {
         state.save(folder.resolve("state"), "", 1);
         opened.session().run(train);
         assertNotEquals(early, adafactor.snapshot(opened.session()));
-        StoredState.find(folder.resolve("state")).restore(state, Extent.ALL);
+        StoredState stored = StoredState.find(folder.resolve("state"));
+        stored.restore(state, Extent.ALL);
         assertEquals(early, adafactor.snapshot(opened.session()));
+        workers.kill(1);
+        assertNamesTheSecond(() -> state.save(folder.resolve("other"), "", 2));
+        assertNamesTheSecond(() -> stored.restore(state, Extent.ALL));
       }
     }
   }

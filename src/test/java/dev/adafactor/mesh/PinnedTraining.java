@@ -135,7 +135,11 @@ final class PinnedTraining implements AutoCloseable {
   }
 
   void save(Path folder) throws IOException {
-    new CheckpointFolder(folder, 2).save(state, iterations(), "");
+    save(folder, iterations());
+  }
+
+  void save(Path folder, long steps) throws IOException {
+    new CheckpointFolder(folder, 2).save(state, steps, "");
   }
 
   /** Puts back what was saved last, if anything was. */

@@ -2,6 +2,7 @@ package dev.adafactor.parity;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -10,9 +11,12 @@ import dev.adafactor.Numerics;
 import dev.adafactor.OwnNetwork;
 import dev.adafactor.mesh.ClusterException;
 import dev.adafactor.mesh.Mesh;
+import dev.adafactor.mesh.NoReduction;
+import dev.adafactor.mesh.Reduction;
 import dev.adafactor.mesh.Reductions;
 import dev.adafactor.mesh.Task;
 import dev.adafactor.mesh.WorkerProcesses;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
@@ -20,6 +24,12 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.function.Executable;
+import org.tensorflow.Graph;
+import org.tensorflow.Operand;
+import org.tensorflow.op.Ops;
+import org.tensorflow.proto.ConfigProto;
+import org.tensorflow.types.TFloat32;
 
 /** Recorded cases, whose variables are spread over processes. */
 @ExtendWith(OwnNetwork.class)
@@ -31,15 +41,19 @@ class ClusterReplayTest {
   private static final int DIVISOR = 24;
 
   private static Replay replay(WorkerProcesses workers, String mesh) {
+    return replay(workers, mesh, Reductions.ADD_N);
+  }
+
+  private static Replay replay(WorkerProcesses workers, String mesh, Reduction reduction) {
     List<String> devices = workers.cluster().tasks().stream().map(Task::toString).toList();
     return new Replay(
         Numerics.STABLE,
-        new OnMesh(Mesh.parse(mesh, devices), Reductions.ADD_N),
+        new OnMesh(Mesh.parse(mesh, devices), reduction),
         new Host.Processes(workers.cluster(), TIMEOUT));
   }
 
   /** Also with the bits that virtual devices of one process compute. */
-  private static void assertAsRecorded(WorkerProcesses workers, String mesh, int remainder)
+  static void assertAsRecorded(WorkerProcesses workers, String mesh, int remainder)
       throws Exception {
     Replay there = replay(workers, mesh);
     Replay here =
@@ -98,6 +112,23 @@ class ClusterReplayTest {
     }
   }
 
+  /** What the processes compute by themselves is not enough. */
+  @Test
+  void goldensAreNotAsRecordedWithoutReductions() throws Exception {
+    List<Case> all = Goldens.cases();
+    Comparison comparison = new Comparison(Requirement.WITHIN_ROUNDING);
+    try (WorkerProcesses workers = new WorkerProcesses(2)) {
+      Replay replay = replay(workers, "x=2", new NoReduction());
+      for (int i = 0; i < all.size(); i += DIVISOR) {
+        comparison.add(replay.replay(all.get(i)));
+      }
+    }
+    assertEquals(List.of(), comparison.errors());
+    // In the others x cuts nothing, or epsilon_1 outweighs the gradients.
+    assertTrue(
+        comparison.failures().size() > comparison.cases() / 2, comparison.failures()::toString);
+  }
+
   /** Each case has a session of its own, for which a process may be new. */
   @Test
   void aLostProcessIsNoOutcomeOfACase() throws Exception {
@@ -109,8 +140,48 @@ class ClusterReplayTest {
       String message =
           assertThrows(ClusterException.class, () -> replay.replay(golden)).getMessage();
       assertTrue(message.contains("/job:worker/task:1 at '127.0.0.1:2001'"), message);
+      Process strange = WorkerProcesses.program("worker=127.0.0.1:2001", 0).start();
+      try {
+        assertNotNull(strange.inputReader().readLine());
+        String another =
+            assertThrows(IllegalArgumentException.class, () -> replay.replay(golden)).getMessage();
+        assertTrue(another.contains(" of another one, with /job:worker/task:0 at '127"), another);
+      } finally {
+        strange.destroyForcibly().waitFor();
+      }
       workers.restart(1);
       assertEquals(before, finalBytes(replay, golden));
+    }
+  }
+
+  @Test
+  void aProcessThatIsAnotherThanBeforeIsNamed() throws Exception {
+    try (WorkerProcesses workers = new WorkerProcesses(2);
+        Graph graph = new Graph()) {
+      Ops there = Ops.create(graph).withDevice(workers.cluster().tasks().get(1).device());
+      Operand<TFloat32> variable = there.variable(there.constant(1f));
+      Host host = new Host.Processes(workers.cluster(), TIMEOUT);
+      Executable restarted =
+          () ->
+              host.run(
+                  graph,
+                  ConfigProto.getDefaultInstance(),
+                  session -> {
+                    restart(workers);
+                    return session.runner().fetch(variable).run();
+                  });
+      String message = assertThrows(ClusterException.class, restarted).getMessage();
+      assertTrue(
+          message.startsWith("/job:worker/task:1 at '127.0.0.1:2001' was started anew"), message);
+    }
+  }
+
+  private static void restart(WorkerProcesses workers) {
+    try {
+      workers.kill(1);
+      workers.restart(1);
+    } catch (InterruptedException | IOException e) {
+      throw new AssertionError(e);
     }
   }
 
