@@ -64,12 +64,9 @@ final class PinnedGradients {
   }
 
   private static boolean isColocated(GraphOperation op) {
-    try {
-      return op.attributes().getAttrValueProto("_class").getList().getSCount() > 0;
-    } catch (IllegalArgumentException e) {
-      // There is no other way to ask.
-      return false;
-    }
+    return OperationAttributes.find(op, "_class")
+        .filter(value -> value.getList().getSCount() > 0)
+        .isPresent();
   }
 
   private static boolean isHandle(Operand<?> input) {
