@@ -1,5 +1,6 @@
 package dev.adafactor.mesh;
 
+import dev.adafactor.graph.Group;
 import dev.adafactor.graph.Names;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
@@ -316,7 +317,7 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
               .formatted(name(), value.type().getSimpleName(), whole.type().getSimpleName()));
     }
     List<Operand<T>> parts = named(name(), () -> sharding.cut(tf, value));
-    return tf.withControlDependencies(sharding.assign(tf, shards, parts)).noOp();
+    return Group.of(tf, sharding.assign(tf, shards, parts));
   }
 
   @Override
