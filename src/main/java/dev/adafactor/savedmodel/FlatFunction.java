@@ -2,7 +2,6 @@ package dev.adafactor.savedmodel;
 
 import dev.adafactor.graph.Reachable;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -98,8 +97,7 @@ record FlatFunction(GraphDef graphDef, List<String> arguments, List<String> resu
 
   /** The function with those arguments and nodes alone that its results need. */
   FlatFunction pruned() {
-    Map<String, NodeDef> nodes = new HashMap<>();
-    graphDef.getNodeList().forEach(node -> nodes.put(node.getName(), node));
+    Map<String, NodeDef> nodes = Nodes.byName(graphDef.getNodeList());
     Set<String> needed =
         Reachable.from(
             Tensors.nodes(results),

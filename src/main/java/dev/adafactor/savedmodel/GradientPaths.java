@@ -25,8 +25,7 @@ final class GradientPaths {
    * @return the nodes between them, those that block gradients left out, in the graph's order
    */
   static List<NodeDef> between(GraphDef flat, String tensor, Collection<String> variables) {
-    Map<String, NodeDef> nodes = new HashMap<>();
-    flat.getNodeList().forEach(node -> nodes.put(node.getName(), node));
+    Map<String, NodeDef> nodes = Nodes.byName(flat.getNodeList());
     Set<String> depending = behind(flat, variables, node -> !TrustedGradients.blocks(node));
     Set<String> needed =
         Reachable.from(

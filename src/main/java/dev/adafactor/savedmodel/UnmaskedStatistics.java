@@ -1,7 +1,6 @@
 package dev.adafactor.savedmodel;
 
 import dev.adafactor.graph.Reachable;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -30,11 +29,12 @@ final class UnmaskedStatistics {
   private static final Set<String> MODELS =
       Set.of("_tf_keras_network", "_tf_keras_sequential", "_tf_keras_model");
 
-  private final Map<String, NodeDef> nodes = new HashMap<>();
-  private final StaticNumbers numbers = new StaticNumbers(nodes, node -> Shape.unknown());
+  private final Map<String, NodeDef> nodes;
+  private final StaticNumbers numbers;
 
   private UnmaskedStatistics(GraphDef flat) {
-    flat.getNodeList().forEach(node -> nodes.put(node.getName(), node));
+    nodes = Nodes.byName(flat.getNodeList());
+    numbers = new StaticNumbers(nodes, node -> Shape.unknown());
   }
 
   /**

@@ -5,7 +5,6 @@ import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.tensorflow.Session;
 import org.tensorflow.op.Ops;
@@ -31,9 +30,7 @@ final class VariableTwins {
   private final Set<Pair> pairs;
 
   private VariableTwins(MetaGraphDef metaGraph) {
-    nodes =
-        metaGraph.getGraphDef().getNodeList().stream()
-            .collect(Collectors.toMap(NodeDef::getName, node -> node, (a, b) -> a));
+    nodes = Nodes.byName(metaGraph.getGraphDef().getNodeList());
     pairs = findPairs(metaGraph);
   }
 
