@@ -1,6 +1,7 @@
 package dev.adafactor;
 
 import dev.adafactor.graph.Constants;
+import dev.adafactor.graph.Group;
 import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
@@ -46,7 +47,7 @@ record KnownVariable(LogicalVariable variable, List<VariableState> parts) {
       Ops beside = placement.beside(part.variable()).ops();
       writes.add(VariableState.<S>typed(part.slots().get(name)).assign(beside, each.get(i)));
     }
-    return together(tf, writes);
+    return Group.of(tf, writes);
   }
 
   /**
@@ -72,7 +73,7 @@ record KnownVariable(LogicalVariable variable, List<VariableState> parts) {
       Op written = view.assign(placement.beside(view).ops(), each.get(i));
       writes.add(variable.spread(placement, i, written, null));
     }
-    return together(tf, writes);
+    return Group.of(tf, writes);
   }
 
   /** Adds the operations that set the variable to its moving average, on all devices. */
@@ -90,10 +91,6 @@ record KnownVariable(LogicalVariable variable, List<VariableState> parts) {
     // A copy: a resource variable would share the memory of the average.
     Ops tf = placement.beside(variable).ops();
     return variable.assign(tf, tf.deepCopy(state.<T>average().read()));
-  }
-
-  private static Op together(Ops tf, List<Op> writes) {
-    return writes.size() == 1 ? writes.get(0) : tf.withControlDependencies(writes).noOp();
   }
 
   /**

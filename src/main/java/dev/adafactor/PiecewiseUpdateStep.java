@@ -1,6 +1,7 @@
 package dev.adafactor;
 
 import dev.adafactor.graph.Constants;
+import dev.adafactor.graph.Group;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -125,7 +126,7 @@ final class PiecewiseUpdateStep implements UpdateStep {
     if (kind.variable().shape().size() == 0) {
       return List.of(
           new Updated(
-              ops.withControlDependencies(kind.before()).noOp(),
+              Group.of(ops, kind.before()),
               List.of(),
               StableUpdate.withoutElements(constants, shared, kind.state().<C>secondMoment())
                   .statistics()));
@@ -262,7 +263,7 @@ final class PiecewiseUpdateStep implements UpdateStep {
             writes.add(variables.get(i).assignSub(ops, updates.get(i)));
           }
           // The updates are slices of one tensor, which is there until the last one is written.
-          lane.end(ops.withControlDependencies(writes).noOp());
+          lane.end(Group.of(ops, writes));
           return writes;
         });
   }

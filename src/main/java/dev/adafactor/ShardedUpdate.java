@@ -1,10 +1,5 @@
 package dev.adafactor;
 
-import static dev.adafactor.StableUpdate.atLeastTiny;
-import static dev.adafactor.StableUpdate.average;
-import static dev.adafactor.StableUpdate.inverseRoot;
-import static dev.adafactor.StableUpdate.mean;
-
 import dev.adafactor.graph.Constants;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Reduction;
@@ -82,35 +77,19 @@ final class ShardedUpdate<C extends TNumber> {
   }
 
   private List<List<UpdateStep.Updated>> step() {
-    Ops tf = shared.ops();
-    // alpha_t = max(epsilon_2, rms(w)) * rho_t
-    Operand<C> variableRms = rms(each(shard -> shard.piece().variableMeanSquare()));
-    Operand<C> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), variableRms), s.rho());
-    // r, c or v: the moving averages of g^2 + epsilon_1
+    Operand<C> variableMeanSquare = mean(each(shard -> shard.piece().variableMeanSquare()));
     List<SecondMoment<C>> squares = squares(each(shard -> shard.piece().gradient().meanSquares()));
     List<SecondMoment<C>> moved =
         each(
             shards,
-            i ->
-                at(i)
-                    .piece()
-                    .before()
-                    .combine(squares.get(i), (x, y) -> average(at(i).ops(), s, x, y)));
-    // 1 / sqrt(v), where v = r / mean(r) * c
+            i -> StableUpdate.moved(at(i).ops(), s, at(i).piece().before(), squares.get(i)));
     List<SecondMoment<C>> inverseRoots = inverseRoots(moved);
-    // alpha_t / max(1, rms(u_t) / clip_threshold); where both are 0, the variable stays
-    Operand<C> updateRms =
-        rms(each(shards, i -> at(i).piece().gradient().updateMeanSquare(inverseRoots.get(i))));
-    Operand<C> clipping =
-        tf.math.maximum(s.one(), tf.math.div(atLeastTiny(shared, updateRms), s.clipThreshold()));
-    Operand<C> rate = tf.math.div(alpha, clipping);
-    List<UpdateStatistics<C>> statistics =
-        at(0)
-            .piece()
-            .statistics(
-                shared,
-                new UpdateStatistics<>(
-                    s.rho(), s.beta2(), variableRms, alpha, updateRms, clipping));
+    Operand<C> updateMeanSquare =
+        mean(each(shards, i -> at(i).piece().gradient().updateMeanSquare(inverseRoots.get(i))));
+    UpdateStatistics<C> all =
+        StableUpdate.statistics(shared, s, variableMeanSquare, updateMeanSquare);
+    Operand<C> rate = all.rate(shared.ops());
+    List<UpdateStatistics<C>> statistics = at(0).piece().statistics(shared, all);
     return each(
         shards,
         i ->
@@ -137,26 +116,16 @@ final class ShardedUpdate<C extends TNumber> {
             ? List.of()
             : means(
                 layout.lines(rank - 2),
-                each(shards, i -> mean(at(i).constants(), part(moved, i, 0))));
+                each(shards, i -> StableUpdate.mean(at(i).constants(), part(moved, i, 0))));
     return each(
         shards,
-        i -> {
-          Constants there = at(i).constants();
-          return moved
-              .get(i)
-              .map(
-                  r ->
-                      inverseRoot(
-                          there, there.ops().math.div(r, atLeastTiny(there, rowMeans.get(i)))),
-                  c -> inverseRoot(there, c),
-                  v -> inverseRoot(there, v));
-        });
+        i -> StableUpdate.inverseRoots(at(i).constants(), moved.get(i), r -> rowMeans.get(i)));
   }
 
-  /** The root mean square over all shards, of the mean squares of each. */
-  private Operand<C> rms(List<Operand<C>> meanSquares) {
-    List<List<Integer>> all = List.of(IntStream.range(0, meanSquares.size()).boxed().toList());
-    return shared.ops().math.sqrt(means(all, meanSquares).get(0));
+  /** The mean over all shards, of that of each. */
+  private Operand<C> mean(List<Operand<C>> ofShards) {
+    List<List<Integer>> all = List.of(IntStream.range(0, ofShards.size()).boxed().toList());
+    return means(all, ofShards).get(0);
   }
 
   /** The means over the shards of each line, of those of each shard. */

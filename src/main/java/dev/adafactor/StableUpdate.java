@@ -2,6 +2,7 @@ package dev.adafactor;
 
 import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.VariableView;
+import java.util.function.UnaryOperator;
 import org.tensorflow.Operand;
 import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
@@ -74,28 +75,60 @@ final class StableUpdate implements UpdateRule {
       Passes<T> g,
       Operand<T> variableMeanSquare,
       SecondMoment<T> state) {
+    SecondMoment<T> moved = moved(constants.ops(), s, state, g.meanSquares());
+    SecondMoment<T> inverseRoots = inverseRoots(constants, moved, r -> mean(constants, r));
+    UpdateStatistics<T> statistics =
+        statistics(constants, s, variableMeanSquare, g.updateMeanSquare(inverseRoots));
+    return new Factors<>(statistics.rate(constants.ops()), inverseRoots, moved, statistics);
+  }
+
+  /** r and c, or v: the moving averages of the means of g² + epsilon_1. */
+  static <T extends TNumber> SecondMoment<T> moved(
+      Ops tf, Scalars<T> s, SecondMoment<T> before, SecondMoment<T> meanSquares) {
+    // beta_2_t * average + (1 - beta_2_t) * (mean + epsilon_1)
+    return before.combine(
+        meanSquares,
+        (average, mean) ->
+            tf.math.add(
+                tf.math.mul(s.beta2(), average),
+                tf.math.mul(s.gradientWeight(), tf.math.add(mean, s.epsilon1()))));
+  }
+
+  /**
+   * 1/√v, where v = r/mean(r) · c.
+   *
+   * @param mean gives mean(r) of r
+   */
+  static <T extends TNumber> SecondMoment<T> inverseRoots(
+      Constants constants, SecondMoment<T> moved, UnaryOperator<Operand<T>> mean) {
+    return moved.map(
+        r ->
+            inverseRoot(
+                constants, constants.ops().math.div(r, atLeastTiny(constants, mean.apply(r)))),
+        c -> inverseRoot(constants, c),
+        v -> inverseRoot(constants, v));
+  }
+
+  /**
+   * The scalars of the step, the size of it and the clipping among them.
+   *
+   * @param variableMeanSquare rms(w)²
+   * @param updateMeanSquare rms(u)²
+   */
+  static <T extends TNumber> UpdateStatistics<T> statistics(
+      Constants constants,
+      Scalars<T> s,
+      Operand<T> variableMeanSquare,
+      Operand<T> updateMeanSquare) {
     Ops tf = constants.ops();
     Operand<T> variableRms = tf.math.sqrt(variableMeanSquare);
     // alpha_t = max(epsilon_2, rms(w)) * rho_t
     Operand<T> alpha = tf.math.mul(tf.math.maximum(s.epsilon2(), variableRms), s.rho());
-    // r, c or v: the moving averages of g^2 + epsilon_1
-    SecondMoment<T> moved =
-        state.combine(g.meanSquares(), (average, mean) -> average(tf, s, average, mean));
-    // 1 / sqrt(v), where v = r / mean(r) * c
-    SecondMoment<T> inverseRoots =
-        moved.map(
-            r -> inverseRoot(constants, tf.math.div(r, atLeastTiny(constants, mean(constants, r)))),
-            c -> inverseRoot(constants, c),
-            v -> inverseRoot(constants, v));
-    // alpha_t / max(1, rms(u_t) / clip_threshold); where both are 0, the variable stays
-    Operand<T> updateRms = tf.math.sqrt(g.updateMeanSquare(inverseRoots));
-    Operand<T> rms = atLeastTiny(constants, updateRms);
-    Operand<T> divisor = tf.math.maximum(s.one(), tf.math.div(rms, s.clipThreshold()));
-    return new Factors<>(
-        tf.math.div(alpha, divisor),
-        inverseRoots,
-        moved,
-        new UpdateStatistics<>(s.rho(), s.beta2(), variableRms, alpha, updateRms, divisor));
+    // max(1, rms(u_t) / clip_threshold); where both are 0, the variable stays
+    Operand<T> updateRms = tf.math.sqrt(updateMeanSquare);
+    Operand<T> clipping =
+        tf.math.maximum(s.one(), tf.math.div(atLeastTiny(constants, updateRms), s.clipThreshold()));
+    return new UpdateStatistics<>(s.rho(), s.beta2(), variableRms, alpha, updateRms, clipping);
   }
 
   /** Nothing to do; the means would be 0/0. */
@@ -126,14 +159,6 @@ final class StableUpdate implements UpdateRule {
         gated, ops.dtypes.cast(ops.math.sub(wide, ops.math.mul(rate, direction)), variable.type()));
   }
 
-  /** beta_2_t * average + (1 - beta_2_t) * (value + epsilon_1). */
-  static <T extends TNumber> Operand<T> average(
-      Ops tf, Scalars<T> s, Operand<T> average, Operand<T> value) {
-    return tf.math.add(
-        tf.math.mul(s.beta2(), average),
-        tf.math.mul(s.gradientWeight(), tf.math.add(value, s.epsilon1())));
-  }
-
   /** The mean over the last axis, which is kept. */
   static <T extends TNumber> Operand<T> mean(Constants constants, Operand<T> r) {
     return constants.ops().math.mean(r, constants.axes(-1), Mean.keepDims(true));
@@ -143,11 +168,11 @@ final class StableUpdate implements UpdateRule {
    * 1/√x; where x is 0, or less than CPUs reckon with, a large number in place of infinity. Of r
    * and c it is taken one by one: 1/√r · √mean(r) times 1/√c overflows for a dead row and column.
    */
-  static <T extends TNumber> Operand<T> inverseRoot(Constants constants, Operand<T> x) {
+  private static <T extends TNumber> Operand<T> inverseRoot(Constants constants, Operand<T> x) {
     return constants.ops().math.rsqrt(atLeastTiny(constants, x));
   }
 
-  static <T extends TNumber> Operand<T> atLeastTiny(Constants constants, Operand<T> x) {
+  private static <T extends TNumber> Operand<T> atLeastTiny(Constants constants, Operand<T> x) {
     double tiny = x.type() == TFloat64.class ? Double.MIN_NORMAL : Float.MIN_NORMAL;
     return constants.ops().math.maximum(x, constants.number(x.type(), tiny));
   }

@@ -1,6 +1,7 @@
 package dev.adafactor;
 
 import dev.adafactor.graph.Constants;
+import dev.adafactor.graph.Group;
 import dev.adafactor.graph.Names;
 import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.VariableView;
@@ -76,7 +77,7 @@ final class TrainingStep {
     this.sites = sites;
     this.placement = sites.placement();
     this.iterations = iterations;
-    this.gate = sites.ops().withControlDependencies(reads).noOp();
+    this.gate = Group.of(sites.ops(), reads);
     this.rate = learningRate.next();
     this.scalars = new SharedScalars(sites.shared(), settings.config(), rate.value(), iterations);
     this.overwriteDue =
@@ -227,7 +228,7 @@ final class TrainingStep {
     }
     updated.forEach(each -> all.addAll(each.stateWrites()));
     Constants beside = placement.beside(task.parts().get(0).variable());
-    return beside.ops().withControlDependencies(all).noOp();
+    return Group.of(beside.ops(), all);
   }
 
   /** Which rows of a variable an update and what follows it change; null for all. */
@@ -275,7 +276,7 @@ final class TrainingStep {
     // A variable without elements needs none of them, but its statistics are this step's, too.
     before.addAll(scalars.beforeCounting());
     Ops ops = sites.ops();
-    Op updated = ops.withControlDependencies(before).noOp();
+    Op updated = Group.of(ops, before);
     Op counted =
         ops.withControlDependencies(List.of(updated)).assignAdd(iterations, ops.constant(1L));
     return ops.withControlDependencies(List.of(counted)).withName(Names.sanitize(name)).noOp();

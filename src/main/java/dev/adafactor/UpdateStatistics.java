@@ -31,6 +31,11 @@ public record UpdateStatistics<T extends TNumber>(
     Operand<T> updateRms,
     Operand<T> clipping) {
 
+  /** By how much of u the variable becomes less: alpha_t / max(1, rms(u_t) / clip_threshold). */
+  Operand<T> rate(Ops tf) {
+    return tf.math.div(alpha, clipping);
+  }
+
   /** Those of each variable of a stack. */
   List<UpdateStatistics<T>> unstacked(Constants constants, int count) {
     List<Output<T>> rms = scalars(constants, variableRms, count);

@@ -2,6 +2,7 @@ package dev.adafactor;
 
 import dev.adafactor.graph.CompiledFunction;
 import dev.adafactor.graph.Constants;
+import dev.adafactor.graph.Group;
 import dev.adafactor.graph.Names;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
@@ -55,7 +56,7 @@ final class WholeUpdateStep implements UpdateStep {
     Operand<T> w =
         task.before().isEmpty()
             ? variable.read(ops)
-            : variable.readAfter(ops, ops.withControlDependencies(task.before()).noOp());
+            : variable.readAfter(ops, Group.of(ops, task.before()));
     SecondMoment<C> before = task.state().secondMoment();
     if (jitCompile) {
       return compiled(variable, task.state(), before, gradient, w);

@@ -122,7 +122,7 @@ sealed interface StateVariable {
 
     @Override
     public String key() {
-      return VariableView.key(operand.shard(0).asOutput());
+      return operand.key();
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.graph.Group;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.savedmodel.ModelVariable;
@@ -71,8 +72,8 @@ final class KeptVariables {
                         trained, Adafactor.AVERAGE, StepFunction.numeric(copy.read(tf))));
               });
     }
-    this.keep = tf.withControlDependencies(keeping).noOp();
-    this.restore = spread.scatter(tf.withControlDependencies(restoring).noOp());
+    this.keep = Group.of(tf, keeping);
+    this.restore = spread.scatter(Group.of(tf, restoring));
   }
 
   private RawVariable create(Ops tf, DataType dtype, Shape shape) {

@@ -53,7 +53,7 @@ record StepFunction(
       gradients.add(pair(provided.gradients().get(variable), variable.handle()));
     }
     // What the signature changes beside, it has changed when it gives its loss.
-    Op changed = tf.withControlDependencies(List.of(numeric(provided.loss()))).noOp();
+    Op changed = numeric(provided.loss());
     return new StepFunction(Measures.of(tf, provided), gradients, Optional.of(changed));
   }
 

@@ -2,6 +2,7 @@ package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
 import dev.adafactor.files.FirstFew;
+import dev.adafactor.graph.Group;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.savedmodel.ModelVariable;
@@ -92,7 +93,7 @@ final class TrainingGraph {
         tf.assertThat(
             tf.reduceAll(trainable.each(), tf.constant(0)),
             List.of(tf.constant("a variable is not finite"))));
-    this.checked = tf.withControlDependencies(measured).noOp();
+    this.checked = Group.of(tf, measured);
     this.update =
         partsPerStep == 1
             ? Update.AtOnce.of(tf, function, adafactor, spread, checked)

@@ -1,6 +1,7 @@
 package dev.adafactor.finetune;
 
 import dev.adafactor.Adafactor;
+import dev.adafactor.graph.Group;
 import dev.adafactor.savedmodel.SpreadVariables;
 import java.util.ArrayList;
 import java.util.List;
@@ -73,10 +74,7 @@ sealed interface Update {
         sums.add(sum.pair());
       }
       return new OfParts(
-          share,
-          tf.withControlDependencies(first).noOp(),
-          tf.withControlDependencies(next).noOp(),
-          apply(tf, sums, adafactor, spread));
+          share, Group.of(tf, first), Group.of(tf, next), apply(tf, sums, adafactor, spread));
     }
   }
 

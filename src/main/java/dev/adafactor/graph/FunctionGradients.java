@@ -2,12 +2,12 @@ package dev.adafactor.graph;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.GraphOperationBuilder;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.TensorFlow;
-import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.op.Ops;
 import org.tensorflow.proto.AttrValue;
 import org.tensorflow.proto.DataType;
@@ -66,14 +66,15 @@ public final class FunctionGradients {
   private static List<Operand<?>> gradients(
       Ops tf, GraphOperation op, List<Output<?>> outputGradients) {
     List<DataType> types = op.attributes().getAttrValueProto("T").getList().getTypeList();
-    if (!has(op, FUNCTION)) {
+    Optional<String> function = OperationAttributes.text(op, FUNCTION);
+    if (function.isEmpty()) {
       List<Operand<?>> identity = new ArrayList<>();
       for (int i = 0; i < types.size(); i++) {
         identity.add(gradient(tf, op, outputGradients, i));
       }
-      return has(op, PYTHON)
-          ? call(tf, op.attributes().getAttrValueProto(PYTHON), identity, types)
-          : identity;
+      return OperationAttributes.text(op, PYTHON)
+          .map(python -> call(tf, python, identity, types))
+          .orElse(identity);
     }
     List<Operand<?>> arguments = new ArrayList<>();
     for (long argument : op.attributes().getAttrIntList(ARGUMENTS)) {
@@ -86,8 +87,7 @@ public final class FunctionGradients {
     for (long input : inputs) {
       resultTypes.add(types.get((int) input));
     }
-    List<Operand<?>> results =
-        call(tf, op.attributes().getAttrValueProto(FUNCTION), arguments, resultTypes);
+    List<Operand<?>> results = call(tf, function.get(), arguments, resultTypes);
     // What comes without a gradient stands behind a StopGradient: anything may be returned for it.
     List<Operand<?>> gradients = new ArrayList<>();
     for (int i = 0; i < types.size(); i++) {
@@ -99,14 +99,6 @@ public final class FunctionGradients {
     return gradients;
   }
 
-  private static boolean has(GraphOperation op, String attribute) {
-    try {
-      return op.attributes().getAttrValueProto(attribute).hasS();
-    } catch (TensorFlowException | IllegalArgumentException e) {
-      return false;
-    }
-  }
-
   private static Operand<?> gradient(
       Ops tf, GraphOperation op, List<Output<?>> outputGradients, int output) {
     Output<?> gradient = outputGradients.get(output);
@@ -114,7 +106,7 @@ public final class FunctionGradients {
   }
 
   private static List<Operand<?>> call(
-      Ops tf, AttrValue function, List<Operand<?>> arguments, List<DataType> types) {
+      Ops tf, String function, List<Operand<?>> arguments, List<DataType> types) {
     GraphOperationBuilder call =
         (GraphOperationBuilder)
             tf.scope()
@@ -123,10 +115,7 @@ public final class FunctionGradients {
     call.addInputList(arguments.stream().map(Operand::asOutput).toArray(Output<?>[]::new));
     call.setAttr("Tout", types.toArray(DataType[]::new));
     call.setAttr(
-        "f",
-        AttrValue.newBuilder()
-            .setFunc(NameAttrList.newBuilder().setName(function.getS().toStringUtf8()))
-            .build());
+        "f", AttrValue.newBuilder().setFunc(NameAttrList.newBuilder().setName(function)).build());
     return List.of(call.build().outputList(0, types.size()));
   }
 }

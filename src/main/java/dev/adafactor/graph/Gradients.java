@@ -1,20 +1,14 @@
 package dev.adafactor.graph;
 
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collection;
 import java.util.Comparator;
-import java.util.Deque;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Function;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
@@ -64,17 +58,10 @@ public final class Gradients {
   /** Finds the operations that the loss is computed from, short of those that are held constant. */
   public static Gradients of(Graph graph, Operand<?> loss) {
     graph.checkInput(loss.asOutput().op());
-    Set<GraphOperation> reached = new LinkedHashSet<>();
-    Deque<GraphOperation> next = new ArrayDeque<>();
-    next.add((GraphOperation) loss.asOutput().op());
-    while (!next.isEmpty()) {
-      GraphOperation op = next.remove();
-      if (reached.add(op) && !op.type().equals(STOP_GRADIENT)) {
-        for (Operand<?> input : op.inputs()) {
-          next.add((GraphOperation) input.asOutput().op());
-        }
-      }
-    }
+    Set<GraphOperation> reached =
+        Reachable.from(
+            operations(List.of(loss.asOutput())),
+            op -> isHeldConstant(op) ? List.of() : operations(op.inputs()));
     return new Gradients(graph, loss.asOutput(), reached);
   }
 
@@ -271,7 +258,11 @@ public final class Gradients {
     if (unsafe.isEmpty()) {
       return;
     }
-    Set<GraphOperation> differentiated = differentiated(variables);
+    // Those on the way from the variables to the loss, and some that they lead to besides.
+    Set<GraphOperation> differentiated =
+        Reachable.from(
+            operations(variables),
+            op -> reached.contains(op) && !isHeldConstant(op) ? op.consumers() : List.of());
     unsafe.forEach(
         (op, reference) -> {
           if (differentiated.contains(op)) {
@@ -297,11 +288,13 @@ public final class Gradients {
    * @throws IllegalArgumentException if one does
    */
   private void refuseLoops(Output<?>[] tensors) {
-    Set<GraphOperation> before = reachable(List.of(loss), Gradients::sources);
+    Set<GraphOperation> before =
+        Reachable.from(operations(List.of(loss)), op -> operations(op.inputs()));
     if (before.stream().noneMatch(Gradients::isExit)) {
       return;
     }
-    Set<GraphOperation> behind = reachable(List.of(tensors), GraphOperation::consumers);
+    Set<GraphOperation> behind =
+        Reachable.from(operations(List.of(tensors)), GraphOperation::consumers);
     for (GraphOperation op : before) {
       if (isExit(op) && behind.contains(op)) {
         throw new IllegalArgumentException(
@@ -316,35 +309,12 @@ public final class Gradients {
     return LOOP_EXITS.contains(op.type());
   }
 
-  private static List<GraphOperation> sources(GraphOperation op) {
-    return op.inputs().stream().map(input -> (GraphOperation) input.op()).toList();
+  private static boolean isHeldConstant(GraphOperation op) {
+    return op.type().equals(STOP_GRADIENT);
   }
 
-  private static Set<GraphOperation> reachable(
-      List<Output<?>> from, Function<GraphOperation, Collection<GraphOperation>> neighbours) {
-    Set<GraphOperation> found = new LinkedHashSet<>();
-    Deque<GraphOperation> next = new ArrayDeque<>();
-    from.forEach(tensor -> next.add((GraphOperation) tensor.op()));
-    while (!next.isEmpty()) {
-      GraphOperation op = next.remove();
-      if (found.add(op)) {
-        next.addAll(neighbours.apply(op));
-      }
-    }
-    return found;
-  }
-
-  /** The operations on the way from the variables to the loss: those whose gradient is computed. */
-  private Set<GraphOperation> differentiated(List<? extends Output<?>> variables) {
-    Set<GraphOperation> found = new HashSet<>();
-    Deque<GraphOperation> next = new ArrayDeque<>();
-    variables.forEach(variable -> next.add((GraphOperation) variable.op()));
-    while (!next.isEmpty()) {
-      GraphOperation op = next.remove();
-      if (reached.contains(op) && !op.type().equals(STOP_GRADIENT) && found.add(op)) {
-        next.addAll(op.consumers());
-      }
-    }
-    return found;
+  /** Those that tensors are outputs of. */
+  static List<GraphOperation> operations(List<? extends Operand<?>> tensors) {
+    return tensors.stream().map(tensor -> (GraphOperation) tensor.asOutput().op()).toList();
   }
 }

@@ -1,9 +1,8 @@
 package dev.adafactor.graph;
 
-import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Deque;
-import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import org.tensorflow.Graph;
 import org.tensorflow.GraphOperation;
@@ -48,28 +47,26 @@ final class PinnedGradients {
 
   /** The operations that gradients are computed by, of those whose names begin with the prefix. */
   private static Set<GraphOperation> added(Output<?>[] gradients, String prefix) {
-    Set<GraphOperation> added = new HashSet<>();
-    Deque<GraphOperation> next = new ArrayDeque<>();
-    Arrays.stream(gradients)
-        .filter(gradient -> !gradient.isClosed())
-        .forEach(gradient -> next.add((GraphOperation) gradient.op()));
-    while (!next.isEmpty()) {
-      GraphOperation op = next.remove();
-      if (op.name().startsWith(prefix) && added.add(op)) {
-        op.inputs().forEach(input -> next.add((GraphOperation) input.op()));
-        next.addAll(op.controlInputs());
-      }
-    }
-    return added;
+    List<GraphOperation> last =
+        Gradients.operations(
+            Arrays.stream(gradients).filter(gradient -> !gradient.isClosed()).toList());
+    return Reachable.from(added(last, prefix), op -> added(sources(op), prefix));
+  }
+
+  private static List<GraphOperation> added(List<GraphOperation> all, String prefix) {
+    return all.stream().filter(op -> op.name().startsWith(prefix)).toList();
+  }
+
+  private static List<GraphOperation> sources(GraphOperation op) {
+    List<GraphOperation> sources = new ArrayList<>(Gradients.operations(op.inputs()));
+    sources.addAll(op.controlInputs());
+    return sources;
   }
 
   private static boolean isColocated(GraphOperation op) {
-    try {
-      return op.attributes().getAttrValueProto("_class").getList().getSCount() > 0;
-    } catch (IllegalArgumentException e) {
-      // There is no other way to ask.
-      return false;
-    }
+    return OperationAttributes.find(op, "_class")
+        .filter(value -> value.getList().getSCount() > 0)
+        .isPresent();
   }
 
   private static boolean isHandle(Operand<?> input) {

@@ -84,7 +84,7 @@ final class ReferenceVariable<T extends TNumber> extends VariableView<T> {
 
   @Override
   public Op afterRows(Ops tf, List<Op> writes) {
-    return tf.withControlDependencies(writes).noOp();
+    return Group.of(tf, writes);
   }
 
   @Override

@@ -1,8 +1,6 @@
 package dev.adafactor.graph;
 
-import java.util.ArrayDeque;
-import java.util.Deque;
-import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import org.tensorflow.GraphOperation;
 import org.tensorflow.Operand;
@@ -83,19 +81,14 @@ public final class Snapshots {
   }
 
   private static boolean isLive(Output<?> tensor) {
-    Set<GraphOperation> seen = new HashSet<>();
-    Deque<Operand<?>> next = new ArrayDeque<>();
-    next.add(tensor);
-    while (!next.isEmpty()) {
-      Output<?> output = next.remove().asOutput();
-      if (ReferenceVariable.isReference(output)) {
-        return true;
-      }
-      GraphOperation op = (GraphOperation) output.op();
-      if (FORWARDING.contains(op.type()) && seen.add(op)) {
-        op.inputs().forEach(next::add);
-      }
-    }
-    return false;
+    Set<Output<?>> shared =
+        Reachable.from(
+            List.of(tensor),
+            output ->
+                FORWARDING.contains(output.op().type())
+                    ? ((GraphOperation) output.op())
+                        .inputs().stream().<Output<?>>map(Operand::asOutput).toList()
+                    : List.of());
+    return shared.stream().anyMatch(ReferenceVariable::isReference);
   }
 }

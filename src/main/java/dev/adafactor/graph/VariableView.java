@@ -63,7 +63,7 @@ public abstract sealed class VariableView<T extends TNumber>
       throw new IllegalArgumentException(
           "variable '" + op.name() + "' is of another graph than the optimizer");
     }
-    attribute(op, WHOLE_OF)
+    OperationAttributes.text((GraphOperation) op, WHOLE_OF)
         .ifPresent(
             name -> {
               throw new IllegalArgumentException(
@@ -179,17 +179,7 @@ public abstract sealed class VariableView<T extends TNumber>
 
   /** The name of the variable that this is a part of; empty if it is a whole one. */
   public final Optional<String> shardOf() {
-    return attribute(op, SHARD_OF);
-  }
-
-  private static Optional<String> attribute(Operation op, String name) {
-    try {
-      return Optional.of(
-          ((GraphOperation) op).attributes().getAttrValueProto(name).getS().toStringUtf8());
-    } catch (IllegalArgumentException e) {
-      // There is no other way to ask.
-      return Optional.empty();
-    }
+    return OperationAttributes.text(op, SHARD_OF);
   }
 
   /** The operation that holds the variable. */

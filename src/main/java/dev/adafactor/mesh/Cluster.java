@@ -1,5 +1,6 @@
 package dev.adafactor.mesh;
 
+import dev.adafactor.graph.Placement;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -16,6 +17,9 @@ import org.tensorflow.proto.JobDef;
 public final class Cluster {
   private static final Pattern JOB = Pattern.compile("([A-Za-z][A-Za-z0-9_]*)=(.*)");
 
+  /** TensorFlow's name for this process: {@link Placement#one} takes it for no other. */
+  private static final String OWN_JOB = "localhost";
+
   private final Map<String, List<Address>> jobs;
 
   private Cluster(Map<String, List<Address>> jobs) {
@@ -27,8 +31,8 @@ public final class Cluster {
    * IPv6 is written {@code [::1]:2222}.
    *
    * @param jobs one text for each job; one job is enough
-   * @throws IllegalArgumentException if there is none, one is written otherwise, or a job or an
-   *     address comes twice
+   * @throws IllegalArgumentException if there is none, one is written otherwise or called {@code
+   *     localhost}, or a job or an address comes twice
    */
   public static Cluster parse(List<String> jobs) {
     Map<String, List<Address>> parsed = new LinkedHashMap<>();
@@ -39,6 +43,12 @@ public final class Cluster {
         throw new IllegalArgumentException(
             "cluster: '%s' is no JOB=HOST:PORT,HOST:PORT, such as worker=10.0.0.1:2222,10.0.0.2:2222"
                 .formatted(text));
+      }
+      if (job.group(1).equals(OWN_JOB)) {
+        throw new IllegalArgumentException(
+            ("cluster: a job cannot be called '%s', as the devices of the program itself are; give"
+                    + " another name, such as worker")
+                .formatted(OWN_JOB));
       }
       List<Address> addresses = new ArrayList<>();
       for (String address : job.group(2).split(",", -1)) {

@@ -1,5 +1,6 @@
 package dev.adafactor.mesh;
 
+import dev.adafactor.graph.Group;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -52,7 +53,7 @@ final class CollectiveReduce {
       sums.add(reduce(part, parts.size(), group, sum));
     }
     // A run that needs the sum on one device must have all take part: it waited for ever otherwise.
-    Op all = parts.get(0).ops().withControlDependencies(List.copyOf(sums)).noOp();
+    Op all = Group.of(parts.get(0).ops(), sums);
     List<Operand<T>> together = new ArrayList<>();
     for (int i = 0; i < parts.size(); i++) {
       Ops there = parts.get(i).ops().withControlDependencies(List.of(all));

@@ -1,10 +1,12 @@
 package dev.adafactor.mesh;
 
+import dev.adafactor.graph.Group;
 import dev.adafactor.graph.Names;
 import dev.adafactor.graph.VariableView;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Supplier;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Operation;
@@ -228,8 +230,13 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
   }
 
   private static Sharding sharding(String name, Layout layout, Shape shape) {
+    return named(name, () -> new Sharding(layout, shape));
+  }
+
+  /** Names the variable where an argument is refused. */
+  private static <X> X named(String name, Supplier<X> result) {
     try {
-      return new Sharding(layout, shape);
+      return result.get();
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("variable '%s': %s".formatted(name, e.getMessage()), e);
     }
@@ -304,17 +311,13 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
    * @throws IllegalArgumentException if it is of another shape or type
    */
   public Op assign(Ops tf, Operand<T> value) {
-    if (value.type() != whole.type() || !value.shape().isCompatibleWith(sharding.shape())) {
+    if (value.type() != whole.type()) {
       throw new IllegalArgumentException(
-          "the value for variable '%s' is a %s of shape %s, it must be a %s of shape %s"
-              .formatted(
-                  name(),
-                  value.type().getSimpleName(),
-                  value.shape(),
-                  whole.type().getSimpleName(),
-                  sharding.shape()));
+          "variable '%s': a %s is given, it must be a %s"
+              .formatted(name(), value.type().getSimpleName(), whole.type().getSimpleName()));
     }
-    return tf.withControlDependencies(sharding.assign(tf, shards, sharding.cut(tf, value))).noOp();
+    List<Operand<T>> parts = named(name(), () -> sharding.cut(tf, value));
+    return Group.of(tf, sharding.assign(tf, shards, parts));
   }
 
   @Override

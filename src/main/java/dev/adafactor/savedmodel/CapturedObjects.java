@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BiConsumer;
 import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
@@ -33,7 +34,7 @@ final class CapturedObjects {
 
   static CapturedObjects of(MetaGraphDef model) {
     CapturedObjects captured = new CapturedObjects(model.getObjectGraphDef());
-    captured.readCalls(model.getGraphDef());
+    forEach(model, captured.tensors::put);
     captured.readNames(model.getGraphDef());
     return captured;
   }
@@ -54,20 +55,25 @@ final class CapturedObjects {
     };
   }
 
-  private void readCalls(GraphDef graph) {
-    for (NodeDef call : graph.getNodeList()) {
-      if (!call.containsAttr("f")) {
-        continue;
-      }
-      SavedConcreteFunction function =
-          objects.getConcreteFunctionsMap().get(call.getAttrOrThrow("f").getFunc().getName());
+  /**
+   * Goes through the calls in a model's graph.
+   *
+   * @param captured is given each object that a function takes beside its arguments, and the tensor
+   *     that the call passes for it
+   */
+  static void forEach(MetaGraphDef model, BiConsumer<Integer, String> captured) {
+    Map<String, SavedConcreteFunction> functions =
+        model.getObjectGraphDef().getConcreteFunctionsMap();
+    for (NodeDef call : model.getGraphDef().getNodeList()) {
+      String name = call.containsAttr("f") ? call.getAttrOrThrow("f").getFunc().getName() : "";
+      SavedConcreteFunction function = functions.get(name);
       if (function == null) {
         continue;
       }
       List<String> inputs = Tensors.inputs(call);
       int first = inputs.size() - function.getBoundInputsCount();
       for (int i = Math.max(0, -first); i < function.getBoundInputsCount(); i++) {
-        tensors.put(function.getBoundInputs(i), inputs.get(first + i));
+        captured.accept(function.getBoundInputs(i), inputs.get(first + i));
       }
     }
   }

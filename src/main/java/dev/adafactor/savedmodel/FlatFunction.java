@@ -1,10 +1,7 @@
 package dev.adafactor.savedmodel;
 
-import java.util.ArrayDeque;
+import dev.adafactor.graph.Reachable;
 import java.util.ArrayList;
-import java.util.Deque;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -102,20 +99,17 @@ record FlatFunction(GraphDef graphDef, List<String> arguments, List<String> resu
 
   /** The function with those arguments and nodes alone that its results need. */
   FlatFunction pruned() {
-    Map<String, NodeDef> nodes = new HashMap<>();
-    graphDef.getNodeList().forEach(node -> nodes.put(node.getName(), node));
-    Set<String> needed = new HashSet<>();
-    Deque<String> open = new ArrayDeque<>(results);
-    while (!open.isEmpty()) {
-      String name = Tensors.node(open.remove());
-      if (needed.add(name)) {
-        if (!nodes.containsKey(name)) {
-          throw new IllegalArgumentException(
-              "The model is inconsistent: there is no node '" + name + "'");
-        }
-        open.addAll(nodes.get(name).getInputList());
-      }
-    }
+    Map<String, NodeDef> nodes = Nodes.byName(graphDef.getNodeList());
+    Set<String> needed =
+        Reachable.from(
+            Tensors.nodes(results),
+            name -> {
+              if (!nodes.containsKey(name)) {
+                throw new IllegalArgumentException(
+                    "The model is inconsistent: there is no node '" + name + "'");
+              }
+              return Tensors.nodes(nodes.get(name).getInputList());
+            });
     GraphDef.Builder pruned = graphDef.toBuilder().clearNode();
     graphDef.getNodeList().stream()
         .filter(node -> needed.contains(node.getName()))

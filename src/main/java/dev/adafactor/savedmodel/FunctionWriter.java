@@ -2,7 +2,6 @@ package dev.adafactor.savedmodel;
 
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
@@ -14,14 +13,14 @@ import org.tensorflow.proto.OpDef;
 /** Writes a part of a graph as a function. */
 final class FunctionWriter {
   private final Map<String, OpDef> operations;
-  private final Map<String, NodeDef> nodes = new HashMap<>();
+  private final Map<String, NodeDef> nodes;
   private final Set<String> arguments;
   private final FunctionDef.Builder function = FunctionDef.newBuilder();
 
   private FunctionWriter(FlatFunction part, Map<String, OpDef> operations) {
     this.operations = operations;
     this.arguments = Set.copyOf(part.arguments());
-    part.graphDef().getNodeList().forEach(node -> nodes.put(node.getName(), node));
+    this.nodes = Nodes.byName(part.graphDef().getNodeList());
   }
 
   /**

@@ -1,14 +1,14 @@
 package dev.adafactor.savedmodel;
 
-import java.util.ArrayDeque;
+import dev.adafactor.graph.Reachable;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Deque;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.tensorflow.proto.GraphDef;
 import org.tensorflow.proto.NodeDef;
 
@@ -25,63 +25,40 @@ final class GradientPaths {
    * @return the nodes between them, those that block gradients left out, in the graph's order
    */
   static List<NodeDef> between(GraphDef flat, String tensor, Collection<String> variables) {
-    Map<String, NodeDef> nodes = new HashMap<>();
-    Map<String, List<String>> users = new HashMap<>();
-    for (NodeDef node : flat.getNodeList()) {
-      nodes.put(node.getName(), node);
-      for (String input : inputs(node)) {
-        users.computeIfAbsent(input, key -> new ArrayList<>()).add(node.getName());
-      }
-    }
-    Set<String> depending = new HashSet<>();
-    Deque<String> open = new ArrayDeque<>(variables);
-    while (!open.isEmpty()) {
-      for (String user : users.getOrDefault(open.remove(), List.of())) {
-        if (!TrustedGradients.blocks(nodes.get(user)) && depending.add(user)) {
-          open.add(user);
-        }
-      }
-    }
-    Set<String> needed = new HashSet<>();
-    open.add(node(tensor));
-    while (!open.isEmpty()) {
-      String name = open.remove();
-      if (depending.contains(name) && needed.add(name)) {
-        open.addAll(inputs(nodes.get(name)));
-      }
-    }
+    Map<String, NodeDef> nodes = Nodes.byName(flat.getNodeList());
+    Set<String> depending = behind(flat, variables, node -> !TrustedGradients.blocks(node));
+    Set<String> needed =
+        Reachable.from(
+            Stream.of(Tensors.node(tensor)).filter(depending::contains).toList(),
+            name -> inputs(nodes.get(name)).stream().filter(depending::contains).toList());
     return flat.getNodeList().stream().filter(node -> needed.contains(node.getName())).toList();
   }
 
   /** The nodes that are computed from some others in any way. */
   static Set<String> reachable(GraphDef flat, Collection<String> sources) {
+    return behind(flat, sources, node -> true);
+  }
+
+  /**
+   * @param wanted no way leads through others
+   */
+  private static Set<String> behind(
+      GraphDef flat, Collection<String> sources, Predicate<NodeDef> wanted) {
     Map<String, List<String>> users = new HashMap<>();
     for (NodeDef node : flat.getNodeList()) {
-      for (String input : inputs(node)) {
-        users.computeIfAbsent(input, key -> new ArrayList<>()).add(node.getName());
+      if (wanted.test(node)) {
+        inputs(node)
+            .forEach(
+                input ->
+                    users.computeIfAbsent(input, key -> new ArrayList<>()).add(node.getName()));
       }
     }
-    Set<String> reachable = new HashSet<>();
-    Deque<String> open = new ArrayDeque<>(sources);
-    while (!open.isEmpty()) {
-      for (String user : users.getOrDefault(open.remove(), List.of())) {
-        if (reachable.add(user)) {
-          open.add(user);
-        }
-      }
-    }
-    return reachable;
+    return Reachable.from(
+        sources.stream().flatMap(source -> users.getOrDefault(source, List.of()).stream()).toList(),
+        name -> users.getOrDefault(name, List.of()));
   }
 
   private static List<String> inputs(NodeDef node) {
-    return node.getInputList().stream()
-        .filter(input -> !input.startsWith("^"))
-        .map(GradientPaths::node)
-        .toList();
-  }
-
-  private static String node(String tensor) {
-    int colon = tensor.indexOf(':');
-    return colon < 0 ? tensor : tensor.substring(0, colon);
+    return Tensors.nodes(Tensors.inputs(node));
   }
 }

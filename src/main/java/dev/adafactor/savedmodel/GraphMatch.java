@@ -33,7 +33,7 @@ final class GraphMatch {
 
   private final GraphDef model;
   private final Map<String, OpDef> operations;
-  private final Map<String, NodeDef> nodes = new HashMap<>();
+  private final Map<String, NodeDef> nodes;
   private final Map<Pair, Boolean> functions = new HashMap<>();
 
   /** A tensor of the first computation and one of the second, or two functions. */
@@ -61,7 +61,7 @@ final class GraphMatch {
   GraphMatch(GraphDef flat, GraphDef model, Map<String, OpDef> operations) {
     this.model = model;
     this.operations = operations;
-    flat.getNodeList().forEach(node -> nodes.put(node.getName(), node));
+    this.nodes = Nodes.byName(flat.getNodeList());
   }
 
   /**

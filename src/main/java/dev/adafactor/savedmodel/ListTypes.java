@@ -22,7 +22,7 @@ final class ListTypes {
           "StatelessWhile",
           "While");
 
-  private final Map<String, NodeDef> nodes = new HashMap<>();
+  private final Map<String, NodeDef> nodes;
   private final Map<String, DataType> arguments;
 
   /**
@@ -31,7 +31,7 @@ final class ListTypes {
    * @param arguments the types of the lists that the graph is given, by their placeholders
    */
   ListTypes(GraphDef graph, Map<String, DataType> arguments) {
-    graph.getNodeList().forEach(node -> nodes.put(node.getName(), node));
+    this.nodes = Nodes.byName(graph.getNodeList());
     this.arguments = arguments;
   }
 

@@ -12,7 +12,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -99,8 +98,8 @@ final class ModelInspection {
         twins,
         (int) Math.max(0, all - ofSignatures.size() - twins),
         tables(),
-        assets(),
-        files());
+        sizes(folder.assets()),
+        sizes(folder.files()));
   }
 
   private Exporter exporter() {
@@ -229,8 +228,7 @@ final class ModelInspection {
 
   /** The type of the operation that a tensor's values come from. */
   static Optional<String> lastOperation(GraphDef flat, String tensor) {
-    Map<String, NodeDef> nodes = new HashMap<>();
-    flat.getNodeList().forEach(node -> nodes.put(node.getName(), node));
+    Map<String, NodeDef> nodes = Nodes.byName(flat.getNodeList());
     Set<String> met = new HashSet<>();
     String name = tensor;
     while (met.add(name)) {
@@ -294,19 +292,11 @@ final class ModelInspection {
     return node.getAttrOrDefault(attribute, AttrValue.getDefaultInstance()).getType();
   }
 
-  private List<FileSize> assets() throws IOException {
-    List<FileSize> assets = new ArrayList<>();
-    for (Path asset : folder.assets()) {
-      assets.add(new FileSize(asset, Files.size(folder.path().resolve(asset))));
+  private List<FileSize> sizes(List<Path> files) throws IOException {
+    List<FileSize> sizes = new ArrayList<>();
+    for (Path file : files) {
+      sizes.add(new FileSize(file, Files.size(folder.path().resolve(file))));
     }
-    return assets;
-  }
-
-  private List<FileSize> files() throws IOException {
-    List<FileSize> files = new ArrayList<>();
-    for (Path file : folder.files()) {
-      files.add(new FileSize(file, Files.size(folder.path().resolve(file))));
-    }
-    return files;
+    return sizes;
   }
 }

@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.Group;
 import dev.adafactor.graph.OrderedSum;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.graph.VariableView;
@@ -139,14 +140,14 @@ public final class ModelTowers {
     List<Op> ends = towers.stream().flatMap(tower -> tower.training().updates().stream()).toList();
     List<Mirrored> averaged = variables.stream().filter(Mirrored::isMean).toList();
     if (averaged.isEmpty()) {
-      return ends.isEmpty() ? Optional.empty() : Optional.of(together(ends));
+      return ends.isEmpty() ? Optional.empty() : Optional.of(Group.of(tf, ends));
     }
     List<Op> before = new ArrayList<>(ends);
     before.addAll(after);
-    Ops waiting = tf.withControlDependencies(List.of(together(before)));
+    Ops waiting = tf.withControlDependencies(List.of(Group.of(tf, before)));
     List<Op> writes = new ArrayList<>();
     averaged.forEach(each -> writes.addAll(each.average(tf, waiting)));
-    return Optional.of(together(writes));
+    return Optional.of(Group.of(tf, writes));
   }
 
   /** Adds the operations that give the copies of all variables the values of the model's. */
@@ -172,9 +173,5 @@ public final class ModelTowers {
     List<Op> writes = new ArrayList<>();
     some.forEach(each -> writes.addAll(each.copy(tf, waiting)));
     return writes;
-  }
-
-  private Op together(List<? extends Op> ends) {
-    return ends.size() == 1 ? ends.get(0) : tf.withControlDependencies(List.copyOf(ends)).noOp();
   }
 }

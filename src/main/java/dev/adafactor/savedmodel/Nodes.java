@@ -1,7 +1,9 @@
 package dev.adafactor.savedmodel;
 
 import com.google.protobuf.ByteString;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.tensorflow.proto.AttrValue;
 import org.tensorflow.proto.DataType;
@@ -12,6 +14,12 @@ import org.tensorflow.proto.TensorShapeProto;
 /** Nodes that rewritten graphs are made of. */
 final class Nodes {
   private Nodes() {}
+
+  static Map<String, NodeDef> byName(List<NodeDef> nodes) {
+    Map<String, NodeDef> byName = new HashMap<>();
+    nodes.forEach(node -> byName.put(node.getName(), node));
+    return byName;
+  }
 
   static NodeDef constant(String name, int value) {
     TensorProto tensor =

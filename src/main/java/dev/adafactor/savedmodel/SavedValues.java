@@ -80,8 +80,7 @@ final class SavedValues {
     if (body.stream().noneMatch(node -> node.getOp().equals(RESTORE))) {
       return;
     }
-    Map<String, NodeDef> byName = new HashMap<>();
-    body.forEach(node -> byName.put(node.getName(), node));
+    Map<String, NodeDef> byName = Nodes.byName(body);
     Map<String, NodeDef> variables = new HashMap<>();
     for (NodeDef assign : body) {
       List<String> inputs = Tensors.inputs(assign);

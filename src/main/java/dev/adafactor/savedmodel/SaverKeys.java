@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.stream.Collectors;
 import org.tensorflow.proto.FunctionDef;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
@@ -30,7 +29,7 @@ final class SaverKeys {
 
   private SaverKeys(MetaGraphDef metaGraph) {
     objects = metaGraph.getObjectGraphDef();
-    nodes = byName(metaGraph.getGraphDef().getNodeList());
+    nodes = Nodes.byName(metaGraph.getGraphDef().getNodeList());
     NodeDef call = nodes.get(Tensors.node(metaGraph.getSaverDef().getSaveTensorName()));
     if (call != null && call.containsAttr("f")) {
       String saver = call.getAttrOrThrow("f").getFunc().getName();
@@ -60,12 +59,8 @@ final class SaverKeys {
     return found;
   }
 
-  private static Map<String, NodeDef> byName(List<NodeDef> nodes) {
-    return nodes.stream().collect(Collectors.toMap(NodeDef::getName, node -> node, (a, b) -> a));
-  }
-
   private void read(NodeDef call, FunctionDef saver) {
-    Map<String, NodeDef> steps = byName(saver.getNodeDefList());
+    Map<String, NodeDef> steps = Nodes.byName(saver.getNodeDefList());
     List<String> arguments =
         saver.getSignature().getInputArgList().stream().map(ArgDef::getName).toList();
     List<String> passed = Tensors.inputs(call);

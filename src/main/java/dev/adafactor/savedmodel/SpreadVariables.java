@@ -2,6 +2,7 @@ package dev.adafactor.savedmodel;
 
 import dev.adafactor.IndexedSlices;
 import dev.adafactor.ShardedGradient;
+import dev.adafactor.graph.Group;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.mesh.Layout;
@@ -199,6 +200,6 @@ public final class SpreadVariables {
   }
 
   private Op together(Op after, List<Op> writes) {
-    return writes.isEmpty() ? after : tf.withControlDependencies(writes).noOp();
+    return writes.isEmpty() ? after : Group.of(tf, writes);
   }
 }

@@ -18,6 +18,10 @@ final class Tensors {
     return tensor.substring(begin, end < 0 ? tensor.length() : end);
   }
 
+  static List<String> nodes(List<String> tensors) {
+    return tensors.stream().map(Tensors::node).toList();
+  }
+
   static int index(String tensor) {
     int colon = tensor.indexOf(':');
     return colon < 0 ? 0 : Integer.parseInt(tensor.substring(colon + 1));

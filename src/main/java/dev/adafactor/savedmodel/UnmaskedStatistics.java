@@ -1,10 +1,6 @@
 package dev.adafactor.savedmodel;
 
-import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.Deque;
-import java.util.HashMap;
-import java.util.HashSet;
+import dev.adafactor.graph.Reachable;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -33,11 +29,12 @@ final class UnmaskedStatistics {
   private static final Set<String> MODELS =
       Set.of("_tf_keras_network", "_tf_keras_sequential", "_tf_keras_model");
 
-  private final Map<String, NodeDef> nodes = new HashMap<>();
-  private final StaticNumbers numbers = new StaticNumbers(nodes, node -> Shape.unknown());
+  private final Map<String, NodeDef> nodes;
+  private final StaticNumbers numbers;
 
   private UnmaskedStatistics(GraphDef flat) {
-    flat.getNodeList().forEach(node -> nodes.put(node.getName(), node));
+    nodes = Nodes.byName(flat.getNodeList());
+    numbers = new StaticNumbers(nodes, node -> Shape.unknown());
   }
 
   /**
@@ -77,18 +74,13 @@ final class UnmaskedStatistics {
 
   /** What nodes are computed from, and they themselves. */
   private List<NodeDef> before(List<String> roots, Function<NodeDef, List<String>> inputs) {
-    Set<String> met = new HashSet<>();
-    Deque<String> open = new ArrayDeque<>(roots);
-    List<NodeDef> before = new ArrayList<>();
-    while (!open.isEmpty()) {
-      String name = Tensors.node(open.remove());
-      NodeDef node = nodes.get(name);
-      if (node != null && met.add(name)) {
-        before.add(node);
-        open.addAll(inputs.apply(node));
-      }
-    }
-    return before;
+    return Reachable.from(known(roots), name -> known(inputs.apply(nodes.get(name)))).stream()
+        .map(nodes::get)
+        .toList();
+  }
+
+  private List<String> known(List<String> tensors) {
+    return Tensors.nodes(tensors).stream().filter(nodes::containsKey).toList();
   }
 
   /**

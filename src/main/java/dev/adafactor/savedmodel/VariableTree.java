@@ -1,5 +1,6 @@
 package dev.adafactor.savedmodel;
 
+import dev.adafactor.graph.Reachable;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -187,24 +188,17 @@ public record VariableTree(List<Node> nodes, List<Integer> trainable) {
 
     private Set<Integer> leadingToVariables() {
       Map<Integer, List<Integer>> parents = new HashMap<>();
-      Deque<Integer> open = new ArrayDeque<>();
+      List<Integer> variables = new ArrayList<>();
       for (int id = 0; id < objects.getNodesCount(); id++) {
         int parent = id;
         children(id)
             .values()
             .forEach(child -> parents.computeIfAbsent(child, c -> new ArrayList<>()).add(parent));
         if (isVariable(id)) {
-          open.add(id);
+          variables.add(id);
         }
       }
-      Set<Integer> leading = new LinkedHashSet<>();
-      while (!open.isEmpty()) {
-        int id = open.remove();
-        if (leading.add(id)) {
-          open.addAll(parents.getOrDefault(id, List.of()));
-        }
-      }
-      return leading;
+      return Reachable.from(variables, id -> parents.getOrDefault(id, List.of()));
     }
 
     /** Keras lists them; {@code tf.Module} finds them by the names of its attributes. */

@@ -2,18 +2,14 @@ package dev.adafactor.savedmodel;
 
 import dev.adafactor.graph.RawVariable;
 import java.util.LinkedHashSet;
-import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.tensorflow.Session;
 import org.tensorflow.op.Ops;
 import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
-import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedConcreteFunction;
-import org.tensorflow.proto.SavedObjectGraphOuterClass.SavedObjectGraph;
 
 /**
  * The variables that a model holds twice. Keras 3 exports each of its variables as two, of the same
@@ -30,15 +26,11 @@ final class VariableTwins {
    */
   record Pair(String served, String loaded) {}
 
-  private final SavedObjectGraph objects;
   private final Map<String, NodeDef> nodes;
   private final Set<Pair> pairs;
 
   private VariableTwins(MetaGraphDef metaGraph) {
-    objects = metaGraph.getObjectGraphDef();
-    nodes =
-        metaGraph.getGraphDef().getNodeList().stream()
-            .collect(Collectors.toMap(NodeDef::getName, node -> node, (a, b) -> a));
+    nodes = Nodes.byName(metaGraph.getGraphDef().getNodeList());
     pairs = findPairs(metaGraph);
   }
 
@@ -75,29 +67,18 @@ final class VariableTwins {
   private Set<Pair> findPairs(MetaGraphDef metaGraph) {
     Map<Integer, String> saved = SaverKeys.of(metaGraph).handlesByObject();
     Set<Pair> found = new LinkedHashSet<>();
-    for (NodeDef call : metaGraph.getGraphDef().getNodeList()) {
-      SavedConcreteFunction function = objects.getConcreteFunctionsMap().get(functionOf(call));
-      if (function == null) {
-        continue;
-      }
-      List<String> inputs = Tensors.inputs(call);
-      int first = inputs.size() - function.getBoundInputsCount();
-      for (int i = Math.max(0, -first); i < function.getBoundInputsCount(); i++) {
-        String served = inputs.get(first + i);
-        String loaded = saved.getOrDefault(function.getBoundInputs(i), served);
-        if (!loaded.equals(served)
-            && isHandle(served)
-            && isHandle(loaded)
-            && areAlike(served, loaded)) {
-          found.add(new Pair(served, loaded));
-        }
-      }
-    }
+    CapturedObjects.forEach(
+        metaGraph,
+        (object, served) -> {
+          String loaded = saved.getOrDefault(object, served);
+          if (!loaded.equals(served)
+              && isHandle(served)
+              && isHandle(loaded)
+              && areAlike(served, loaded)) {
+            found.add(new Pair(served, loaded));
+          }
+        });
     return found;
-  }
-
-  private static String functionOf(NodeDef call) {
-    return call.containsAttr("f") ? call.getAttrOrThrow("f").getFunc().getName() : "";
   }
 
   private boolean isHandle(String node) {

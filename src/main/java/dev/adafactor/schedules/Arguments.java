@@ -2,8 +2,12 @@ package dev.adafactor.schedules;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.tensorflow.Operand;
+import org.tensorflow.op.Ops;
+import org.tensorflow.types.TFloat32;
+import org.tensorflow.types.TInt64;
 
-/** Checks and configurations of the schedules' arguments. */
+/** What schedules do with their arguments. */
 final class Arguments {
 
   private Arguments() {}
@@ -28,6 +32,18 @@ final class Arguments {
       throw new IllegalArgumentException(
           schedule + ": `" + argument + "` must not be 0 in float32. Received: " + value);
     }
+  }
+
+  /**
+   * How many times {@code decaySteps} has gone by.
+   *
+   * @param staircase whether that is rounded down to a whole number
+   */
+  static Operand<TFloat32> periods(
+      Ops tf, Operand<TInt64> step, double decaySteps, boolean staircase) {
+    Operand<TFloat32> periods =
+        tf.math.div(tf.dtypes.cast(step, TFloat32.class), tf.constant((float) decaySteps));
+    return staircase ? tf.math.floor(periods) : periods;
   }
 
   /** A configuration of alternating names and values, in that order. */

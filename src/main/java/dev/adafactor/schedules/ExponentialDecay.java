@@ -45,11 +45,7 @@ public record ExponentialDecay(
 
   @Override
   public Operand<TFloat32> learningRate(Ops tf, Operand<TInt64> step) {
-    Operand<TFloat32> p =
-        tf.math.div(tf.dtypes.cast(step, TFloat32.class), tf.constant((float) decaySteps));
-    if (staircase) {
-      p = tf.math.floor(p);
-    }
+    Operand<TFloat32> p = Arguments.periods(tf, step, decaySteps, staircase);
     return tf.math.mul(
         tf.constant((float) initialLearningRate), tf.math.pow(tf.constant((float) decayRate), p));
   }

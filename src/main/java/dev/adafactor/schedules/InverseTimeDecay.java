@@ -45,11 +45,7 @@ public record InverseTimeDecay(
 
   @Override
   public Operand<TFloat32> learningRate(Ops tf, Operand<TInt64> step) {
-    Operand<TFloat32> p =
-        tf.math.div(tf.dtypes.cast(step, TFloat32.class), tf.constant((float) decaySteps));
-    if (staircase) {
-      p = tf.math.floor(p);
-    }
+    Operand<TFloat32> p = Arguments.periods(tf, step, decaySteps, staircase);
     return tf.math.div(
         tf.constant((float) initialLearningRate),
         tf.math.add(tf.constant(1f), tf.math.mul(tf.constant((float) decayRate), p)));

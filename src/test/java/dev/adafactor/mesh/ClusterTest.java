@@ -38,6 +38,7 @@ class ClusterTest {
         "a:1,b:2 | 'a:1,b:2' is no JOB=HOST:PORT",
         "=a:1 | '=a:1' is no JOB=HOST:PORT",
         "2nd=a:1 | '2nd=a:1' is no JOB=HOST:PORT",
+        "localhost=a:1 | a job cannot be called 'localhost', as the devices of the program itself",
         "worker= | in the job 'worker', '' is no HOST:PORT",
         "worker=a:1, | in the job 'worker', '' is no HOST:PORT",
         "worker=a | 'a' is no HOST:PORT",

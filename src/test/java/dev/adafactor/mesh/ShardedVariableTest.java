@@ -199,8 +199,7 @@ class ShardedVariableTest {
         assertArrayEquals(whole, fetch(session, w));
       }
       assertEquals(
-          "the value for variable 'w' is a TFloat64 of shape [8, 2, 6], it must be a TFloat64 of"
-              + " shape [4, 2, 6]",
+          "variable 'w': a tensor of shape [8, 2, 6] is given, it must be of shape [4, 2, 6]",
           message(() -> w.assign(tf, tf.zeros(tf.constant(new int[] {8, 2, 6}), TFloat64.class))));
     }
   }
