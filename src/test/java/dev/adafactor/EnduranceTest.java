@@ -31,7 +31,12 @@ class EnduranceTest {
       throws IOException, InterruptedException {
     ProcessBuilder builder =
         JavaProcess.builder(
-                List.of("-Xms96m", "-Xmx96m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC"),
+                List.of(
+                    JavaProcess.OPTIMIZING,
+                    "-Xms96m",
+                    "-Xmx96m",
+                    "-XX:+AlwaysPreTouch",
+                    "-XX:+UseSerialGC"),
                 Endurance.class,
                 course,
                 steps)

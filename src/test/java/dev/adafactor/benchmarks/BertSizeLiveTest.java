@@ -93,7 +93,12 @@ class BertSizeLiveTest {
   /** Runs {@code fine-tune} in a JVM of its own and returns the most memory that it ever held. */
   private long peakOfProgram(Path exported, Path json) throws IOException, InterruptedException {
     ProcessBuilder builder =
-        JavaProcess.builder(Main.class, "fine-tune", "--model", folder.resolve("model"));
+        JavaProcess.builder(
+            List.of(JavaProcess.OPTIMIZING),
+            Main.class,
+            "fine-tune",
+            "--model",
+            folder.resolve("model"));
     List<String> command = builder.command();
     for (String input : Files.readAllLines(folder.resolve("inputs.txt"))) {
       command.addAll(List.of("--features", input + "=" + folder.resolve(input + ".npy")));
