@@ -31,7 +31,7 @@ record PlainVariable(VariableView<?> view) implements LogicalVariable {
             whole -> {
               throw new IllegalArgumentException(
                   ("'%s' is a shard of variable '%s', which is trained as a whole: give the"
-                          + " ShardedVariable")
+                          + " ShardedVariable, as in minimize(loss, variables)")
                       .formatted(view.name(), whole));
             });
     return this;

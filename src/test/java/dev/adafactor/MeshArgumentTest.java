@@ -107,7 +107,7 @@ class MeshArgumentTest {
   void trainsShardsOnlyTogether() {
     Adafactor adafactor = Adafactor.builder(graph).mesh(MESH).build();
     String message =
-        "'w/shard_0' is a shard of variable 'w', which is trained as a whole: give the ShardedVariable";
+        "'w/shard_0' is a shard of variable 'w', which is trained as a whole: give the ShardedVariable, as in minimize(loss, variables)";
     assertRefused(message, () -> adafactor.minimize(loss()));
     assertRefused(message, () -> adafactor.minimize(loss(), List.of(w.shard(0))));
     Adafactor.Builder builder = Adafactor.builder(graph).mesh(MESH);

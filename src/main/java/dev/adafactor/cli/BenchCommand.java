@@ -259,7 +259,7 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private Variant variant() {
-    Optional<Mesh> mesh = devices.mesh();
+    Optional<Mesh> mesh = devices.meshOfShards();
     Reductions reductions = devices.reductions().orElse(Reductions.ADD_N);
     try {
       return new Variant(

@@ -142,7 +142,7 @@ final class CompareCommand implements Callable<Integer> {
     Optional<Reductions> reductions = devices.reductions();
     Holding holding =
         devices
-            .mesh()
+            .meshOfShards()
             .<Holding>map(mesh -> onMesh(mesh, reductions.orElse(Reductions.ADD_N)))
             .orElse(variables);
     Host host = host();

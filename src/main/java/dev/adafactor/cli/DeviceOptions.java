@@ -51,7 +51,7 @@ final class DeviceOptions extends MeshOptions {
     if (processes.isEmpty()) {
       return super.mesh();
     }
-    Optional<Mesh> mesh = mesh(of -> Mesh.parse(of, devices(processes.get())));
+    Optional<Mesh> mesh = mesh(of -> over(processes.get(), of));
     if (mesh.isEmpty()) {
       throw new IllegalArgumentException(
           "--cluster needs --mesh, which says how variables are laid out over its %d processes"
@@ -60,11 +60,18 @@ final class DeviceOptions extends MeshOptions {
     return mesh;
   }
 
-  private static List<String> devices(Cluster processes) {
-    return processes.tasks().stream()
-        .map(Task::toString)
-        .map(task -> task + "/device:CPU:0")
-        .toList();
+  private static Mesh over(Cluster processes, String dimensions) {
+    List<String> devices =
+        processes.tasks().stream()
+            .map(Task::toString)
+            .map(task -> task + "/device:CPU:0")
+            .toList();
+    try {
+      return Mesh.parse(dimensions, devices);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "%s, one for each process of --cluster".formatted(e.getMessage()), e);
+    }
   }
 
   /**
@@ -88,7 +95,9 @@ final class DeviceOptions extends MeshOptions {
   /** What the library says of an argument, of the option that gives it. */
   static IllegalArgumentException named(IllegalArgumentException e) {
     String message = String.valueOf(e.getMessage());
-    return message.startsWith("cluster: ") ? new IllegalArgumentException("--" + message, e) : e;
+    return message.startsWith("cluster: ") || message.startsWith("mesh: ")
+        ? new IllegalArgumentException("--" + message, e)
+        : e;
   }
 
   private static Duration duration(double seconds) {

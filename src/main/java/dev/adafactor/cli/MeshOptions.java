@@ -39,6 +39,24 @@ class MeshOptions {
   }
 
   /**
+   * The same, for what cuts variables and nothing else.
+   *
+   * @throws IllegalArgumentException if the options are wrong, or variables would not be cut along
+   *     any dimension; the message names them
+   */
+  final Optional<Mesh> meshOfShards() {
+    Optional<Mesh> mesh = mesh();
+    mesh.filter(each -> !Layout.cutsMatrices(each))
+        .ifPresent(
+            each -> {
+              throw new IllegalArgumentException(
+                  "--mesh %s has neither x, along which rows are cut, nor y, along which columns are"
+                      .formatted(each));
+            });
+    return mesh;
+  }
+
+  /**
    * The same, of other devices.
    *
    * @param made gives the mesh that has such dimensions

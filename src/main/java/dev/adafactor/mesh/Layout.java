@@ -48,9 +48,15 @@ public record Layout(Mesh mesh, List<String> shardingSpecs) {
 
   /**
    * @throws IllegalArgumentException if the mesh has no dimension of a name, or one is given twice
+   * @throws NullPointerException if one is null; it names which
    */
   public Layout {
     Objects.requireNonNull(mesh, "mesh");
+    for (int axis = 0; axis < shardingSpecs.size(); axis++) {
+      Objects.requireNonNull(
+          shardingSpecs.get(axis),
+          "shardingSpecs: axis %d has null; give a mesh dimension or UNSHARDED".formatted(axis));
+    }
     shardingSpecs = List.copyOf(shardingSpecs);
     Set<String> seen = new HashSet<>();
     for (String spec : shardingSpecs) {
@@ -64,8 +70,15 @@ public record Layout(Mesh mesh, List<String> shardingSpecs) {
     }
   }
 
-  /** Every device has the whole tensor. */
+  /**
+   * Every device has the whole tensor.
+   *
+   * @throws IllegalArgumentException if the rank is negative
+   */
   public static Layout replicated(Mesh mesh, int rank) {
+    if (rank < 0) {
+      throw new IllegalArgumentException("rank is %d; 0 or more is wanted".formatted(rank));
+    }
     return new Layout(mesh, Collections.nCopies(rank, UNSHARDED));
   }
 
@@ -76,7 +89,19 @@ public record Layout(Mesh mesh, List<String> shardingSpecs) {
    * @param rank at least 1
    */
   public static Layout batchSharded(Mesh mesh, String batchDim, int rank) {
-    return sharded(mesh, batchDim, rank, 0);
+    return batchSharded(mesh, batchDim, rank, 0);
+  }
+
+  /**
+   * One axis is cut, the others are whole.
+   *
+   * @param batchDim the mesh dimension along which
+   * @param rank at least 1
+   * @param axis from 0 on
+   * @throws IllegalArgumentException if there is no such axis
+   */
+  public static Layout batchSharded(Mesh mesh, String batchDim, int rank, int axis) {
+    return sharded(mesh, batchDim, rank, axis);
   }
 
   /**
@@ -91,7 +116,12 @@ public record Layout(Mesh mesh, List<String> shardingSpecs) {
 
   private static Layout sharded(Mesh mesh, String dimension, int rank, int axis) {
     if (rank < 1) {
-      throw new IllegalArgumentException("a scalar has no axis to cut");
+      throw new IllegalArgumentException(
+          "rank is %d; 1 or more is wanted, for there must be an axis to cut".formatted(rank));
+    }
+    if (axis < 0 || axis >= rank) {
+      throw new IllegalArgumentException(
+          "axis is %d; of rank %d, 0 to %d are wanted".formatted(axis, rank, rank - 1));
     }
     List<String> specs = new ArrayList<>(Collections.nCopies(rank, UNSHARDED));
     specs.set(axis, dimension);

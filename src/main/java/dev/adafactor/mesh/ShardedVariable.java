@@ -183,6 +183,11 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
       Ops tf, Naming naming, Sharding sharding, DataType type) {
     List<Variable<T>> shards = new ArrayList<>();
     Mesh mesh = sharding.layout().mesh();
+    if (tf.scope().env() instanceof Graph graph && graph.operation(shard(naming, 0)) != null) {
+      throw new IllegalArgumentException(
+          "the graph has a sharded variable '%s' already; give another name"
+              .formatted(naming.name()));
+    }
     for (int device = 0; device < mesh.size(); device++) {
       Scope there = tf.withDevice(mesh.device(device)).scope();
       // Not through Ops, which admits no slash in a name.
@@ -190,13 +195,17 @@ public final class ShardedVariable<T extends TNumber> implements Operand<T> {
           new Variable<>(
               there
                   .env()
-                  .opBuilder("VariableV2", naming.operations() + "/shard_" + device, there)
+                  .opBuilder("VariableV2", shard(naming, device), there)
                   .setAttr("shape", sharding.localShape())
                   .setAttr("dtype", type)
                   .setAttr(VariableView.SHARD_OF, naming.name())
                   .build()));
     }
     return List.copyOf(shards);
+  }
+
+  private static String shard(Naming naming, int device) {
+    return naming.operations() + "/shard_" + device;
   }
 
   private static <T extends TNumber> Operand<T> whole(

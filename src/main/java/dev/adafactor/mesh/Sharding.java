@@ -25,7 +25,10 @@ public record Sharding(Layout layout, Shape shape) {
    *     into equal parts
    */
   public Sharding {
-    if (shape.isUnknown() || shape.hasUnknownDimension()) {
+    if (shape.isUnknown()) {
+      throw new IllegalArgumentException("its shape is unknown, and must be known to be cut");
+    }
+    if (shape.hasUnknownDimension()) {
       throw new IllegalArgumentException(
           "shape %s is not fully known, as it must be to be cut".formatted(shape));
     }

@@ -118,6 +118,7 @@ class CompareCommandTest {
     assertBad("--numerics stable", "--cases", cases, "--mesh", "x=2", "--numerics", "tf_keras");
     assertBad("--variables reference", "--cases", cases, "--mesh=x=2", "--variables=resource");
     assertBad("--reductions is for --mesh", "--cases", cases, "--reductions=add_n");
+    assertBad("--mesh z=2 has neither x", "--cases", cases, "--mesh=z=2");
     assertBad("--mesh z=2 cuts no", "--cases", cases, "--mesh=z=2", "--reductions=collective");
   }
 

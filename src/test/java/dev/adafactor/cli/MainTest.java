@@ -456,6 +456,18 @@ class MainTest extends ProgramFixture {
   }
 
   @Test
+  void shardsHaveAnUpdateOfTheirOwn() {
+    assertEquals(2, runJob("--mesh=x=2", "--numerics=tf_keras"));
+    assertOneLine("--mesh x=2 goes with --numerics stable alone");
+    err.getBuffer().setLength(0);
+    assertEquals(2, runJob("--mesh=y=2", "--jit-compile=always"));
+    assertOneLine("--mesh y=2 goes with --jit-compile true or false");
+    err.getBuffer().setLength(0);
+    assertEquals(2, runJob("--mesh=rows=2"));
+    assertOneLine("--mesh: rows=2 has neither x");
+  }
+
+  @Test
   void aFileForAnInputIsGivenOnce() {
     assertEquals(2, runJob("--features=other.npy"));
     assertOneLine("--features other.npy", "given for that input already");

@@ -232,7 +232,7 @@ class ShardedVariableTest {
           message(() -> ShardedVariable.create(tf, "my var", layout, tf.constant(new float[4]))));
       ShardedVariable.create(tf, "w", layout, tf.constant(new float[4]));
       assertEquals(
-          "Duplicate node name in graph: 'w/shard_0'",
+          "the graph has a sharded variable 'w' already; give another name",
           message(() -> ShardedVariable.create(tf, "w", layout, tf.constant(new float[4]))));
     }
   }

@@ -146,6 +146,8 @@ class ShardingTest {
     assertEquals(new Layout(MESH, List.of("x", UNSHARDED)), Layout.batchSharded(MESH, "x", 2));
     assertEquals(new Layout(MESH, List.of(UNSHARDED, "y")), Layout.innerSharded(MESH, "y", 2));
     assertEquals(new Layout(MESH, List.of(UNSHARDED, UNSHARDED)), Layout.replicated(MESH, 2));
+    assertEquals(
+        new Layout(MESH, List.of(UNSHARDED, "x", UNSHARDED)), Layout.batchSharded(MESH, "x", 3, 1));
     assertEquals("[x, unsharded] over x=2,y=3", Layout.batchSharded(MESH, "x", 2).toString());
   }
 
@@ -174,7 +176,14 @@ class ShardingTest {
     assertEquals(
         "two axes are cut along mesh dimension 'x'; it can cut only one",
         message(() -> new Layout(MESH, List.of("x", "x"))));
-    assertEquals("a scalar has no axis to cut", message(() -> Layout.batchSharded(MESH, "x", 0)));
+    assertEquals(
+        "rank is 0; 1 or more is wanted, for there must be an axis to cut",
+        message(() -> Layout.batchSharded(MESH, "x", 0)));
+    assertEquals(
+        "axis is 2; of rank 2, 0 to 1 are wanted",
+        message(() -> Layout.batchSharded(MESH, "x", 2, 2)));
+    assertEquals(
+        "rank is -1; 0 or more is wanted", message(() -> Layout.replicated(MESH, -1)));
   }
 
   private static String message(Runnable refused) {
