@@ -1,13 +1,16 @@
 package dev.adafactor;
 
+import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.VariableView;
 import java.util.List;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.ndarray.Shape;
+import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.proto.DataType;
 import org.tensorflow.types.family.TNumber;
+import org.tensorflow.types.family.TType;
 
 /**
  * The gradient of a variable in one piece, or of a shard.
@@ -82,27 +85,58 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
     return indices == null ? List.of(values) : List.of(values, indices);
   }
 
+  /**
+   * Adds what only a run can check: a step whose gradient is wrong fails before it writes anything.
+   *
+   * @param beside of the scope on the variable's device
+   * @throws IllegalArgumentException if the gradient does not have the variable's type and shape
+   */
+  static Gradient checked(
+      Constants beside,
+      VariableView<?> variable,
+      Output<?> values,
+      Operand<? extends TNumber> indices) {
+    require(variable.name(), variable.type(), variable.shape(), values, indices);
+    Operand<?> known =
+        ofShape(beside.ops(), values, expected(variable.name(), variable.shape(), indices));
+    return new Gradient(
+        variable,
+        known.asOutput(),
+        indices == null ? null : rows(beside, variable.name(), variable.shape(), indices));
+  }
+
+  /** Values whose shape was not wholly known when the graph was built, as of a gather. */
+  static <T extends TType> Operand<T> ofShape(Ops tf, Operand<T> values, Shape shape) {
+    return values.shape().equals(shape) ? values : tf.ensureShape(values, shape);
+  }
+
+  /**
+   * Indices as a vector of rows that there are, or negative numbers, which count nowhere.
+   *
+   * @param name of the variable
+   * @param shape of the variable
+   */
+  static <I extends TNumber> Operand<I> rows(
+      Constants there, String name, Shape shape, Operand<I> indices) {
+    Ops tf = there.ops();
+    Operand<I> vector =
+        indices.shape().isUnknown()
+            ? tf.ensureShape(indices, Shape.of(Shape.UNKNOWN_SIZE))
+            : indices;
+    Operand<I> greatest = tf.max(vector, there.axes(0));
+    String message =
+        "the sparse gradient of variable '%s', which has %d rows, has an index beyond: "
+            .formatted(name, shape.get(0));
+    Op inside =
+        tf.assertThat(
+            tf.math.less(greatest, there.number(indices.type(), (double) shape.get(0))),
+            List.of(tf.constant(message), greatest));
+    return tf.withControlDependencies(List.of(inside)).identity(vector);
+  }
+
   /** The values, dense or not, in another type. */
   @SuppressWarnings("unchecked") // Of the variable's type, which is numeric.
   Operand<? extends TNumber> values(Ops ops, Class<? extends TNumber> type) {
-    Operand<? extends TNumber> known = (Output<? extends TNumber>) values;
-    Shape expected = expected(variable.name(), variable.shape(), indices);
-    if (!values.shape().equals(expected)) {
-      // Not wholly known when the graph was built, as for a gather.
-      known = ops.ensureShape(known, expected);
-    }
-    return WholeUpdateStep.cast(ops, known, type);
-  }
-
-  /** The indices, as a vector; null for a dense gradient. */
-  Operand<? extends TNumber> indices(Ops ops) {
-    return indices == null ? null : vector(ops, indices);
-  }
-
-  /** Indices as a vector, which was not known when the graph was built, as of a placeholder. */
-  static <I extends TNumber> Operand<I> vector(Ops ops, Operand<I> indices) {
-    return indices.shape().isUnknown()
-        ? ops.ensureShape(indices, Shape.of(Shape.UNKNOWN_SIZE))
-        : indices;
+    return WholeUpdateStep.cast(ops, (Output<? extends TNumber>) values, type);
   }
 }

@@ -46,14 +46,11 @@ final class GradientCut {
     ShardedVariable<?> whole = variable.variable();
     Gradient.require(whole.name(), whole.type(), sharding.shape(), values, indices);
     Shape expected = Gradient.expected(whole.name(), sharding.shape(), indices);
-    Operand<? extends TNumber> known = known(number(Snapshots.of(tf, values)), expected);
+    Operand<? extends TNumber> known =
+        Gradient.ofShape(tf, number(Snapshots.of(tf, values)), expected);
     return indices == null
         ? variable.gradients(sharding.cut(tf, known))
-        : sparse(known, Gradient.vector(tf, indices));
-  }
-
-  private <T extends TNumber> Operand<T> known(Operand<T> values, Shape shape) {
-    return values.shape().equals(shape) ? values : tf.ensureShape(values, shape);
+        : sparse(known, Gradient.rows(there, whole.name(), sharding.shape(), indices));
   }
 
   private <T extends TNumber, I extends TNumber> List<Gradient> sparse(
@@ -88,9 +85,8 @@ final class GradientCut {
   }
 
   /**
-   * The rows of a shard. The others have value 0 and index -1, which counts nowhere. An index that
-   * is none of the variable's goes to the first or last shard, where it is what it is for any
-   * variable.
+   * The rows of a shard. The others have value 0 and index -1, which counts nowhere, as any that is
+   * negative.
    */
   private <T extends TNumber, I extends TNumber> Gradient rows(
       VariableView<?> part, Layout.Shard shard, Operand<T> values, Operand<I> indices) {

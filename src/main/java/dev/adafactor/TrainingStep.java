@@ -136,7 +136,7 @@ final class TrainingStep {
               state.variable(),
               state,
               values.get(i),
-              gradient.indices(placement.beside(state.variable()).ops()),
+              gradient.indices(),
               decay(trained.known().variable(), state.variable())));
     }
     return new Task(trained.known(), parts);

@@ -82,7 +82,7 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
     }
     Optional<ShardedGradient<?>> shards = ShardedGradient.from(pair);
     if (shards.isPresent()) {
-      return gradients(values(placement, shards.get()));
+      return gradients(placement, shards.get());
     }
     Constants there = placement.on(((GraphOperation) values.op()).device());
     return new GradientCut(there, this)
@@ -94,18 +94,19 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
   }
 
   /** The gradients may be variables themselves, or parts of them, which this step writes too. */
-  private List<Output<?>> values(Placement placement, ShardedGradient<?> gradient) {
+  private List<Gradient> gradients(Placement placement, ShardedGradient<?> ofShards) {
     List<VariableView<?>> parts = parts();
-    List<Output<?>> values = new ArrayList<>();
+    List<Gradient> gradients = new ArrayList<>();
     for (int i = 0; i < parts.size(); i++) {
-      Ops beside = placement.beside(parts.get(i)).ops();
-      values.add(Snapshots.of(beside, gradient.shards().get(i).asOutput()));
+      Constants beside = placement.beside(parts.get(i));
+      Output<?> values = Snapshots.of(beside.ops(), ofShards.shards().get(i).asOutput());
+      gradients.add(Gradient.checked(beside, parts.get(i), values, null));
     }
-    return values;
+    return gradients;
   }
 
   /**
-   * @param ofParts dense, those of {@link #parts}, which no step writes
+   * @param ofParts dense, those of {@link #parts}, of their shapes, which no step writes
    */
   List<Gradient> gradients(List<? extends Operand<?>> ofParts) {
     List<Gradient> gradients = new ArrayList<>();

@@ -62,10 +62,7 @@ final class DeviceOptions extends MeshOptions {
 
   private static Mesh over(Cluster processes, String dimensions) {
     List<String> devices =
-        processes.tasks().stream()
-            .map(Task::toString)
-            .map(task -> task + "/device:CPU:0")
-            .toList();
+        processes.tasks().stream().map(Task::toString).map(task -> task + "/device:CPU:0").toList();
     try {
       return Mesh.parse(dimensions, devices);
     } catch (IllegalArgumentException e) {

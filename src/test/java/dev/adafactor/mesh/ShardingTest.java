@@ -182,8 +182,7 @@ class ShardingTest {
     assertEquals(
         "axis is 2; of rank 2, 0 to 1 are wanted",
         message(() -> Layout.batchSharded(MESH, "x", 2, 2)));
-    assertEquals(
-        "rank is -1; 0 or more is wanted", message(() -> Layout.replicated(MESH, -1)));
+    assertEquals("rank is -1; 0 or more is wanted", message(() -> Layout.replicated(MESH, -1)));
   }
 
   private static String message(Runnable refused) {
