@@ -125,8 +125,9 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
             : indices;
     Operand<I> greatest = tf.max(vector, there.axes(0));
     String message =
-        "the sparse gradient of variable '%s', which has %d rows, has an index beyond: "
-            .formatted(name, shape.get(0));
+        // Quotes would be shown as \'.
+        "a sparse gradient has an index beyond the %d rows of variable %s: "
+            .formatted(shape.get(0), name);
     Op inside =
         tf.assertThat(
             tf.math.less(greatest, there.number(indices.type(), (double) shape.get(0))),

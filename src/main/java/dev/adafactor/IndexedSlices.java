@@ -23,7 +23,8 @@ import org.tensorflow.types.family.TType;
  * }</pre>
  *
  * @param values of shape {@code [k] + variable.shape[1:]}, of the variable's type
- * @param indices of shape {@code [k]}, int32 or int64: the row of each value
+ * @param indices of shape {@code [k]}, int32 or int64: the row of each value; those below 0 count
+ *     nowhere, and with one beyond the rows a step fails before it changes anything
  */
 public record IndexedSlices<T extends TNumber>(
     Operand<T> values, Operand<? extends TNumber> indices) {

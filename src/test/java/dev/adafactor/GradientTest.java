@@ -114,7 +114,7 @@ class GradientTest {
               .getMessage();
       assertTrue(
           message.contains(
-              "the sparse gradient of variable 'table', which has 8 rows, has an index beyond: "),
+              "a sparse gradient has an index beyond the 8 rows of variable table: ] [8]"),
           message);
       assertEquals(before, adafactor.snapshot(session));
     }

@@ -259,8 +259,8 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private Variant variant() {
-    Optional<Mesh> mesh = devices.meshOfShards();
     Reductions reductions = devices.reductions().orElse(Reductions.ADD_N);
+    Optional<Mesh> mesh = devices.meshOfShards();
     try {
       return new Variant(
           variables, numerics, jitCompile ? JitCompile.ALWAYS : JitCompile.OFF, mesh, reductions);

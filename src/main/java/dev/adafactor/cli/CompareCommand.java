@@ -122,6 +122,9 @@ final class CompareCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    Level level = OPTIMIZER_LOG.getLevel();
+    // A case says itself which gradients are missing: no need to be warned of them.
+    OPTIMIZER_LOG.setLevel(Level.SEVERE);
     try {
       return compare();
     } catch (IOException e) {
@@ -130,6 +133,8 @@ final class CompareCommand implements Callable<Integer> {
       throw new ParameterException(spec.commandLine(), DeviceOptions.named(e).getMessage(), e);
     } catch (ClusterException e) {
       throw new ParameterException(spec.commandLine(), DeviceOptions.lost(e), e);
+    } finally {
+      OPTIMIZER_LOG.setLevel(level);
     }
   }
 
@@ -151,8 +156,6 @@ final class CompareCommand implements Callable<Integer> {
     List<Recording> recordings = recordings();
     PrintWriter out = spec.commandLine().getOut();
     Requirement requirement = Requirement.of(numerics, System.getProperty("os.arch"));
-    // A case says itself which gradients are missing: no need to be warned of them.
-    OPTIMIZER_LOG.setLevel(Level.SEVERE);
     Replay replay = new Replay(numerics, holding, host);
     Comparison comparison = new Comparison(requirement);
     List<Replayed> kept = new ArrayList<>();

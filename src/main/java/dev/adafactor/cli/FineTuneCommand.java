@@ -90,6 +90,14 @@ final class FineTuneCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    try {
+      return fineTune();
+    } catch (IllegalArgumentException e) {
+      throw DeviceOptions.named(e);
+    }
+  }
+
+  private int fineTune() throws IOException {
     if (model.model.isEmpty()) {
       takeBundledJob();
     }
@@ -122,8 +130,6 @@ final class FineTuneCommand implements Callable<Integer> {
         ExecutionException told = new ExecutionException(spec.commandLine(), lost(e));
         told.addSuppressed(e);
         throw told;
-      } catch (IllegalArgumentException e) {
-        throw DeviceOptions.named(e);
       } catch (NotWrittenException e) {
         unwritten.add(e);
         result = Optional.of(e.result());

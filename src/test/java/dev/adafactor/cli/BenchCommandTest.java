@@ -166,6 +166,7 @@ class BenchCommandTest {
         "--peers=unsharded      | --peers: 'unsharded' wants --mesh",
         "--reductions=add_n     | --reductions is for --mesh, which is missing",
         "--reductions=add_n --mesh=batch=2 | --mesh batch=2 cuts no variable",
+        "--mesh=batch=2         | --mesh batch=2 has neither x",
         "--mesh=2               | --mesh: '2' is no mesh",
         "--rounds=0             | 0 is no number of rounds",
         "--steps=-1             | -1 is no number of steps",
