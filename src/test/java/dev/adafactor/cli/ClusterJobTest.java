@@ -54,7 +54,6 @@ class ClusterJobTest extends ClusterFixture {
     assertRefused(job(no, "--operation-timeout=3"), "--operation-timeout is for --cluster");
     assertRefused(
         job(no, cluster, "--mesh=x=2", "--operation-timeout=0"), "--operation-timeout is 0.0;");
-    assertRefused(job(no, "--mesh=x=2", "--numerics=tf_keras"), "use Numerics.STABLE");
   }
 
   private void assertRefused(List<String> command, String... parts) {

@@ -209,7 +209,8 @@ class ClusterReplayTest {
       Outcome outcome = replay(workers, "x=2").replay(wrong).outcome();
       String error = assertInstanceOf(Outcome.Failed.class, outcome).error();
       assertTrue(
-          error.matches("(INVALID_ARGUMENT: )?From /job:worker/\\S+: .* is out of range.*"), error);
+          error.matches("(INVALID_ARGUMENT: )?From /job:worker/\\S+: .* beyond the 2 rows of .*"),
+          error);
     }
   }
 }
