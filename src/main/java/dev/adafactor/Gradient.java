@@ -1,12 +1,11 @@
 package dev.adafactor;
 
-import dev.adafactor.graph.Constants;
+import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.VariableView;
 import java.util.List;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.ndarray.Shape;
-import org.tensorflow.op.Op;
 import org.tensorflow.op.Ops;
 import org.tensorflow.proto.DataType;
 import org.tensorflow.types.family.TNumber;
@@ -88,51 +87,29 @@ record Gradient(VariableView<?> variable, Output<?> values, Operand<? extends TN
   /**
    * Adds what only a run can check: a step whose gradient is wrong fails before it writes anything.
    *
-   * @param beside of the scope on the variable's device
    * @throws IllegalArgumentException if the gradient does not have the variable's type and shape
    */
   static Gradient checked(
-      Constants beside,
+      Placement placement,
       VariableView<?> variable,
       Output<?> values,
       Operand<? extends TNumber> indices) {
     require(variable.name(), variable.type(), variable.shape(), values, indices);
+    Ops beside = placement.beside(variable).ops();
     Operand<?> known =
-        ofShape(beside.ops(), values, expected(variable.name(), variable.shape(), indices));
+        ofShape(beside, values, expected(variable.name(), variable.shape(), indices));
     return new Gradient(
         variable,
         known.asOutput(),
-        indices == null ? null : rows(beside, variable.name(), variable.shape(), indices));
+        indices == null
+            ? null
+            : new RowCheck(placement, variable.op().device(), variable.name(), variable.shape())
+                .indices(known, indices));
   }
 
   /** Values whose shape was not wholly known when the graph was built, as of a gather. */
   static <T extends TType> Operand<T> ofShape(Ops tf, Operand<T> values, Shape shape) {
     return values.shape().equals(shape) ? values : tf.ensureShape(values, shape);
-  }
-
-  /**
-   * Indices as a vector of rows that there are, or negative numbers, which count nowhere.
-   *
-   * @param name of the variable
-   * @param shape of the variable
-   */
-  static <I extends TNumber> Operand<I> rows(
-      Constants there, String name, Shape shape, Operand<I> indices) {
-    Ops tf = there.ops();
-    Operand<I> vector =
-        indices.shape().isUnknown()
-            ? tf.ensureShape(indices, Shape.of(Shape.UNKNOWN_SIZE))
-            : indices;
-    Operand<I> greatest = tf.max(vector, there.axes(0));
-    String message =
-        // Quotes would be shown as \'.
-        "a sparse gradient has an index beyond the %d rows of variable %s: "
-            .formatted(shape.get(0), name);
-    Op inside =
-        tf.assertThat(
-            tf.math.less(greatest, there.number(indices.type(), (double) shape.get(0))),
-            List.of(tf.constant(message), greatest));
-    return tf.withControlDependencies(List.of(inside)).identity(vector);
   }
 
   /** The values, dense or not, in another type. */

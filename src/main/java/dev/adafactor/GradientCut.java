@@ -1,6 +1,7 @@
 package dev.adafactor;
 
 import dev.adafactor.graph.Constants;
+import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.Snapshots;
 import dev.adafactor.graph.VariableView;
 import dev.adafactor.mesh.Layout;
@@ -23,15 +24,17 @@ final class GradientCut {
   private final Ops tf;
   private final VariableInShards variable;
   private final Sharding sharding;
+  private final RowCheck check;
 
   /**
-   * @param there of the scope on the gradient's device
+   * @param device where the gradient is
    */
-  GradientCut(Constants there, VariableInShards variable) {
-    this.there = there;
+  GradientCut(Placement placement, String device, VariableInShards variable) {
+    this.there = placement.on(device);
     this.tf = there.ops();
     this.variable = variable;
     this.sharding = variable.variable().sharding();
+    this.check = new RowCheck(placement, device, variable.name(), sharding.shape());
   }
 
   /**
@@ -50,7 +53,7 @@ final class GradientCut {
         Gradient.ofShape(tf, number(Snapshots.of(tf, values)), expected);
     return indices == null
         ? variable.gradients(sharding.cut(tf, known))
-        : sparse(known, Gradient.rows(there, whole.name(), sharding.shape(), indices));
+        : sparse(known, check.indices(known, indices));
   }
 
   private <T extends TNumber, I extends TNumber> List<Gradient> sparse(

@@ -2,6 +2,7 @@ package dev.adafactor;
 
 import dev.adafactor.schedules.ConfigurableSchedule;
 import dev.adafactor.schedules.LearningRateSchedule;
+import java.util.List;
 import org.tensorflow.Operand;
 import org.tensorflow.Session;
 import org.tensorflow.ndarray.Shape;
@@ -75,12 +76,17 @@ final class LearningRate {
    */
   record OfStep(Operand<TFloat32> value, Op kept) {}
 
-  /** Adds the operations of a step. */
-  OfStep next() {
+  /**
+   * Adds the operations of a step.
+   *
+   * @param gate runs when every gradient is known: nothing is written before
+   */
+  OfStep next(Op gate) {
     // The schedule's rate itself, not the variable read after it is set: Grappler moves a cast to a
     // narrower type before the read, where no control dependency holds it back.
     Operand<TFloat32> value = isSchedule() ? scheduled() : variable;
-    return new OfStep(value, isSchedule() ? ops.assign(variable, value) : variable);
+    Ops gated = ops.withControlDependencies(List.of(gate));
+    return new OfStep(value, isSchedule() ? gated.assign(variable, value) : variable);
   }
 
   private Operand<TFloat32> scheduled() {

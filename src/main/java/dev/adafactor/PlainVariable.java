@@ -1,6 +1,5 @@
 package dev.adafactor;
 
-import dev.adafactor.graph.Constants;
 import dev.adafactor.graph.Placement;
 import dev.adafactor.graph.Snapshots;
 import dev.adafactor.graph.VariableView;
@@ -56,12 +55,12 @@ record PlainVariable(VariableView<?> view) implements LogicalVariable {
       return List.of();
     }
     // The gradient may be another variable itself, which this step writes too.
-    Constants beside = placement.beside(view);
+    Ops beside = placement.beside(view).ops();
     Operand<? extends TNumber> indices =
         IndexedSlices.from(pair)
             .<Operand<? extends TNumber>>map(IndexedSlices::indices)
             .orElse(null);
-    return List.of(Gradient.checked(beside, view, Snapshots.of(beside.ops(), values), indices));
+    return List.of(Gradient.checked(placement, view, Snapshots.of(beside, values), indices));
   }
 
   @Override

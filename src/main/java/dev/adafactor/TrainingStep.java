@@ -78,7 +78,7 @@ final class TrainingStep {
     this.placement = sites.placement();
     this.iterations = iterations;
     this.gate = Group.of(sites.ops(), reads);
-    this.rate = learningRate.next();
+    this.rate = learningRate.next(gate);
     this.scalars = new SharedScalars(sites.shared(), settings.config(), rate.value(), iterations);
     this.overwriteDue =
         settings

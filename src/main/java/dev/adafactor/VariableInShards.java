@@ -84,8 +84,7 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
     if (shards.isPresent()) {
       return gradients(placement, shards.get());
     }
-    Constants there = placement.on(((GraphOperation) values.op()).device());
-    return new GradientCut(there, this)
+    return new GradientCut(placement, ((GraphOperation) values.op()).device(), this)
         .cut(
             values,
             IndexedSlices.from(pair)
@@ -98,9 +97,9 @@ record VariableInShards(ShardedVariable<?> variable, List<VariableView<?>> repli
     List<VariableView<?>> parts = parts();
     List<Gradient> gradients = new ArrayList<>();
     for (int i = 0; i < parts.size(); i++) {
-      Constants beside = placement.beside(parts.get(i));
-      Output<?> values = Snapshots.of(beside.ops(), ofShards.shards().get(i).asOutput());
-      gradients.add(Gradient.checked(beside, parts.get(i), values, null));
+      Ops beside = placement.beside(parts.get(i)).ops();
+      Output<?> values = Snapshots.of(beside, ofShards.shards().get(i).asOutput());
+      gradients.add(Gradient.checked(placement, parts.get(i), values, null));
     }
     return gradients;
   }

@@ -71,7 +71,7 @@ final class WholeUpdateStep implements UpdateStep {
             before);
     return new Updated(
         rule.apply(ops, gated, variable, w, step.rate(), step.direction()),
-        task.state().assign(ops, step.state().parts()),
+        task.state().assign(gated, step.state().parts()),
         step.statistics());
   }
 
@@ -98,7 +98,7 @@ final class WholeUpdateStep implements UpdateStep {
     int stateSize = before.parts().size();
     return new Updated(
         variable.assign(gated, (Output<T>) results.get(0)),
-        state.assign(ops, parts.subList(0, stateSize)),
+        state.assign(gated, parts.subList(0, stateSize)),
         new UpdateStatistics<>(
             shared.rho(),
             shared.beta2(),

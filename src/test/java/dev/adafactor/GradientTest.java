@@ -8,10 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.ShardedVariable;
+import dev.adafactor.schedules.CosineDecay;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.tensorflow.Graph;
@@ -65,7 +68,12 @@ class GradientTest {
   private final Graph graph = new Graph();
   private final Ops tf = Ops.create(graph);
   private final Adafactor adafactor =
-      Adafactor.builder(graph).mesh(MESH).weightDecay(0.1).useEma(true).build();
+      Adafactor.builder(graph)
+          .mesh(MESH)
+          .learningRate(new CosineDecay(0.1, 10))
+          .weightDecay(0.1)
+          .useEma(true)
+          .build();
 
   @AfterEach
   void close() {
@@ -107,17 +115,22 @@ class GradientTest {
       apply(session, step, values, indices, 0, -1, 7);
       Snapshot before = adafactor.snapshot(session);
       assertNotEquals(start, before);
-      String message =
-          assertThrows(
-                  TFInvalidArgumentException.class,
-                  () -> apply(session, step, values, indices, 0, 5, ROWS))
-              .getMessage();
-      assertTrue(
-          message.contains(
-              "a sparse gradient has an index beyond the 8 rows of variable table: ] [8]"),
-          message);
+      assertFails(
+          "a sparse gradient has an index beyond the 8 rows of variable table: ] [8]",
+          () -> apply(session, step, values, indices, 0, 5, ROWS));
+      for (int given : new int[] {1, 2, 4}) {
+        assertFails(
+            "a sparse gradient of variable table must have 6 values for each index, and has in all: ] [%d]"
+                .formatted(6 * given),
+            () -> apply(given, session, step, values, indices, 0, 1, 2));
+      }
       assertEquals(before, adafactor.snapshot(session));
     }
+  }
+
+  private static void assertFails(String part, Executable step) {
+    String message = assertThrows(TFInvalidArgumentException.class, step).getMessage();
+    assertTrue(message.contains(part), message);
   }
 
   private static void apply(
@@ -126,7 +139,17 @@ class GradientTest {
       Placeholder<TFloat32> values,
       Placeholder<TInt64> indices,
       long... rows) {
-    try (TFloat32 ones = ones(rows.length);
+    apply(rows.length, session, step, values, indices, rows);
+  }
+
+  private static void apply(
+      int given,
+      Session session,
+      Op step,
+      Placeholder<TFloat32> values,
+      Placeholder<TInt64> indices,
+      long... rows) {
+    try (TFloat32 ones = ones(given);
         TInt64 of = TInt64.vectorOf(rows)) {
       session.runner().feed(values, ones).feed(indices, of).addTarget(step).run().close();
     }
@@ -152,6 +175,40 @@ class GradientTest {
     Op step = step(new ShardedGradient<>(parts).of(table));
     try (Session session = new Session(graph, true, MESH.config())) {
       assertRefused(session, step, parts, List.of(ones(4), ones(4)), List.of(ones(4), ones(3)));
+    }
+  }
+
+  /** In one piece, and compiled. */
+  @Test
+  void otherUpdatesChangeNothingEither() {
+    for (UnaryOperator<Adafactor.Builder> kind :
+        List.<UnaryOperator<Adafactor.Builder>>of(
+            builder -> builder.numerics(Numerics.TF_KERAS),
+            builder -> builder.jitCompile(JitCompile.ALWAYS))) {
+      try (Graph own = new Graph()) {
+        Ops ops = Ops.create(own);
+        Adafactor optimizer = kind.apply(Adafactor.builder(own)).build();
+        Variable<TFloat32> table = ops.withName("table").variable(ops.constant(new float[8]));
+        Variable<TFloat32> other =
+            ops.withName("other").variable(ops.constant(new float[][] {{1, 2}, {3, 4}}));
+        Placeholder<TFloat32> gradient = ops.placeholder(TFloat32.class);
+        Op step =
+            optimizer.applyGradients(
+                List.of(
+                    VariableGradient.dense(
+                        ops.constant(new float[][] {{5, 6}, {7, 8}}), other.asOutput()),
+                    VariableGradient.dense(gradient.asOutput(), table.asOutput())),
+                "step");
+        try (Session session = new Session(own, true)) {
+          Snapshot before = optimizer.snapshot(session);
+          for (int again = 0; again < 10; again++) {
+            assertThrows(
+                TFInvalidArgumentException.class,
+                () -> run(session, step, List.of(gradient), List.of(TFloat32.vectorOf(1, 2, 3))));
+            assertEquals(before, optimizer.snapshot(session));
+          }
+        }
+      }
     }
   }
 

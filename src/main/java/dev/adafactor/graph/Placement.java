@@ -88,16 +88,43 @@ public final class Placement {
    * @throws IllegalArgumentException if the text does not name one device
    */
   public static DeviceSpec one(String device) {
-    return parse(Objects.requireNonNull(device, "device"))
-        .flatMap(spec -> parse(IMPLIED.matcher(spec.toString()).replaceAll("")))
-        .filter(spec -> (spec.job() == null) == (spec.task() == null))
-        .filter(spec -> spec.deviceType() == null ? spec.job() != null : spec.deviceIndex() != null)
+    return ifOne(device)
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
                     ("'%s' does not name one device: give such as /device:CPU:0,"
                             + " /job:worker/task:1/device:GPU:0 or /job:worker/task:1")
                         .formatted(device)));
+  }
+
+  /** The same; empty if the text does not name one device. */
+  public static Optional<DeviceSpec> ifOne(String device) {
+    return parse(Objects.requireNonNull(device, "device"))
+        .flatMap(spec -> parse(IMPLIED.matcher(spec.toString()).replaceAll("")))
+        .filter(spec -> (spec.job() == null) == (spec.task() == null))
+        .filter(
+            spec -> spec.deviceType() == null ? spec.job() != null : spec.deviceIndex() != null);
+  }
+
+  /**
+   * Where a device's process has what is for CPUs alone: the device itself, unless it is none.
+   *
+   * @param device as operations name it; of no name, where TensorFlow chooses
+   */
+  public static String host(String device) {
+    return parse(device)
+        .filter(spec -> spec.deviceType() != null && spec.deviceType() != DeviceSpec.DeviceType.CPU)
+        .map(
+            spec ->
+                DeviceSpec.newBuilder()
+                    .job(spec.job())
+                    .replica(spec.replica())
+                    .task(spec.task())
+                    .deviceType(DeviceSpec.DeviceType.CPU)
+                    .deviceIndex(0)
+                    .build()
+                    .toString())
+        .orElse(device);
   }
 
   private static Optional<Integer> number(String digits) {

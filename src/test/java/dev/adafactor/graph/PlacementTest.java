@@ -50,6 +50,18 @@ class PlacementTest {
   }
 
   @ParameterizedTest
+  @CsvSource({
+    "'', ''",
+    "/cpu:3, /cpu:3",
+    "/job:worker/task:1, /job:worker/task:1",
+    "/device:GPU:1, /device:CPU:0",
+    "/job:worker/task:1/device:GPU:1, /job:worker/task:1/device:CPU:0"
+  })
+  void hasAHostForEachDevice(String device, String host) {
+    assertEquals(host, Placement.host(device));
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"", "/device:NPU:0", "CPU:0", "/device:CPU:99999999999"})
   void leavesOthersToTensorFlow(String device) {
     assertEquals("", Placement.parse(device).map(DeviceSpec::toString).orElse(""));
