@@ -3,6 +3,7 @@ package dev.adafactor.savedmodel;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.tensorflow.proto.DataType;
@@ -24,7 +25,7 @@ final class FunctionWriter {
   }
 
   /**
-   * A function with the nodes that its results need.
+   * A function with the nodes that its results need; with all where it has no results.
    *
    * @param name the function's name
    * @param part its arguments and results
@@ -49,6 +50,14 @@ final class FunctionWriter {
       function.putRet("result_" + i, reference(tensor));
       open.add(Tensors.node(tensor));
     }
+    if (part.results().isEmpty()) {
+      // Such a function is called for what it does.
+      for (String end : ends()) {
+        signature.addControlOutput(end);
+        function.putControlRet(end, end);
+        open.add(end);
+      }
+    }
     while (!open.isEmpty()) {
       String next = open.remove();
       if (arguments.contains(next) || !met.add(next)) {
@@ -66,6 +75,16 @@ final class FunctionWriter {
       function.addNodeDef(copy);
     }
     return function.build();
+  }
+
+  /** The nodes that no other needs. */
+  private List<String> ends() {
+    Set<String> needed = new HashSet<>();
+    nodes.values().forEach(node -> node.getInputList().forEach(i -> needed.add(Tensors.node(i))));
+    return nodes.keySet().stream()
+        .filter(node -> !needed.contains(node) && !arguments.contains(node))
+        .sorted()
+        .toList();
   }
 
   private DataType type(String tensor, FlatFunction part) {

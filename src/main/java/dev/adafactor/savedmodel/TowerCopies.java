@@ -129,7 +129,7 @@ final class TowerCopies {
   ModelTower on(String device, String scope) {
     for (ModelVariable variable : variables) {
       String saved = ((GraphOperation) variable.handle().op()).device();
-      if (!saved.isEmpty() && Placement.one(saved).equals(Placement.one(device))) {
+      if (Placement.ifOne(saved).equals(Optional.of(Placement.one(device)))) {
         throw cannot(
             variable,
             "was saved for %s, which computes with a copy of it: save the model without the devices"

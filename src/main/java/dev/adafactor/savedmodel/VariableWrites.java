@@ -61,8 +61,7 @@ final class VariableWrites {
 
   /** The nodes of variables, and of arguments that may be variables, that are written to. */
   private Set<String> written(GraphDef graph) {
-    Map<String, NodeDef> nodes = new HashMap<>();
-    graph.getNodeList().forEach(node -> nodes.put(node.getName(), node));
+    Map<String, NodeDef> nodes = Nodes.byName(graph.getNodeList());
     Set<String> written = new HashSet<>();
     for (NodeDef node : graph.getNodeList()) {
       writtenInputs(node)

@@ -190,6 +190,43 @@ class StatelessRandomnessTest {
   }
 
   @Test
+  void branchesWithoutResultsDoWhatTheyDid() {
+    String writing =
+        """
+        node { name: 'v' op: 'VarHandleOp' attr { key: 'dtype' value { type: DT_FLOAT } }
+               attr { key: 'shape' value { shape { dim { size: 3 } } } } }
+        node { name: 'if' op: 'If' input: 'condition' input: 'v'
+               attr { key: 'Tcond' value { type: DT_BOOL } }
+               attr { key: 'Tin' value { list { type: DT_RESOURCE } } }
+               attr { key: 'Tout' value { list { } } }
+               attr { key: 'then_branch' value { func { name: 'writes' } } }
+               attr { key: 'else_branch' value { func { name: 'writes' } } } }
+        node { name: 'read' op: 'ReadVariableOp' input: 'v' input: '^if'
+               attr { key: 'dtype' value { type: DT_FLOAT } } }
+        library { function {
+          signature { name: 'writes' is_stateful: true control_output: 'end'
+                      input_arg { name: 'v' type: DT_RESOURCE } }
+          node_def { name: 'shape' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } }
+                     attr { key: 'value' value { tensor { dtype: DT_INT32
+                            tensor_shape { dim { size: 1 } } int_val: 3 } } } }
+          node_def { name: 'drawn' op: 'RandomUniform' input: 'shape:output:0'
+                     attr { key: 'T' value { type: DT_INT32 } }
+                     attr { key: 'dtype' value { type: DT_FLOAT } } }
+          node_def { name: 'write' op: 'AssignVariableOp' input: 'v' input: 'drawn:output:0'
+                     attr { key: 'dtype' value { type: DT_FLOAT } } }
+          control_ret { key: 'end' value: 'write' } } }
+        """;
+    FlatGraph flat = rewrite(graph(CONDITION, writing));
+    try (Graph graph = new Graph();
+        Session session = new Session(graph)) {
+      graph.importGraphDef(flat.graphDef());
+      String first = draw(session, "read", 7, 1);
+      assertEquals(first, draw(session, "read", 7, 1));
+      assertNotEquals(first, draw(session, "read", 7, 2));
+    }
+  }
+
+  @Test
   void eachIterationDrawsOthers() {
     // Two rounds of: i + 1, and the list of numbers drawn so far with one more.
     String loop =
