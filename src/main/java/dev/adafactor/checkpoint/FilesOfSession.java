@@ -40,7 +40,7 @@ record FilesOfSession(Session session) implements StateFiles {
     return (files, feeds) -> {
       try (TString path = TString.scalarOf(files.toString())) {
         feeds.apply(session.runner()).feed(prefix, path).addTarget(save).run().close();
-      } catch (TensorFlowException e) {
+      } catch (TensorFlowException | TFInvalidArgumentException e) {
         throw failure(session, e);
       }
     };

@@ -27,6 +27,7 @@ import java.util.Set;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
 import org.tensorflow.Session;
+import org.tensorflow.exceptions.TFInvalidArgumentException;
 import org.tensorflow.exceptions.TensorFlowException;
 import org.tensorflow.ndarray.NdArrays;
 import org.tensorflow.ndarray.Shape;
@@ -296,7 +297,7 @@ public final class TrainingState {
       // Absolute: another process that runs the session may be in another folder.
       writer.write(
           prefix.toAbsolutePath(), runner -> runner.feed(note, content).feed(saves, count));
-    } catch (TensorFlowException e) {
+    } catch (TensorFlowException | TFInvalidArgumentException e) {
       throw ClusterSession.explain(session, e);
     }
   }
@@ -331,7 +332,7 @@ public final class TrainingState {
       assign(prefix, choice, given);
       // The optimizer knows its rate, beside the variable that the graph reads.
       restored.learningRate().ifPresent(rate -> adafactor.setLearningRate(session, rate));
-    } catch (TensorFlowException e) {
+    } catch (TensorFlowException | TFInvalidArgumentException e) {
       throw ClusterSession.explain(session, e);
     }
     return restored;

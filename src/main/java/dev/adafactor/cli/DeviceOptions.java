@@ -63,12 +63,13 @@ final class DeviceOptions extends MeshOptions {
   private static Mesh over(Cluster processes, String dimensions) {
     List<String> devices =
         processes.tasks().stream().map(Task::toString).map(task -> task + "/device:CPU:0").toList();
-    try {
-      return Mesh.parse(dimensions, devices);
-    } catch (IllegalArgumentException e) {
+    int points = Mesh.virtualCpus(dimensions).size();
+    if (points != devices.size()) {
       throw new IllegalArgumentException(
-          "%s, one for each process of --cluster".formatted(e.getMessage()), e);
+          "the mesh %s has %d points, but --cluster has %d processes; one for each is wanted"
+              .formatted(dimensions, points, devices.size()));
     }
+    return Mesh.parse(dimensions, devices);
   }
 
   /**

@@ -57,9 +57,10 @@ class MeshOptions {
   }
 
   /**
-   * The same, of other devices.
+   * The mesh, if there is one.
    *
    * @param made gives the mesh that has such dimensions
+   * @throws IllegalArgumentException if the options are wrong; the message names them
    */
   final Optional<Mesh> mesh(Function<String, Mesh> made) {
     try {

@@ -132,7 +132,8 @@ class ClusterComparisonTest extends ProgramFixture {
   void refusesWhatDoesNotGoTogether() throws Exception {
     String cluster = "--cluster=worker=localhost:1,localhost:2";
     assertRefused("--cluster needs --mesh", cluster);
-    assertRefused("--mesh: the mesh x=3 has 3 points, but 2 devices", cluster, "--mesh=x=3");
+    assertRefused(
+        "--mesh: the mesh x=3 has 3 points, but --cluster has 2 processes", cluster, "--mesh=x=3");
     assertRefused("--cluster: 'worker' is no JOB=", "--cluster=worker", "--mesh=x=1");
     assertRefused("--operation-timeout is for --cluster", "--mesh=x=2", "--operation-timeout=3");
     assertRefused("--operation-timeout is 0.0;", cluster, "--mesh=x=2", "--operation-timeout=0");

@@ -47,7 +47,8 @@ class ClusterJobTest extends ClusterFixture {
         job(no, cluster, "--mesh=x=2", "--reductions=collective"),
         "--reductions: collective operations are for devices of one process",
         "/job:worker/task:0");
-    assertRefused(job(no, cluster, "--mesh=x=3"), "--mesh: ", "3 points, but 2 devices");
+    assertRefused(
+        job(no, cluster, "--mesh=x=3"), "--mesh: ", "3 points, but --cluster has 2 processes");
     assertRefused(job(no, "--cluster=worker", "--mesh=x=1"), "--cluster: 'worker' is no JOB=");
     assertRefused(job(no, "--mesh=x2"), "--mesh: 'x2' is no mesh");
     assertRefused(job(no, "--mesh=a=2"), "mesh: a=2 has neither x");
