@@ -1,6 +1,7 @@
 package dev.adafactor.bench;
 
 import dev.adafactor.IndexedSlices;
+import dev.adafactor.graph.Group;
 import java.util.ArrayList;
 import java.util.List;
 import org.tensorflow.Graph;
@@ -109,7 +110,7 @@ final class Variables {
   }
 
   private void assigned(List<Op> writes, Shape shape) {
-    assignments.add(tf.withControlDependencies(writes).noOp());
+    assignments.add(Group.of(tf, writes));
     assignedElements.add(shape.size());
   }
 
@@ -141,7 +142,7 @@ final class Variables {
       some.add(assignments.get(i));
       elements += assignedElements.get(i);
       if (elements > RUN_ELEMENTS || i == assignments.size() - 1) {
-        session.run(tf.withControlDependencies(some).noOp());
+        session.run(Group.of(tf, some));
         some.clear();
         elements = 0;
       }

@@ -5,6 +5,7 @@ import dev.adafactor.checkpoint.Layout.Option;
 import dev.adafactor.checkpoint.Layout.Trained;
 import dev.adafactor.files.TensorBundle;
 import dev.adafactor.files.TensorKind;
+import dev.adafactor.graph.Group;
 import dev.adafactor.graph.RawVariable;
 import dev.adafactor.mesh.ClusterSession;
 import dev.adafactor.mesh.ShardedVariable;
@@ -366,6 +367,6 @@ public final class TrainingState {
     reader.taking().run(prefix.toAbsolutePath(), taken);
     List<Op> started = new ArrayList<>();
     choice.freshAverages().forEach(variable -> started.add(places.startAverage(tf, variable)));
-    session.run(spread.scatter(tf.withControlDependencies(started).noOp()));
+    session.run(spread.scatter(Group.of(tf, started)));
   }
 }

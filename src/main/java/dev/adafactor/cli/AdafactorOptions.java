@@ -156,6 +156,7 @@ final class AdafactorOptions {
   Function<Graph, Adafactor> optimizer(DeviceOptions devices) throws IOException {
     Optional<Mesh> mesh = devices.mesh();
     Optional<Reductions> reductions = devices.reductions();
+    numerics.ifPresent(devices::requireFor);
     mesh.filter(Layout::cutsMatrices).ifPresent(this::requireFor);
     if (configuration.isEmpty()) {
       return graph -> with(Adafactor.builder(graph), mesh, reductions);
@@ -174,12 +175,6 @@ final class AdafactorOptions {
 
   /** What the library says of a shard, said before it is made. */
   private void requireFor(Mesh shards) {
-    if (numerics.equals(Optional.of(Numerics.TF_KERAS))) {
-      throw new IllegalArgumentException(
-          ("--mesh %s goes with --numerics stable alone: shards are added up in another order"
-                  + " than that of tf_keras")
-              .formatted(shards));
-    }
     if (jitCompile.equals(Optional.of(JitCompile.ALWAYS))) {
       throw new IllegalArgumentException(
           ("--mesh %s goes with --jit-compile true or false: an update in shards is of"

@@ -196,11 +196,7 @@ final class CompareCommand implements Callable<Integer> {
   }
 
   private OnMesh onMesh(Mesh mesh, Reductions reductions) {
-    if (numerics != Numerics.STABLE) {
-      throw new IllegalArgumentException(
-          "--mesh goes with --numerics stable alone: shards are added up in another order than that"
-              + " of tf_keras");
-    }
+    devices.requireFor(numerics);
     if (variables != VariableKind.REFERENCE) {
       throw new IllegalArgumentException(
           "--mesh goes with --variables reference alone: shards are reference variables");

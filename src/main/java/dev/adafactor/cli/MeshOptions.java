@@ -1,5 +1,6 @@
 package dev.adafactor.cli;
 
+import dev.adafactor.Numerics;
 import dev.adafactor.mesh.Layout;
 import dev.adafactor.mesh.Mesh;
 import dev.adafactor.mesh.Reductions;
@@ -68,6 +69,23 @@ class MeshOptions {
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("--mesh: " + e.getMessage(), e);
     }
+  }
+
+  /**
+   * Checks that shards can be updated so.
+   *
+   * @throws IllegalArgumentException if variables are cut and cannot; the message names the options
+   */
+  final void requireFor(Numerics numerics) {
+    mesh()
+        .filter(each -> numerics != Numerics.STABLE && Layout.cutsMatrices(each))
+        .ifPresent(
+            each -> {
+              throw new IllegalArgumentException(
+                  ("--mesh %s goes with --numerics stable alone: shards are added up in another"
+                          + " order than that of tf_keras")
+                      .formatted(each));
+            });
   }
 
   /**

@@ -37,8 +37,15 @@ final class VariableWrites {
 
   private final GraphDef library;
   private final Map<String, OpDef> operations;
-  private final Map<NameAttrList, FlatFunction> functions = new HashMap<>();
-  private final Map<NameAttrList, Set<String>> known = new HashMap<>();
+  private final Map<NameAttrList, Called> known = new HashMap<>();
+
+  /**
+   * What a function does with its arguments.
+   *
+   * @param arguments how many there are
+   * @param written the places of those that it may write to
+   */
+  private record Called(int arguments, List<Integer> written) {}
 
   private VariableWrites(GraphDef library, Map<String, OpDef> operations) {
     this.library = library;
@@ -83,17 +90,27 @@ final class VariableWrites {
 
   /** A function takes the last inputs: before those of branches there is the condition. */
   private Stream<String> writtenArguments(NameAttrList function, List<String> inputs) {
-    FlatFunction flat =
-        functions.computeIfAbsent(function, each -> FlatFunction.of(each, library, operations));
-    if (!known.containsKey(function)) {
-      known.put(function, written(flat.graphDef()));
+    Called called = known.get(function);
+    if (called == null) {
+      called = called(function);
+      known.put(function, called);
     }
+    int before = inputs.size() - called.arguments();
+    return called.written().stream()
+        .map(index -> index + before)
+        .filter(index -> index >= 0)
+        .map(inputs::get);
+  }
+
+  private Called called(NameAttrList function) {
+    FlatFunction flat = FlatFunction.of(function, library, operations);
     List<String> arguments = flat.arguments();
-    int before = inputs.size() - arguments.size();
-    return known.get(function).stream()
-        .map(arguments::indexOf)
-        .filter(index -> index >= 0 && index + before >= 0)
-        .map(index -> inputs.get(index + before));
+    List<Integer> written =
+        written(flat.graphDef()).stream()
+            .map(arguments::indexOf)
+            .filter(index -> index >= 0)
+            .toList();
+    return new Called(arguments.size(), written);
   }
 
   /** The variable, or the argument, that a tensor is the handle of. */

@@ -131,21 +131,27 @@ class StatelessRandomnessTest {
     }
   }
 
-  /** A function that returns its argument, or three numbers if it is to draw some. */
-  private static String branch(String name, boolean draws) {
-    return """
-    function {
-      signature { name: '%s' input_arg { name: 'x' type: DT_FLOAT }
-                  output_arg { name: 'r' type: DT_FLOAT } }
+  /** The operations of a function that draw three numbers. */
+  private static final String DRAWN =
+      """
       node_def { name: 'shape' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } }
                  attr { key: 'value' value { tensor { dtype: DT_INT32
                         tensor_shape { dim { size: 1 } } int_val: 3 } } } }
       node_def { name: 'drawn' op: 'RandomUniform' input: 'shape:output:0'
                  attr { key: 'T' value { type: DT_INT32 } }
                  attr { key: 'dtype' value { type: DT_FLOAT } } }
+      """;
+
+  /** A function that returns its argument, or three numbers if it is to draw some. */
+  private static String branch(String name, boolean draws) {
+    return """
+    function {
+      signature { name: '%s' input_arg { name: 'x' type: DT_FLOAT }
+                  output_arg { name: 'r' type: DT_FLOAT } }
+      %s
       ret { key: 'r' value: '%s' } }
     """
-        .formatted(name, draws ? "drawn:output:0" : "x");
+        .formatted(name, DRAWN, draws ? "drawn:output:0" : "x");
   }
 
   private static String branches(String name) {
@@ -206,16 +212,12 @@ class StatelessRandomnessTest {
         library { function {
           signature { name: 'writes' is_stateful: true control_output: 'end'
                       input_arg { name: 'v' type: DT_RESOURCE } }
-          node_def { name: 'shape' op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } }
-                     attr { key: 'value' value { tensor { dtype: DT_INT32
-                            tensor_shape { dim { size: 1 } } int_val: 3 } } } }
-          node_def { name: 'drawn' op: 'RandomUniform' input: 'shape:output:0'
-                     attr { key: 'T' value { type: DT_INT32 } }
-                     attr { key: 'dtype' value { type: DT_FLOAT } } }
+          %s
           node_def { name: 'write' op: 'AssignVariableOp' input: 'v' input: 'drawn:output:0'
                      attr { key: 'dtype' value { type: DT_FLOAT } } }
           control_ret { key: 'end' value: 'write' } } }
-        """;
+        """
+            .formatted(DRAWN);
     FlatGraph flat = rewrite(graph(CONDITION, writing));
     try (Graph graph = new Graph();
         Session session = new Session(graph)) {
